@@ -1,0 +1,5 @@
+include: "workflow/Snakefile"
+
+
+# An include resets the default target.
+workflow.default_target = "all"

@@ -1,0 +1,36 @@
+"""Write down how a run was made: configuration, data sets, versions."""
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from mico import command_line, datasets
+from mico.atomic import atomic_file
+
+PACKAGES = ("torch", "opacus", "cryptography", "numpy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="stored data sets")
+    parser.add_argument("--run", required=True, help="JSON of what the configuration says")
+    parser.add_argument("--output", type=Path, required=True, help="run.json to write")
+    args = parser.parse_args()
+
+    described = [datasets.describe(directory) for directory in args.data]
+    content = json.loads(args.run) | {
+        "datasets": {description.name: asdict(description) for description in described},
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "created": date.today().isoformat(),
+    }
+    with atomic_file(args.output) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

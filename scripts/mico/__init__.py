@@ -1,0 +1,1 @@
+"""Regenerate, attack and score the MICO membership-inference benchmark."""

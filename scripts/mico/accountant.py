@@ -1,0 +1,64 @@
+"""The noise that a privacy budget asks for, by Opacus's PRV accountant as in the competition."""
+
+from opacus.accountants import PRVAccountant
+from opacus.accountants.utils import get_noise_multiplier
+
+from mico.command_line import InputError
+from mico.privacy import Privacy, sampling
+
+# The competition's settings: the PRV accountant (Gopi et al. 2021, arXiv 2106.02848) may err by
+# EPS_ERROR on epsilon, and its upper bound is what counts.
+EPS_ERROR = 0.1
+# The accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
+LARGEST_EPSILON = 100
+
+
+def account(
+    n: int,
+    batch_size: int,
+    epochs: int,
+    delta: float | None,
+    epsilon: float | None = None,
+    noise_multiplier: float | None = None,
+) -> Privacy:
+    """The noise multiplier for a target epsilon, or the epsilon of a noise multiplier.
+
+    Args:
+        n: records in the training set; batch_size: the expected size L of a Poisson sample.
+        epsilon, noise_multiplier: at most one; with neither, training is not private.
+
+    Raises:
+        InputError: epsilon outside (0, 100], delta outside (0, 1), a noise multiplier of 0 or
+            below, or an epsilon that no sigma reaches.
+    """
+    sample_rate, steps = sampling(n, batch_size, epochs)
+    if epsilon is None and noise_multiplier is None:
+        return Privacy(sample_rate, steps)
+    if delta is None or not 0 < delta < 1:
+        raise InputError(f"delta {delta}: expected a number between 0 and 1")
+    if noise_multiplier is None:
+        if not 0 < epsilon <= LARGEST_EPSILON:
+            raise InputError(f"epsilon {epsilon}: expected a number in (0, {LARGEST_EPSILON}]")
+        try:
+            noise_multiplier = get_noise_multiplier(
+                target_epsilon=epsilon,
+                target_delta=delta,
+                sample_rate=sample_rate,
+                steps=steps,
+                accountant="prv",
+                eps_error=EPS_ERROR,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise InputError(
+                f"epsilon {epsilon} at delta {delta}: no noise multiplier reaches it ({error})"
+            ) from None
+    if not noise_multiplier > 0:
+        raise InputError(f"noise_multiplier {noise_multiplier}: expected a positive number")
+    spent = _spent(noise_multiplier, sample_rate, steps, delta)
+    return Privacy(sample_rate, steps, noise_multiplier, spent, delta)
+
+
+def _spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+    accountant = PRVAccountant()
+    accountant.history = [(noise_multiplier, sample_rate, steps)]
+    return float(accountant.get_epsilon(delta, eps_error=EPS_ERROR))

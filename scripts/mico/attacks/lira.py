@@ -1,0 +1,77 @@
+"""LiRA, the likelihood-ratio attack (Carlini et al. 2022, arXiv 2112.03570, Algorithms 1 and 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mico.attacks.shadows import Moments, Target, check_choice, in_out_moments, targets
+from mico.signals import SIGNALS, Signals
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which Gaussians to fit to the signal s of a point's shadow models.
+
+    variant:
+        online: log N(s; mean_in, std_in) - log N(s; mean_out, std_out)
+        offline: minus the log of the upper tail of N(mean_out, std_out) at s
+        fixed-variance: as online, with one variance per side, pooled within points (section VI-D)
+    """
+
+    variant: str = "online"
+    signal: str = "margin"
+
+    def __post_init__(self) -> None:
+        check_choice("variant", self.variant, VARIANTS)
+        check_choice("signal", self.signal, SIGNALS)
+
+
+def scores(signals: Signals, options: Options) -> np.ndarray:
+    """The log-likelihood ratio or tail at each model's own challenge points."""
+    variant = VARIANTS[options.variant]
+    return np.stack([variant(target) for target in targets(signals, options.signal)])
+
+
+def _online(target: Target) -> np.ndarray:
+    inside, outside = in_out_moments(target)
+    return _log_ratio(target.own, inside, _deviation(inside), outside, _deviation(outside))
+
+
+def _offline(target: Target) -> np.ndarray:
+    from scipy.special import log_ndtr  # not needed to check the options of a configuration
+
+    outside = in_out_moments(target)[1]
+    return -log_ndtr((outside.mean - target.own) / _deviation(outside))
+
+
+def _fixed_variance(target: Target) -> np.ndarray:
+    inside, outside = in_out_moments(target)
+    deviations = [_floored(side.pooled_variance) for side in (inside, outside)]
+    return _log_ratio(target.own, inside, deviations[0], outside, deviations[1])
+
+
+def _log_ratio(
+    s: np.ndarray,
+    inside: Moments,
+    std_in: np.ndarray | float,
+    outside: Moments,
+    std_out: np.ndarray | float,
+) -> np.ndarray:
+    """log N(s; mean_in, std_in) - log N(s; mean_out, std_out)."""
+    squares = ((s - outside.mean) / std_out) ** 2 - ((s - inside.mean) / std_in) ** 2
+    return squares / 2 + np.log(std_out / std_in)
+
+
+def _deviation(moments: Moments) -> np.ndarray:
+    """A standard deviation per point; with fewer than two shadow models the pooled one."""
+    pooled = moments.pooled_variance
+    variance = np.where(moments.count > 1, moments.variance, pooled)
+    # Two shadow models may agree by chance; a variance of nothing would decide by itself.
+    return _floored(np.maximum(variance, 1e-6 * pooled))
+
+
+def _floored(variance: np.ndarray | float) -> np.ndarray:
+    return np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+
+
+VARIANTS = {"online": _online, "offline": _offline, "fixed-variance": _fixed_variance}

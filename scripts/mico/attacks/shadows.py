@@ -1,0 +1,76 @@
+"""A target, and the shadow models that did (IN) or did not (OUT) train on its challenge points."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mico.command_line import InputError
+from mico.signals import Signals
+
+
+@dataclass(frozen=True)
+class Target:
+    """One model under attack at its own 2m challenge points, and its S' shadow models there.
+
+    A train model that is itself attacked is not among its own shadow models.
+    """
+
+    own: np.ndarray  # (2m,) signal under the target
+    shadow: np.ndarray  # (S', 2m) signal under the shadow models
+    trained: np.ndarray  # (S', 2m) bool: the shadow model trained on the point (IN)
+
+
+def targets(signals: Signals, signal: str) -> Iterator[Target]:
+    """Every model in turn as the target."""
+    values = signals.signal(signal)
+    shadows = np.arange(len(signals.trained))
+    for model, columns in enumerate(signals.challenge):
+        rows = shadows[shadows != model, None]
+        yield Target(values[model, columns], values[rows, columns], signals.trained[rows, columns])
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Counts, means and (maximum-likelihood) variances of a signal over some shadow models."""
+
+    count: np.ndarray  # (2m,)
+    mean: np.ndarray  # (2m,)
+    variance: np.ndarray  # (2m,)
+
+    @property
+    def pooled_variance(self) -> float:
+        """One variance within points for all: their squared deviations over degrees of freedom."""
+        freedom = np.maximum(self.count - 1, 0).sum()
+        return float((self.variance * self.count).sum() / max(freedom, 1))
+
+
+def in_out_moments(target: Target) -> tuple[Moments, Moments]:
+    """Moments over the IN and over the OUT shadow models of each point.
+
+    A side that no shadow model is on takes the other side's mean, which makes the point say
+    nothing; a side with fewer than two has variance 0, for the caller to replace.
+    """
+    inside, outside = (_moments(target.shadow, mask) for mask in (target.trained, ~target.trained))
+    means = [
+        np.where(one.count > 0, one.mean, other.mean)
+        for one, other in ((inside, outside), (outside, inside))
+    ]
+    return (
+        Moments(inside.count, means[0], inside.variance),
+        Moments(outside.count, means[1], outside.variance),
+    )
+
+
+def _moments(values: np.ndarray, mask: np.ndarray) -> Moments:
+    count = mask.sum(axis=0)
+    divisor = np.maximum(count, 1)
+    mean = np.where(mask, values, 0).sum(axis=0) / divisor
+    variance = np.where(mask, (values - mean) ** 2, 0).sum(axis=0) / divisor
+    return Moments(count, mean, variance)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise an InputError unless the option has one of its values."""
+    if value not in choices:
+        raise InputError(f"{name} {value!r}: expected one of {', '.join(choices)}")

@@ -1,0 +1,119 @@
+"""A run's configuration, checked as a whole; an error names the file, the scenario and the key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from mico import scenarios
+from mico.attacks import options as check_options
+from mico.command_line import InputError
+from mico.phases import Phases
+from mico.scenarios import Scenario
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the workflow needs of a checked configuration."""
+
+    scenarios: dict[str, Scenario]  # by id
+    phases: Phases
+    attacks: dict[str, dict[str, Any]]  # by participant: `attack` and its options
+
+
+def check(config: Mapping[str, Any], files: Sequence[Path], schema: Path) -> Configuration:
+    """Check a merged configuration and resolve its scenarios.
+
+    Args:
+        files: the configuration files in the order in which they were laid over each other.
+        schema: the JSON schema.
+
+    Raises:
+        InputError: one line with the file that set the key, the scenario and the key.
+    """
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(schema.read_text()))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    if error is not None:
+        path = list(error.absolute_path)
+        raise InputError(f"{_origin(path, files)}: {_place(config, path)}{_reason(error)}")
+    try:
+        resolved = scenarios.resolve(config["scenarios"], config["published"], config["datasets"])
+    except InputError as failure:
+        raise InputError(f"{_origin(['scenarios'], files)}: {failure}") from None
+    attacks = _attacks(config["attacks"], files)
+    for name in sorted({scenario.data for scenario in resolved.values()}):
+        _check_dataset(name, config["datasets"][name], files)
+    return Configuration(resolved, Phases(**config["models"]), attacks)
+
+
+def _attacks(
+    items: Sequence[Mapping[str, Any]], files: Sequence[Path]
+) -> dict[str, dict[str, Any]]:
+    by_name: dict[str, dict[str, Any]] = {}
+    for item in items:
+        where = f"{_origin(['attacks'], files)}: attacks: {item['name']}"
+        if item["name"] in by_name:
+            raise InputError(f"{where}: this name is there twice")
+        by_name[item["name"]] = {key: value for key, value in item.items() if key != "name"}
+        options = {key: value for key, value in item.items() if key not in ("name", "attack")}
+        try:
+            check_options(item["attack"], options)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+    return by_name
+
+
+def _check_dataset(name: str, dataset: Mapping[str, Any], files: Sequence[Path]) -> None:
+    where = f"{_origin(['datasets', name], files)}: dataset {name}"
+    if dataset["format"] == "purchase100-synthetic":
+        if "seed" not in dataset:
+            raise InputError(f"{where}: missing key 'seed'")
+    elif "path" in dataset:
+        if not Path(dataset["path"]).is_file():
+            raise InputError(f"{where}: path {dataset['path']} is not a file")
+    elif "url" not in dataset:
+        raise InputError(f"{where}: missing key 'path' or 'url'")
+
+
+def _origin(path: Sequence[str | int], files: Sequence[Path]) -> str:
+    """The last file that sets the key, or the command line."""
+    for file in reversed(files):
+        content = yaml.safe_load(file.read_text())
+        try:
+            for key in path:
+                content = content[key]
+        except (KeyError, IndexError, TypeError):
+            continue
+        return str(file)
+    return "configuration"
+
+
+def _place(config: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    """The key's place in words: `scenario L1: epochs: `."""
+    words, content = "", config
+    rest = list(path)
+    if rest[:1] in (["scenarios"], ["published"], ["attacks"], ["datasets"]) and len(rest) > 1:
+        kind = {"attacks": "attack", "datasets": "dataset"}.get(rest[0], "scenario")
+        content = config[rest[0]][rest[1]]
+        label = rest[1]
+        if isinstance(label, int) and isinstance(content, dict):
+            label = content.get("id") or content.get("name") or f"number {label + 1}"
+        words, rest = f"{kind} {label}: ", rest[2:]
+    return words + "".join(f"{key}: " for key in rest)
+
+
+def _reason(error: jsonschema.ValidationError) -> str:
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        extra = next(key for key in error.instance if key not in known)
+        close = get_close_matches(str(extra), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        return f"unknown key {extra!r}, {hint}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"missing key {missing!r}"
+    return error.message

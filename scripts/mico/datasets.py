@@ -1,0 +1,174 @@
+"""Data sets of binary features: from the raw file, checked, to bits that can be memory-mapped.
+
+A stored data set is a directory: features.npy (N, ceil(d / 8)) uint8, the bits of a record's
+features; labels.npy (N,) uint8, from 0; dataset.json, what it is and where it came from.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mico.atomic import atomic_directory
+from mico.command_line import InputError, progress
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a stored data set says of itself in dataset.json."""
+
+    name: str
+    records: int
+    features: int
+    classes: int
+    synthetic: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A stored data set, memory-mapped."""
+
+    description: Description
+    packed: np.ndarray  # (N, ceil(d / 8)) uint8
+    labels: np.ndarray  # (N,) uint8
+
+    def features(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Unpacked features (len(indices), d) uint8 of 0/1."""
+        return np.unpackbits(self.packed[indices], axis=1, count=self.description.features)
+
+
+def read(directory: Path) -> Dataset:
+    """Open a stored data set.
+
+    Raises:
+        InputError: a file is missing or of another shape than dataset.json says.
+    """
+    description = describe(directory)
+    try:
+        packed = np.load(directory / "features.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(directory / "labels.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{directory}: not a stored data set ({error})") from None
+    shape = (description.records, -(-description.features // 8))
+    if packed.shape != shape or labels.shape != shape[:1]:
+        raise InputError(f"{directory}/features.npy: shape {packed.shape}, expected {shape}")
+    return Dataset(description, packed, labels)
+
+
+def describe(directory: Path) -> Description:
+    """Read only dataset.json."""
+    path = directory / "dataset.json"
+    try:
+        return Description(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a data set's description ({error})") from None
+
+
+def store(
+    directory: Path, description: Description, packed: np.ndarray, labels: np.ndarray
+) -> None:
+    """Write a data set; the directory appears whole or not at all."""
+    with atomic_directory(directory) as temporary:
+        np.save(temporary / "features.npy", packed)
+        np.save(temporary / "labels.npy", labels)
+        text = json.dumps(asdict(description), indent=2)
+        (temporary / "dataset.json").write_text(text + "\n")
+
+
+CHECKS: dict[str, Callable[[int], "hashlib._Hash"]] = {
+    "sha256": lambda size: hashlib.sha256(),
+    "md5": lambda size: hashlib.md5(),
+    # The id under which git stores a file, which a repository's commit vouches for.
+    "git_blob": lambda size: hashlib.sha1(b"blob %d\0" % size),
+}
+
+
+def verify(path: Path, checks: Iterable[str], name: str | None = None) -> None:
+    """Compare a file with its known checksums, each written `kind=hexadecimal digest`.
+
+    Raises:
+        InputError: the file, called `name` in the message, cannot be read or is another.
+    """
+    for check in checks:
+        kind, _, expected = check.partition("=")
+        if kind not in CHECKS:
+            raise InputError(f"check {check!r}: expected one of {', '.join(CHECKS)}, then =")
+        try:
+            digest = CHECKS[kind](path.stat().st_size)
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        if digest.hexdigest() != expected:
+            found = digest.hexdigest()
+            raise InputError(f"{name or path}: {kind} is {found}, expected {expected}")
+
+
+def read_csv(
+    path: Path, records: int, features: int, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read Shokri et al.'s format: a row per record, the label (from 1, perhaps quoted) first.
+
+    Args:
+        path: the CSV itself or a .tgz that holds it as its only file.
+        records, features, classes: what the file must have.
+
+    Returns:
+        packed features (records, ceil(features / 8)) uint8 and labels (records,) uint8 from 0.
+
+    Raises:
+        InputError: names the file, the row (from 1) and what was expected.
+    """
+    packed = np.empty((records, -(-features // 8)), np.uint8)
+    labels = np.empty(records, np.uint8)
+    row = 0
+    with _open_text(path) as file:
+        for row, fields in enumerate(progress(csv.reader(file), records, f"{path.name} rows"), 1):
+            where = f"{path}: row {row}"
+            if row > records:
+                raise InputError(f"{where}: expected {records} rows")
+            if len(fields) != 1 + features:
+                raise InputError(f"{where}: {len(fields)} fields, expected {1 + features}")
+            label = fields[0]
+            if not label.isascii() or not label.isdigit() or not 1 <= int(label) <= classes:
+                raise InputError(f"{where}: label {label!r}, expected 1 to {classes}")
+            labels[row - 1] = int(label) - 1
+            text = "".join(fields[1:])
+            if len(text) != features or text.strip("01"):
+                column, bad = next(
+                    (i, f) for i, f in enumerate(fields) if (i and f not in "01") or not f
+                )
+                raise InputError(f"{where}, field {column + 1}: {bad!r}, expected 0 or 1")
+            packed[row - 1] = np.packbits(np.frombuffer(text.encode(), np.uint8) & 1)
+    if row != records:
+        raise InputError(f"{path}: {row} rows, expected {records}: the file is truncated")
+    return packed, labels
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[io.TextIOBase]:
+    """Open a text file, or the only file of a .tgz, which is never extracted to disk."""
+    try:
+        with path.open("rb") as file:
+            if not path.name.endswith((".tgz", ".tar.gz")):
+                yield io.TextIOWrapper(file, encoding="ascii", newline="")
+                return
+            with tarfile.open(fileobj=file, mode="r:gz") as archive:
+                member = archive.next()
+                content = archive.extractfile(member) if member and member.isfile() else None
+                if content is None:
+                    raise InputError(f"{path}: expected an archive of one CSV file")
+                yield io.TextIOWrapper(content, encoding="ascii", newline="")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tarfile.TarError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file or a .tgz of one ({error})") from None

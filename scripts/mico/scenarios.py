@@ -1,0 +1,132 @@
+"""Scenarios as data: resolving derivation, checking what must hold, naming what is wrong."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from mico.command_line import InputError
+
+ARCHITECTURES = ("mlp",)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One challenge: which data, how its models are trained, what a participant is told."""
+
+    id: str
+    challenge: str  # its published name, unique in a run
+    track: str  # the folder of the challenges that are ranked together
+    data: str
+    architecture: str
+    n: int  # records in a model's training set
+    m: int  # challenge points that are members, and as many non-members
+    epochs: int
+    batch_size: int  # under DP the expected size of a Poisson sample
+    optimizer: str
+    learning_rate: float
+    lr_decay: float
+    lr_decay_epochs: int
+    clipping_norm: float | None
+    epsilon: float | None
+    delta: float | None
+    noise_multiplier: float | None
+    disclosed: list[str]
+
+    def __post_init__(self) -> None:
+        if self.n <= self.m:
+            self._fail("n", f"{self.n}: expected more than m = {self.m}")
+        if self.epsilon is not None and self.noise_multiplier is not None:
+            self._fail("noise_multiplier", "expected null where epsilon is given, or the reverse")
+        for name in ("clipping_norm", "delta"):
+            if self.private != (getattr(self, name) is not None):
+                expected = "a number" if self.private else "null without epsilon"
+                self._fail(name, f"{getattr(self, name)}: expected {expected}")
+
+    @property
+    def private(self) -> bool:
+        """Trained with differential privacy."""
+        return self.epsilon is not None or self.noise_multiplier is not None
+
+    def _fail(self, key: str, reason: str) -> None:
+        raise InputError(f"scenario {self.id}: {key} {reason}")
+
+
+def resolve(
+    items: list[str | Mapping[str, Any]],
+    published: Mapping[str, Mapping[str, Any]],
+    datasets: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Scenario]:
+    """The scenarios of a run by id.
+
+    Args:
+        items: each the id of a published scenario, or a mapping with `id`, perhaps `from` (a
+            published scenario, else one earlier in the list), and the fields that differ.
+        published: the library of scenarios, where each stands after the one it is derived from.
+        datasets: the known data sets, with their number of records.
+
+    Raises:
+        InputError: names the scenario and the key.
+    """
+    library: dict[str, dict[str, Any]] = {}
+    for name, item in published.items():
+        library[name] = _complete({"id": name, **item}, library)
+    own: dict[str, dict[str, Any]] = {}
+    resolved: dict[str, Scenario] = {}
+    for item in items:
+        item = {"id": item, "from": item} if isinstance(item, str) else item
+        name = item["id"]
+        if name in own:
+            raise InputError(f"scenario {name}: its id is there twice")
+        own[name] = _complete(item, own | library)
+        resolved[name] = Scenario(**own[name])
+        _check_buildable(resolved[name], datasets)
+    _check_distinct(resolved.values())
+    return resolved
+
+
+def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A scenario's fields, its own over those of the one it is derived from."""
+    item = dict(item)
+    base = item.pop("from", None)
+    if base is not None and base not in known:
+        raise InputError(f"scenario {item['id']}: from {base!r} is unknown{_hint(base, known)}")
+    complete = {**(known[base] if base else {}), **item}
+    names = [field.name for field in fields(Scenario)]
+    for key in complete:
+        if key not in names:
+            raise InputError(f"scenario {item['id']}: unknown key {key!r}{_hint(key, names)}")
+    for name in names:
+        if name not in complete:
+            raise InputError(f"scenario {item['id']}: missing key {name!r}")
+    return complete
+
+
+def _check_buildable(scenario: Scenario, datasets: Mapping[str, Mapping[str, Any]]) -> None:
+    where = f"scenario {scenario.id}"
+    if scenario.architecture not in ARCHITECTURES:
+        raise InputError(
+            f"{where}: architecture {scenario.architecture!r} cannot be trained yet, "
+            f"only {', '.join(ARCHITECTURES)}: leave it out of `scenarios`"
+        )
+    if scenario.data not in datasets:
+        hint = _hint(scenario.data, datasets)
+        raise InputError(f"{where}: data {scenario.data!r} is not among the datasets{hint}")
+    records, used = datasets[scenario.data]["records"], scenario.n + scenario.m
+    if used > records:
+        raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {records} records")
+
+
+def _check_distinct(scenarios: Iterable[Scenario]) -> None:
+    owner: dict[str, str] = {}
+    for scenario in scenarios:
+        other = owner.setdefault(scenario.challenge, scenario.id)
+        if other != scenario.id:
+            raise InputError(
+                f"scenario {scenario.id}: challenge {scenario.challenge!r} is that of {other} too"
+            )
+
+
+def _hint(name: str, known: Any) -> str:
+    close = get_close_matches(str(name), list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"

@@ -1,0 +1,98 @@
+"""The organiser's scorer: the published metrics, with intervals by resampling models."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FPRS = (0.001, 0.01, 0.05, 0.1, 0.15, 0.2)
+HEADLINE_FPR = 0.1
+HEADLINE = f"tpr_at_fpr_{HEADLINE_FPR:g}"
+METRICS = (*(f"tpr_at_fpr_{fpr:g}" for fpr in FPRS), "auc", "advantage", "accuracy")
+REPLICATES = 1000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Curves:
+    """ROC curves at every distinct threshold, from calling nobody a member to everybody.
+
+    There may be several curves over the same thresholds, one per resampling of the models.
+    """
+
+    thresholds: np.ndarray  # (T,) decreasing, inf first: called members are predictions >= it
+    fpr: np.ndarray  # (..., T)
+    tpr: np.ndarray  # (..., T)
+
+
+def roc(predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray) -> Curves:
+    """ROC curves of all models' predictions pooled.
+
+    Args:
+        predictions: (models, 2m); membership: (models, 2m) bool.
+        weights: (..., models), how often each model counts; ones for the plain curve.
+    """
+    pooled = predictions.ravel()
+    order = np.argsort(-pooled, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(pooled[order])), len(order) - 1)
+    member = membership.ravel()[order]
+
+    def rates(mask: np.ndarray) -> np.ndarray:
+        # Counts per model, whose weighted sums are one matrix product for all curves. Integers
+        # below 2^24 are exact in float32.
+        called = np.zeros((len(predictions), len(order)), np.float32)
+        called[order[mask] // predictions.shape[1], np.flatnonzero(mask)] = 1
+        called = np.cumsum(called, axis=1, out=called)[:, np.append(0, ends)]
+        called[:, 0] = 0
+        counts = (weights.astype(np.float32) @ called).astype(np.float64)
+        return counts / counts[..., -1:]
+
+    thresholds = np.concatenate([[np.inf], pooled[order][ends]])
+    return Curves(thresholds, rates(~member), rates(member))
+
+
+def metrics(curves: Curves) -> np.ndarray:
+    """The values (..., len(METRICS)) of each curve, in the order of `METRICS`.
+
+    The TPR at an FPR a is that of the smallest threshold at which at most a share a of the
+    non-members are called members. The advantage is max(TPR - FPR), the accuracy
+    max(1 - (FPR + 1 - TPR) / 2), the AUC by the trapezoid rule.
+    """
+    # Shares of counts: 0.1 of 1,000 non-members is 100 of them, whatever 100 / 1000 rounds to.
+    tprs = [_last_tpr(curves, fpr + 1e-12) for fpr in FPRS]
+    auc = np.trapezoid(curves.tpr, curves.fpr, axis=-1)
+    advantage = (curves.tpr - curves.fpr).max(axis=-1)
+    return np.stack([*tprs, auc, advantage, (1 + advantage) / 2], axis=-1)
+
+
+def _last_tpr(curves: Curves, fpr: float) -> np.ndarray:
+    rows = zip(np.atleast_2d(curves.fpr), np.atleast_2d(curves.tpr), strict=True)
+    tprs = [row_tpr[np.searchsorted(row_fpr, fpr, side="right") - 1] for row_fpr, row_tpr in rows]
+    return np.reshape(tprs, curves.tpr.shape[:-1])
+
+
+def headline_threshold(curves: Curves) -> float:
+    """The threshold of a single ROC curve at FPR 0.1."""
+    return float(curves.thresholds[(curves.fpr <= HEADLINE_FPR + 1e-12).sum() - 1])
+
+
+def bootstrap(
+    predictions: np.ndarray, membership: np.ndarray, replicates: int = REPLICATES
+) -> np.ndarray:
+    """The 95 % percentile interval (2, len(METRICS)) of each metric, resampling models.
+
+    A model's points are correlated, so whole models are drawn, with replacement (Efron and
+    Tibshirani 1993, chapter 8 and 13). All calls with as many models draw the same models, so that
+    participants are compared on the same resamples.
+    """
+    models = len(predictions)
+    rng = np.random.default_rng(models)
+    counts = rng.multinomial(models, np.full(models, 1 / models), size=replicates)
+    # A few replicates at a time, to stay in the cache.
+    values = np.concatenate(
+        [
+            metrics(roc(predictions, membership, part))
+            for part in np.array_split(counts, max(replicates // 100, 1))
+        ]
+    )
+    tail = (1 - CONFIDENCE) / 2
+    return np.quantile(values, [tail, 1 - tail], axis=0)

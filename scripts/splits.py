@@ -1,0 +1,23 @@
+"""Split the data set for every model of a scenario, as the competition did, bit for bit."""
+
+import argparse
+from pathlib import Path
+
+from mico import command_line, datasets, seeds, splits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
+    parser.add_argument("--data", type=Path, required=True, help="a stored data set")
+    parser.add_argument("--n", type=int, required=True, help="records in a training set")
+    parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
+    parser.add_argument("--output", type=Path, required=True, help="splits.npz to write")
+    args = parser.parse_args()
+
+    records = datasets.describe(args.data).records
+    splits.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,215 @@
+"""Checks the configuration and gives the rules what they look up in it. Reads no data."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCRIPTS = WORKFLOW.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from mico import attacks, configuration
+from mico.command_line import InputError
+from mico.source_hash import source_hash
+
+try:
+    checked = configuration.check(
+        config,
+        files=[
+            Path(file)
+            for file in [*workflow.configfiles, *workflow.overwrite_configfiles]
+        ],
+        schema=WORKFLOW / "schemas/config.schema.yaml",
+    )
+except InputError as error:
+    raise WorkflowError(str(error))
+
+
+pathvars:
+    results=f"results/{config['run']}",
+    logs=f"results/{config['run']}/logs",
+    benchmarks=f"results/{config['run']}/benchmarks",
+
+
+wildcard_constraints:
+    scenario="[^/]+",
+    data="[^/]+",
+    track="[^/]+",
+    challenge="[^/]+",
+    participant="[^/]+",
+    file="[^/]+",
+    first="[0-9]+",
+    last="[0-9]+",
+
+
+PHASES = [checked.phases.train, checked.phases.dev, checked.phases.final]
+SCENARIOS = {name: vars(scenario) for name, scenario in checked.scenarios.items()}
+CHALLENGES = {scenario["challenge"]: scenario for scenario in SCENARIOS.values()}
+USED_DATA = sorted({scenario["data"] for scenario in SCENARIOS.values()})
+
+
+def program(name):
+    """The command that runs a stage's program."""
+    return f"python {SCRIPTS / name}.py"
+
+
+def fingerprint(name):
+    """A hash of what that program runs, as a parameter: an edit of it runs the stage again."""
+    return source_hash(SCRIPTS / f"{name}.py")
+
+
+def checks(dataset):
+    """The known checksums of a data set's raw file, as `kind=digest`."""
+    return [
+        f"{kind}={dataset[kind]}"
+        for kind in ("sha256", "md5", "git_blob")
+        if kind in dataset
+    ]
+
+
+DOWNLOADS = {
+    dataset["url"].rsplit("/", 1)[-1]: {
+        "name": name,
+        "url": dataset["url"],
+        "checks": checks(dataset),
+    }
+    for name, dataset in config["datasets"].items()
+    if "url" in dataset
+}
+
+
+def raw_file(wildcards):
+    """A data set's raw file, if it is not generated: the configured path, or the download."""
+    dataset = config["datasets"][wildcards.data]
+    if dataset["format"] == "purchase100-synthetic":
+        return []
+    return dataset.get("path") or "resources/" + dataset["url"].rsplit("/", 1)[-1]
+
+
+def dataset_source(wildcards, input):
+    """The flags that say where a data set comes from."""
+    dataset = config["datasets"][wildcards.data]
+    if dataset["format"] == "purchase100-synthetic":
+        return f"--seed {dataset['seed']}"
+    return f"--raw {input.raw} --check {' '.join(checks(dataset))}"
+
+
+def scenario_data(wildcards):
+    """The stored data set of a scenario."""
+    return f"<results>/data/{SCENARIOS[wildcards.scenario]['data']}"
+
+
+def challenge_data(wildcards):
+    """The stored data set of a challenge, which is public."""
+    return f"<results>/data/{CHALLENGES[wildcards.challenge]['data']}"
+
+
+def private(file):
+    """An input function: one of the organiser's private files of the challenge."""
+
+    def path(wildcards):
+        return f"<results>/private/{CHALLENGES[wildcards.challenge]['id']}/{file}"
+
+    return path
+
+
+def private_flag(wildcards):
+    """Whether the challenge's models were trained with DP, as a flag."""
+    return (
+        "--private"
+        if checked.scenarios[CHALLENGES[wildcards.challenge]["id"]].private
+        else ""
+    )
+
+
+def seed_file(wildcards):
+    """The CSV of given seeds, if that is the source."""
+    return config["seeds"] if str(config["seeds"]).endswith(".csv") else []
+
+
+def budget(wildcards):
+    """The flags that set a scenario's privacy."""
+    scenario = SCENARIOS[wildcards.scenario]
+    names = ["epsilon", "noise_multiplier", "delta"]
+    return " ".join(
+        f"--{name.replace('_', '-')} {scenario[name]}"
+        for name in names
+        if scenario[name] is not None
+    )
+
+
+def training_options(wildcards):
+    """How a scenario's models are trained, as JSON."""
+    names = [
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "lr_decay",
+        "lr_decay_epochs",
+    ]
+    scenario = SCENARIOS[wildcards.scenario]
+    return json.dumps({name: scenario[name] for name in [*names, "clipping_norm"]})
+
+
+def shards(scenario, kind):
+    """The files of a scenario's shards of models, in model order."""
+    models, size = sum(PHASES), config["shard_size"]
+    return [
+        f"<results>/private/{scenario}/models/{first}-{min(first + size, models) - 1}.{kind}"
+        for first in range(0, models, size)
+    ]
+
+
+def shard_weights(wildcards):
+    """The weights of all models of a challenge."""
+    return shards(CHALLENGES[wildcards.challenge]["id"], "npz")
+
+
+def all_model_rows(wildcards):
+    """The rows on all models of the run."""
+    return [file for scenario in SCENARIOS for file in shards(scenario, "csv")]
+
+
+def of_every_challenge(pattern):
+    """One file for every challenge of the run."""
+    tracks = [scenario["track"] for scenario in CHALLENGES.values()]
+    return expand(pattern, zip, track=tracks, challenge=CHALLENGES)
+
+
+def attack_options(wildcards):
+    """A participant's options, as JSON."""
+    attack = checked.attacks[wildcards.participant]
+    return json.dumps(
+        {name: value for name, value in attack.items() if name != "attack"}
+    )
+
+
+def seed_source():
+    """Where the seeds come from, in words."""
+    if config["seeds"] == "random":
+        return "the operating system's entropy"
+    if isinstance(config["seeds"], str):
+        return "given in a file"
+    return f"master seed {config['seeds']} in the configuration"
+
+
+def run_description():
+    """What the report says about how the run was made, as JSON; no paths of this machine."""
+    shareable = json.loads(json.dumps(config))
+    for dataset in shareable["datasets"].values():
+        dataset.pop("path", None)
+    text = json.dumps(shareable, sort_keys=True)
+    return json.dumps(
+        {
+            "run": config["run"],
+            "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "seeds": seed_source(),
+            "scenarios": list(SCENARIOS.values()),
+            "attacks": config["attacks"],
+            "models": config["models"],
+        }
+    )

@@ -1,0 +1,46 @@
+rule seeds:
+    input:
+        given=seed_file,
+    output:
+        "<results>/private/{scenario}/seeds.csv",
+    log:
+        "<logs>/seeds/{scenario}.log",
+    benchmark:
+        "<benchmarks>/seeds/{scenario}.tsv"
+    conda:
+        "../../envs/seeds.yaml"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        program=program("seeds"),
+        models=sum(PHASES),
+        source=config["seeds"],
+    shell:
+        "{params.program} --scenario {wildcards.scenario} --models {params.models}"
+        " --source {params.source} --output {output} 2> {log}"
+
+
+rule splits:
+    input:
+        seeds="<results>/private/{scenario}/seeds.csv",
+        data=scenario_data,
+    output:
+        "<results>/private/{scenario}/splits.npz",
+    log:
+        "<logs>/splits/{scenario}.log",
+    benchmark:
+        "<benchmarks>/splits/{scenario}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        program=program("splits"),
+        code=fingerprint("splits"),
+        n=lookup(dpath="{scenario}/n", within=SCENARIOS),
+        m=lookup(dpath="{scenario}/m", within=SCENARIOS),
+    shell:
+        "{params.program} --seeds {input.seeds} --data {input.data} --n {params.n} --m {params.m}"
+        " --output {output} 2> {log}"

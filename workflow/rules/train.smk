@@ -1,0 +1,55 @@
+rule accountant:
+    output:
+        "<results>/private/{scenario}/privacy.json",
+    log:
+        "<logs>/accountant/{scenario}.log",
+    benchmark:
+        "<benchmarks>/accountant/{scenario}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        program=program("accountant"),
+        code=fingerprint("accountant"),
+        n=lookup(dpath="{scenario}/n", within=SCENARIOS),
+        batch_size=lookup(dpath="{scenario}/batch_size", within=SCENARIOS),
+        epochs=lookup(dpath="{scenario}/epochs", within=SCENARIOS),
+        budget=budget,
+    shell:
+        "{params.program} --n {params.n} --batch-size {params.batch_size}"
+        " --epochs {params.epochs} {params.budget} --output {output} 2> {log}"
+
+
+rule train:
+    input:
+        seeds="<results>/private/{scenario}/seeds.csv",
+        data=scenario_data,
+        privacy="<results>/private/{scenario}/privacy.json",
+    output:
+        weights="<results>/private/{scenario}/models/{first}-{last}.npz",
+        rows="<results>/private/{scenario}/models/{first}-{last}.csv",
+    log:
+        "<logs>/train/{scenario}/{first}-{last}.log",
+    benchmark:
+        "<benchmarks>/train/{scenario}/{first}-{last}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        program=program("train"),
+        code=fingerprint("train"),
+        n=lookup(dpath="{scenario}/n", within=SCENARIOS),
+        m=lookup(dpath="{scenario}/m", within=SCENARIOS),
+        options=training_options,
+        device=config["device"],
+    shell:
+        "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
+        " --data {input.data} --privacy {input.privacy}"
+        " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
+        " --options {params.options:q} --device {params.device}"
+        " --weights {output.weights} --rows {output.rows} 2> {log}"
