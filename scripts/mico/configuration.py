@@ -1,5 +1,6 @@
 """A run's configuration, checked as a whole; an error names the file, the scenario and the key."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,23 +26,29 @@ class Configuration:
     attacks: dict[str, dict[str, Any]]  # by participant: `attack` and its options
 
 
-def check(config: Mapping[str, Any], files: Sequence[Path], schema: Path) -> Configuration:
+def check(
+    config: Mapping[str, Any], files: Sequence[Path], schema: Path, published: Path
+) -> Configuration:
     """Check a merged configuration and resolve its scenarios.
 
     Args:
         files: the configuration files in the order in which they were laid over each other.
-        schema: the JSON schema.
+        schema: the JSON schema of a configuration.
+        published: the library of scenarios that those of the run are taken or derived from.
 
     Raises:
         InputError: one line with the file that set the key, the scenario and the key.
     """
     validator = jsonschema.Draft202012Validator(yaml.safe_load(schema.read_text()))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(config))
-    if error is not None:
+    errors = sorted(validator.iter_errors(config), key=lambda error: str(error.absolute_path))
+    if errors:
+        # The first of several, and of the ways to be right the one that it came closest to.
+        error = jsonschema.exceptions.best_match(errors[:1])
         path = list(error.absolute_path)
         raise InputError(f"{_origin(path, files)}: {_place(config, path)}{_reason(error)}")
     try:
-        resolved = scenarios.resolve(config["scenarios"], config["published"], config["datasets"])
+        library = yaml.safe_load(published.read_text())
+        resolved = scenarios.resolve(config["scenarios"], library, config["datasets"])
     except InputError as failure:
         raise InputError(f"{_origin(['scenarios'], files)}: {failure}") from None
     attacks = _attacks(config["attacks"], files)
@@ -88,7 +95,7 @@ def _origin(path: Sequence[str | int], files: Sequence[Path]) -> str:
                 content = content[key]
         except (KeyError, IndexError, TypeError):
             continue
-        return str(file)
+        return os.path.relpath(file)
     return "configuration"
 
 
@@ -96,7 +103,7 @@ def _place(config: Mapping[str, Any], path: Sequence[str | int]) -> str:
     """The key's place in words: `scenario L1: epochs: `."""
     words, content = "", config
     rest = list(path)
-    if rest[:1] in (["scenarios"], ["published"], ["attacks"], ["datasets"]) and len(rest) > 1:
+    if rest[:1] in (["scenarios"], ["attacks"], ["datasets"]) and len(rest) > 1:
         kind = {"attacks": "attack", "datasets": "dataset"}.get(rest[0], "scenario")
         content = config[rest[0]][rest[1]]
         label = rest[1]

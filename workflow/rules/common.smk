@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+# Relative to the working directory, so that a checkout that is moved is not run again.
+WORKFLOW = Path(
+    os.path.relpath(workflow.current_basedir.get_path_or_uri(secret_free=True))
+).parent
 SCRIPTS = WORKFLOW.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico import attacks, configuration
+from mico import configuration
 from mico.command_line import InputError
 from mico.source_hash import source_hash
 
@@ -23,6 +27,7 @@ try:
             for file in [*workflow.configfiles, *workflow.overwrite_configfiles]
         ],
         schema=WORKFLOW / "schemas/config.schema.yaml",
+        published=WORKFLOW.parent / "config/scenarios.yaml",
     )
 except InputError as error:
     raise WorkflowError(str(error))
@@ -86,7 +91,7 @@ def raw_file(wildcards):
     dataset = config["datasets"][wildcards.data]
     if dataset["format"] == "purchase100-synthetic":
         return []
-    return dataset.get("path") or "resources/" + dataset["url"].rsplit("/", 1)[-1]
+    return dataset.get("path") or f"resources/{dataset['url'].rsplit('/', 1)[-1]}"
 
 
 def dataset_source(wildcards, input):

@@ -1,0 +1,24 @@
+# `make demo` and `make test` need Python 3.11 and make; all else goes into .venv.
+PYTHON ?= python3.11
+# The rules call `python`, which must be the one of .venv.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+demo: .venv/installed  ## the whole chain on synthetic data, in minutes
+	snakemake --cores all --quiet rules reason host
+
+test: .venv/installed  ## all tests
+	python -m pytest
+
+lint: .venv/installed  ## what CI checks besides the tests
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	snakemake --dry-run --quiet all --configfile config/published.yaml --config 'scenarios=[T1, T2, T3, D3]'
+
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.PHONY: demo test lint

@@ -1,0 +1,306 @@
+"""The workflow itself, run for real on a tiny configuration in a copy of the checkout."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts")
+TINY = ("--configfile", "tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the workflow consists of, so that no test touches a user's results."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / part)
+    shutil.copy(ROOT / "tests" / "tiny.yaml", copy)
+    return copy
+
+
+def start(checkout: Path, *arguments: str) -> subprocess.Popen:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=checkout,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def snakemake(checkout: Path, *arguments: str, fails: bool = False) -> str:
+    process = start(checkout, *arguments)
+    output, _ = process.communicate(timeout=300)
+    assert (process.returncode != 0) == fails, output
+    return output
+
+
+def planned(output: str) -> Counter:
+    """The jobs per rule in a dry run's table; empty if nothing is to be done."""
+    return Counter(
+        {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.M)}
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def products(results: Path) -> dict[str, bytes]:
+    """All that must be the same to the byte: models, predictions and scores."""
+    kept = ("challenge", "submissions", "signals", "scores")
+    return {
+        name: content
+        for name, content in files(results).items()
+        if name.split("/")[0] in kept or name == "scores.csv" or name.endswith("splits.npz")
+    }
+
+
+@pytest.fixture(scope="module")
+def tiny(checkout: Path) -> Path:
+    """The results of one whole run."""
+    snakemake(checkout, "--cores", "2", *TINY)
+    return checkout / "results" / "tiny"
+
+
+def test_run_makes_everything(tiny: Path) -> None:
+    names = files(tiny)
+    assert {"report.html", "scores.csv", "run.json"} <= set(names)
+    predictions = [name for name in names if name.endswith("prediction.csv")]
+    assert len(predictions) == 4 * 2 * 7  # participants, scenarios, models
+    scores = (tiny / "scores.csv").read_text().splitlines()
+    assert len(scores) == 1 + 2 * 4 * 4  # header; scenarios, participants, phases
+    assert b"synthetic data" in names["report.html"].lower()
+    assert not [name for name in names if name.endswith(".partial")]
+
+
+def test_second_run_does_nothing(checkout: Path, tiny: Path) -> None:
+    assert "Nothing to be done" in snakemake(checkout, "--cores", "1", *TINY)
+
+
+def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny: Path) -> None:
+    text = (checkout / "tiny.yaml").read_text()
+    (checkout / "changed.yaml").write_text(text.replace("gamma: 1}", "gamma: 2}"))
+    plan = planned(snakemake(checkout, "--dry-run", "--configfile", "changed.yaml"))
+    # One participant in two scenarios; both scenarios are scored again.
+    assert plan == {
+        "attack": 2,
+        "score": 2,
+        "collect_scores": 1,
+        "describe": 1,
+        "report": 1,
+        "all": 1,
+        "total": 8,
+    }
+
+
+def test_edited_program_runs_again_and_nothing_before_it(checkout: Path, tiny: Path) -> None:
+    source = checkout / "scripts" / "mico" / "attacks" / "rmia.py"
+    before = source.read_text()
+    try:
+        source.write_text(before + "\n# a comment changes nothing\n")
+        assert not planned(snakemake(checkout, "--dry-run", *TINY))
+        source.write_text(before + "\nEDITED = True\n")
+        rules = set(planned(snakemake(checkout, "--dry-run", *TINY)))
+    finally:
+        source.write_text(before)
+    assert "attack" in rules
+    assert not rules & {"seeds", "dataset", "splits", "train", "release", "signals"}
+
+
+def test_attacks_see_nothing_private(checkout: Path) -> None:
+    """Walk the job graph back from every attack: only the release may read private files."""
+    output = snakemake(checkout, "--dry-run", "--printshellcmds", *TINY, "--config", "run=graph")
+    jobs = re.findall(
+        r"^rule (\w+):\n(?:    input: (.*)\n)?    output: (.*)\n(?:.*\n)*?(?=Shell command: (.*)\n|\n)",
+        output,
+        re.M,
+    )
+    makes = {name: job for job in jobs for name in job[2].split(", ")}
+    rules = {job[0] for job in jobs}
+    assert {"seeds", "train", "release", "signals", "attack", "score"} <= rules
+
+    def ancestors(job: tuple) -> set[tuple]:
+        """What the job reads, and what made that, stopping at the released challenge."""
+        if job[0] == "release":
+            return {job}
+        read = {name for name in job[1].split(", ") if name}
+        assert not [name for name in read if "private" in name], job
+        found = {job}
+        for name in read:
+            if name in makes:
+                found |= ancestors(makes[name])
+        return found
+
+    attacks = [job for job in jobs if job[0] == "attack"]
+    assert len(attacks) == 4 * 2
+    for attack in attacks:
+        found = ancestors(attack)
+        assert {job[0] for job in found} == {"attack", "signals", "release", "dataset"}
+        for job in found:
+            if job[0] != "release":
+                assert "private" not in job[3]
+
+
+def test_other_shards_and_cores_give_the_same_bytes(checkout: Path, tiny: Path) -> None:
+    snakemake(
+        checkout, "--cores", "1", *TINY, "--config", "run=other", "shard_size=2", "device=cpu"
+    )
+    assert products(checkout / "results" / "other") == products(tiny)
+
+
+def test_other_master_seed_gives_other_models(checkout: Path, tiny: Path) -> None:
+    target = "results/reseeded/challenge/shopping/shopping_inf"
+    snakemake(checkout, "--cores", "2", target, *TINY, "--config", "run=reseeded", "seeds=7")
+    ours = files(checkout / target)
+    theirs = files(tiny / "challenge" / "shopping" / "shopping_inf")
+    assert ours.keys() == theirs.keys()
+    assert not [name for name in ours if name.endswith("model.pt") and ours[name] == theirs[name]]
+
+
+def test_killed_at_any_moment_and_started_again(checkout: Path, tiny: Path) -> None:
+    run = ("--cores", "2", *TINY, "--config", "run=killed")
+    results = checkout / "results" / "killed"
+    # Kill where it hurts: while the first models, the release, the attacks, the scores are made.
+    moments = (
+        ("private/S1/models", False),
+        ("private/SD/models", True),
+        ("challenge", True),
+        ("submissions", False),
+        ("scores", True),
+    )
+    for place, group in moments:
+        process = start(checkout, *run)
+        deadline = time.monotonic() + 120
+        while not (results / place).exists() and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        if group:  # the jobs die with it
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # its jobs live on for a while, unattended
+            process.kill()
+        process.communicate()
+        snakemake(checkout, "--unlock", *TINY)
+    snakemake(checkout, *run)
+    assert products(results) == products(tiny)
+    assert not list(results.rglob("*.partial"))
+
+
+def test_seeds_from_a_file_give_the_same_bytes(checkout: Path, tiny: Path) -> None:
+    rows = ["scenario,model,seed_challenge,seed_training,seed_membership,seed_model"]
+    for scenario in ("S1", "SD"):
+        seeds = (tiny / "private" / scenario / "seeds.csv").read_text().splitlines()
+        rows += [f"{scenario},{row}" for row in seeds[1:]]
+    (checkout / "given.csv").write_text("\n".join(rows) + "\n")
+    target = "results/given/challenge/ddp/shopping_ddp.sha256"
+    snakemake(checkout, "--cores", "2", target, *TINY, "--config", "run=given", "seeds=given.csv")
+    assert (checkout / target).read_bytes() == (
+        tiny / "challenge" / "ddp" / "shopping_ddp.sha256"
+    ).read_bytes()
+
+
+def test_corrupt_released_model_is_named(checkout: Path, tiny: Path) -> None:
+    shutil.copytree(tiny, checkout / "results" / "corrupt")
+    folder = checkout / "results" / "corrupt"
+    model = folder / "challenge" / "ddp" / "shopping_ddp" / "final" / "model_6" / "model.pt"
+    model.write_bytes(model.read_bytes()[:1000])
+    (folder / "signals" / "ddp" / "shopping_ddp.npz").unlink()
+    shutil.rmtree(checkout / "results" / "corrupt" / "submissions")
+    output = snakemake(
+        checkout, "--cores", "2", *TINY, "--config", "run=corrupt", "--rerun-triggers", "mtime",
+        "--allowed-rules", "signals", "--until", "signals", fails=True,
+    )  # fmt: skip
+    lines = [line for line in output.splitlines() if line.strip().startswith("error: ")]
+    assert len(lines) == 1, output
+    assert "final/model_6/model.pt" in lines[0]
+    assert not (folder / "signals" / "ddp" / "shopping_ddp.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (("id: S1", "id: S1\n    epoch: 3"), "tiny.yaml: scenario S1: unknown key 'epoch'"),
+        (("from: T1", "from: T9"), "tiny.yaml: scenario S1: from 'T9' is unknown"),
+        (("attack: rmia", "attack: rmiaa"), "tiny.yaml: attacks: rmia: attack 'rmiaa'"),
+        (("gamma: 1", "gama: 1"), "tiny.yaml: attacks: rmia: attack rmia: "),
+        (("n: 150", "n: 295"), "tiny.yaml: scenario S1: n + m = 305"),
+        (("m: 10", "m: 0"), "tiny.yaml: scenario S1: m: 0 is less"),
+        (("run: tiny", "run: tiny\nseeds: -1"), "tiny.yaml: seeds: "),
+        (("run: tiny", "run: tiny\nseeds: 9223372036854775808"), "tiny.yaml: seeds: "),
+        (("epsilon: null", "epsilon: 0"), "tiny.yaml: scenario SD: epsilon: 0"),
+    ],
+)
+def test_bad_configuration_is_one_clear_line(
+    checkout: Path, edit: tuple[str, str], expected: str
+) -> None:
+    text = (checkout / "tiny.yaml").read_text()
+    assert edit[0] in text
+    folder = checkout / "bad"
+    folder.mkdir(exist_ok=True)
+    (folder / "tiny.yaml").write_text(text.replace(*edit).replace("run: tiny", "run: bad"))
+    output = snakemake(checkout, "--dry-run", "--configfile", "bad/tiny.yaml", fails=True)
+    lines = [line for line in output.splitlines() if expected in line]
+    assert len(lines) == 1, output
+    assert "Traceback" not in output
+    assert not (checkout / "results" / "bad").exists()
+
+
+def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> None:
+    (checkout / "shopping.csv").write_text("1,0,1\n2,1\n")
+    (checkout / "file.yaml").write_text(
+        (checkout / "tiny.yaml")
+        .read_text()
+        .replace("run: tiny", "run: badfile")
+        .replace(
+            "format: purchase100-synthetic, records: 300, features: 40, classes: 4, seed: 3",
+            "format: labelled-bits, records: 300, features: 2, classes: 4, path: shopping.csv",
+        )
+    )
+    output = snakemake(checkout, "--cores", "1", "--configfile", "file.yaml", fails=True)
+    assert "error: shopping.csv: row 2: 2 fields, expected 3" in output
+    assert "Traceback" not in output
+    assert not list((checkout / "results" / "badfile" / "data").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shards"),
+    [
+        ((), 4 * 8),
+        (("--configfile", "config/location30.yaml"), 4 * 8),
+        (
+            ("--configfile", "config/published.yaml", "--config", "scenarios=[T1, T2, T3, D3]"),
+            4 * 20,
+        ),
+    ],
+)
+def test_dry_run_of_every_configuration(checkout: Path, arguments: tuple, shards: int) -> None:
+    plan = planned(snakemake(checkout, "--dry-run", *arguments))
+    assert plan["train"] == shards
+    assert plan["attack"] == 4 * 15
+
+
+def test_published_scenarios_that_cannot_be_trained_yet_say_so(checkout: Path) -> None:
+    output = snakemake(
+        checkout, "--dry-run", "--configfile", "config/published.yaml", fails=True
+    )
+    assert "config/published.yaml: scenario I1: architecture 'cnn' cannot be trained yet" in output
