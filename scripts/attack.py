@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from mico import attacks, command_line, signals, submissions
+from mico.command_line import InputError
 from mico.phases import Phases
 
 
@@ -19,10 +20,19 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the directory to write")
     args = parser.parse_args()
 
-    options = attacks.options(args.attack, json.loads(args.options))
-    scores = attacks.ATTACKS[args.attack].scores(signals.read(args.signals), options)
-    predictions = submissions.to_predictions(scores)
-    submissions.write(args.output, Phases(*args.phases), predictions)
+    try:
+        values = json.loads(args.options)
+    except ValueError as error:
+        raise InputError(f"--options {args.options!r}: expected JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"--options {args.options!r}: expected a JSON object")
+    options = attacks.options(args.attack, values)
+    phases = Phases(*args.phases)
+    given = signals.read(args.signals)
+    if (phases.train, phases.models) != (len(given.trained), len(given.challenge)):
+        raise InputError(f"{args.signals}: not of {phases.models} models, {phases.train} of train")
+    scores = attacks.ATTACKS[args.attack].scores(given, options)
+    submissions.write(args.output, phases, submissions.to_predictions(scores))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import http.client
 import shutil
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -29,7 +28,9 @@ def main() -> None:
                 temporary.open("wb") as file,
             ):
                 shutil.copyfileobj(response, file)
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+                if response.length:  # what was announced and did not come
+                    raise http.client.IncompleteRead(b"", response.length)
+        except (http.client.HTTPException, OSError, ValueError) as error:
             raise InputError(
                 f"{args.url}: cannot be downloaded ({error}); get the file elsewhere and set "
                 f"datasets: {args.name}: path in the configuration"

@@ -74,11 +74,12 @@ def _score(predictions: np.ndarray, membership: np.ndarray) -> dict[str, float]:
 
 
 def _curve(models: np.ndarray, predictions: np.ndarray, membership: np.ndarray) -> dict:
-    """The ROC, thinned evenly on a logarithmic FPR axis, and each model's TPR at FPR 0.1."""
+    """The ROC thinned evenly on a logarithmic FPR axis, with each published FPR; models' TPRs."""
     curve = scoring.roc(predictions, membership, np.ones(len(models)))
-    wanted = np.geomspace(1 / (~membership).sum(), 1, CURVE_POINTS - 2)
-    last = np.searchsorted(curve.fpr, np.append([0.0], wanted + 1e-12), side="right") - 1
-    kept = np.unique(np.concatenate([[0], last]))
+    even = np.geomspace(1 / (~membership).sum(), 1, CURVE_POINTS - 2 - len(scoring.FPRS))
+    wanted = np.concatenate([[0.0], even, scoring.FPRS])
+    last = np.searchsorted(curve.fpr, wanted + 1e-12, side="right") - 1
+    kept = np.unique(np.append(0, last))
     called = predictions >= scoring.headline_threshold(curve)
     tprs = (called & membership).sum(axis=1) / membership.sum(axis=1)
     return {

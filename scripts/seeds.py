@@ -21,7 +21,7 @@ def main() -> None:
     elif args.source.endswith(".csv"):
         drawn = seeds.read_given(Path(args.source), args.scenario, args.models)
     else:
-        drawn = seeds.derive(int(args.source), args.scenario, args.models)
+        drawn = seeds.derive(seeds.parse_seed(args.source, "--source"), args.scenario, args.models)
     seeds.write(args.output, drawn)
 
 

@@ -132,7 +132,8 @@ def test_attacks_see_nothing_private(checkout: Path) -> None:
     """Walk the job graph back from every attack: only the release may read private files."""
     output = snakemake(checkout, "--dry-run", "--printshellcmds", *TINY, "--config", "run=graph")
     jobs = re.findall(
-        r"^rule (\w+):\n(?:    input: (.*)\n)?    output: (.*)\n(?:.*\n)*?(?=Shell command: (.*)\n|\n)",
+        r"^rule (\w+):\n(?:    input: (.*)\n)?    output: (.*)\n"
+        r"(?:.*\n)*?(?=Shell command: (.*)\n|\n)",
         output,
         re.M,
     )
@@ -300,7 +301,5 @@ def test_dry_run_of_every_configuration(checkout: Path, arguments: tuple, shards
 
 
 def test_published_scenarios_that_cannot_be_trained_yet_say_so(checkout: Path) -> None:
-    output = snakemake(
-        checkout, "--dry-run", "--configfile", "config/published.yaml", fails=True
-    )
+    output = snakemake(checkout, "--dry-run", "--configfile", "config/published.yaml", fails=True)
     assert "config/published.yaml: scenario I1: architecture 'cnn' cannot be trained yet" in output

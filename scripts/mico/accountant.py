@@ -1,16 +1,16 @@
 """The noise that a privacy budget asks for, by Opacus's PRV accountant as in the competition."""
 
+import warnings
+
 from opacus.accountants import PRVAccountant
 from opacus.accountants.utils import get_noise_multiplier
 
 from mico.command_line import InputError
-from mico.privacy import Privacy, sampling
+from mico.privacy import LARGEST_EPSILON, Privacy, sampling
 
 # The competition's settings: the PRV accountant (Gopi et al. 2021, arXiv 2106.02848) may err by
 # EPS_ERROR on epsilon, and its upper bound is what counts.
 EPS_ERROR = 0.1
-# The accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
-LARGEST_EPSILON = 100
 
 
 def account(
@@ -36,25 +36,32 @@ def account(
         return Privacy(sample_rate, steps)
     if delta is None or not 0 < delta < 1:
         raise InputError(f"delta {delta}: expected a number between 0 and 1")
-    if noise_multiplier is None:
-        if not 0 < epsilon <= LARGEST_EPSILON:
-            raise InputError(f"epsilon {epsilon}: expected a number in (0, {LARGEST_EPSILON}]")
-        try:
-            noise_multiplier = get_noise_multiplier(
-                target_epsilon=epsilon,
-                target_delta=delta,
-                sample_rate=sample_rate,
-                steps=steps,
-                accountant="prv",
-                eps_error=EPS_ERROR,
-            )
-        except (ValueError, RuntimeError) as error:
-            raise InputError(
-                f"epsilon {epsilon} at delta {delta}: no noise multiplier reaches it ({error})"
-            ) from None
-    if not noise_multiplier > 0:
+    if noise_multiplier is not None and not noise_multiplier > 0:
         raise InputError(f"noise_multiplier {noise_multiplier}: expected a positive number")
-    spent = _spent(noise_multiplier, sample_rate, steps, delta)
+    if epsilon is not None and not 0 < epsilon <= LARGEST_EPSILON:
+        raise InputError(f"epsilon {epsilon}: expected a number in (0, {LARGEST_EPSILON}]")
+    try:
+        with warnings.catch_warnings():
+            # Far from the answer, the search meets orders and exponents that do not matter.
+            warnings.simplefilter("ignore")
+            if noise_multiplier is None:
+                noise_multiplier = get_noise_multiplier(
+                    target_epsilon=epsilon,
+                    target_delta=delta,
+                    sample_rate=sample_rate,
+                    steps=steps,
+                    accountant="prv",
+                    eps_error=EPS_ERROR,
+                )
+            spent = _spent(noise_multiplier, sample_rate, steps, delta)
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        given = (
+            f"epsilon {epsilon}" if epsilon is not None else f"noise_multiplier {noise_multiplier}"
+        )
+        raise InputError(
+            f"{given} at delta {delta}: no noise multiplier reaches it, or none that the "
+            f"accountant can take ({error})"
+        ) from None
     return Privacy(sample_rate, steps, noise_multiplier, spent, delta)
 
 

@@ -36,7 +36,8 @@ def _temporary(path: Path) -> Path:
     """A hidden name beside `path` that carries this process's id; leftovers of dead ones go."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        if not _is_running(int(leftover.name.split(".")[-2])):
+        process = leftover.name.removeprefix(f".{path.name}.").removesuffix(".partial")
+        if process.isdecimal() and (int(process) == os.getpid() or not _is_running(int(process))):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return path.parent / f".{path.name}.{os.getpid()}.partial"
 

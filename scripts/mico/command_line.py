@@ -24,15 +24,14 @@ def run(main: Callable[[], None]) -> None:
 def progress(items: Iterable[T], total: int, what: str, every: float = 10.0) -> Iterator[T]:
     """Yield `items`, printing how far it is about every `every` seconds."""
     start = last = time.monotonic()
-    for done, item in enumerate(items):
+    done = 0
+    for item in items:
         now = time.monotonic()
         if done and now - last >= every:
             left = (now - start) / done * (total - done)
             print(f"{what}: {done} of {total}, {left:.0f} s left", file=sys.stderr, flush=True)
             last = now
         yield item
-    print(
-        f"{what}: {total} of {total} in {time.monotonic() - start:.1f} s",
-        file=sys.stderr,
-        flush=True,
-    )
+        done += 1
+    seconds = time.monotonic() - start
+    print(f"{what}: {done} of {total} in {seconds:.1f} s", file=sys.stderr, flush=True)

@@ -16,6 +16,8 @@ from mico.command_line import InputError
 from mico.phases import Phases
 from mico.scenarios import Scenario
 
+MISSING = object()
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -45,58 +47,72 @@ def check(
         # The first of several, and of the ways to be right the one that it came closest to.
         error = jsonschema.exceptions.best_match(errors[:1])
         path = list(error.absolute_path)
-        raise InputError(f"{_origin(path, files)}: {_place(config, path)}{_reason(error)}")
+        key = [_unknown_key(error)] if error.validator == "additionalProperties" else []
+        where = _origin(config, path + key, files)
+        raise InputError(f"{where}: {_place(config, path)}{_reason(error)}")
     try:
         library = yaml.safe_load(published.read_text())
         resolved = scenarios.resolve(config["scenarios"], library, config["datasets"])
     except InputError as failure:
-        raise InputError(f"{_origin(['scenarios'], files)}: {failure}") from None
-    attacks = _attacks(config["attacks"], files)
+        raise InputError(f"{_origin(config, ['scenarios'], files)}: {failure}") from None
+    try:
+        attacks = _attacks(config["attacks"])
+    except InputError as failure:
+        raise InputError(f"{_origin(config, ['attacks'], files)}: attacks: {failure}") from None
     for name in sorted({scenario.data for scenario in resolved.values()}):
-        _check_dataset(name, config["datasets"][name], files)
+        try:
+            _check_dataset(config["datasets"][name])
+        except InputError as failure:
+            where = _origin(config, ["datasets", name], files)
+            raise InputError(f"{where}: dataset {name}: {failure}") from None
     return Configuration(resolved, Phases(**config["models"]), attacks)
 
 
-def _attacks(
-    items: Sequence[Mapping[str, Any]], files: Sequence[Path]
-) -> dict[str, dict[str, Any]]:
+def _attacks(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     by_name: dict[str, dict[str, Any]] = {}
     for item in items:
-        where = f"{_origin(['attacks'], files)}: attacks: {item['name']}"
-        if item["name"] in by_name:
-            raise InputError(f"{where}: this name is there twice")
-        by_name[item["name"]] = {key: value for key, value in item.items() if key != "name"}
-        options = {key: value for key, value in item.items() if key not in ("name", "attack")}
+        name = item["name"]
+        if name in by_name:
+            raise InputError(f"{name}: this name is there twice")
+        by_name[name] = {key: value for key, value in item.items() if key != "name"}
+        options = {key: value for key, value in by_name[name].items() if key != "attack"}
         try:
             check_options(item["attack"], options)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"{name}: {error}") from None
     return by_name
 
 
-def _check_dataset(name: str, dataset: Mapping[str, Any], files: Sequence[Path]) -> None:
-    where = f"{_origin(['datasets', name], files)}: dataset {name}"
+def _check_dataset(dataset: Mapping[str, Any]) -> None:
     if dataset["format"] == "purchase100-synthetic":
         if "seed" not in dataset:
-            raise InputError(f"{where}: missing key 'seed'")
+            raise InputError("missing key 'seed'")
     elif "path" in dataset:
         if not Path(dataset["path"]).is_file():
-            raise InputError(f"{where}: path {dataset['path']} is not a file")
+            raise InputError(f"path {dataset['path']} is not a file")
     elif "url" not in dataset:
-        raise InputError(f"{where}: missing key 'path' or 'url'")
+        raise InputError("missing key 'path' or 'url'")
 
 
-def _origin(path: Sequence[str | int], files: Sequence[Path]) -> str:
-    """The last file that sets the key, or the command line."""
+def _origin(config: Mapping[str, Any], path: Sequence[str | int], files: Sequence[Path]) -> str:
+    """The last file that sets a key to its value, or the command line."""
+    value = _at(config, path)
     for file in reversed(files):
-        content = yaml.safe_load(file.read_text())
+        content = _at(yaml.safe_load(file.read_text()), path)
+        # A mapping is merged from several files.
+        if content is not MISSING and (content == value or isinstance(value, Mapping)):
+            return os.path.relpath(file)
+    return "command line"
+
+
+def _at(content: Any, path: Sequence[str | int]) -> Any:
+    """What lies at a path into nested mappings and lists, or MISSING."""
+    for key in path:
         try:
-            for key in path:
-                content = content[key]
+            content = content[key]
         except (KeyError, IndexError, TypeError):
-            continue
-        return os.path.relpath(file)
-    return "configuration"
+            return MISSING
+    return content
 
 
 def _place(config: Mapping[str, Any], path: Sequence[str | int]) -> str:
@@ -115,8 +131,8 @@ def _place(config: Mapping[str, Any], path: Sequence[str | int]) -> str:
 
 def _reason(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        extra = next(key for key in error.instance if key not in known)
+        known = list(error.schema["properties"])
+        extra = _unknown_key(error)
         close = get_close_matches(str(extra), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         return f"unknown key {extra!r}, {hint}"
@@ -124,3 +140,7 @@ def _reason(error: jsonschema.ValidationError) -> str:
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"missing key {missing!r}"
     return error.message
+
+
+def _unknown_key(error: jsonschema.ValidationError) -> str:
+    return next(key for key in error.instance if key not in error.schema["properties"])

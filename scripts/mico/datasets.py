@@ -5,10 +5,12 @@ features; labels.npy (N,) uint8, from 0; dataset.json, what it is and where it c
 """
 
 import csv
+import gzip
 import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +20,16 @@ import numpy as np
 
 from mico.atomic import atomic_directory
 from mico.command_line import InputError, progress
+
+BITS = frozenset("01")
+NOT_THE_FORMAT = (
+    csv.Error,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    UnicodeDecodeError,
+)
 
 
 @dataclass(frozen=True)
@@ -52,15 +64,22 @@ def read(directory: Path) -> Dataset:
         InputError: a file is missing or of another shape than dataset.json says.
     """
     description = describe(directory)
-    try:
-        packed = np.load(directory / "features.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(directory / "labels.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{directory}: not a stored data set ({error})") from None
-    shape = (description.records, -(-description.features // 8))
-    if packed.shape != shape or labels.shape != shape[:1]:
-        raise InputError(f"{directory}/features.npy: shape {packed.shape}, expected {shape}")
+    bits = -(-description.features // 8)
+    packed = _array(directory / "features.npy", (description.records, bits))
+    labels = _array(directory / "labels.npy", (description.records,))
     return Dataset(description, packed, labels)
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A memory-mapped array of bytes, which must have this shape."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    if array.shape != shape or array.dtype != np.uint8:
+        found = f"shape {array.shape} of {array.dtype}"
+        raise InputError(f"{path}: {found}, expected shape {shape} of uint8")
+    return array
 
 
 def describe(directory: Path) -> Description:
@@ -142,12 +161,10 @@ def read_csv(
             if not label.isascii() or not label.isdigit() or not 1 <= int(label) <= classes:
                 raise InputError(f"{where}: label {label!r}, expected 1 to {classes}")
             labels[row - 1] = int(label) - 1
+            for column, field in enumerate(fields[1:], 2):
+                if field not in BITS:
+                    raise InputError(f"{where}, field {column}: {field!r}, expected 0 or 1")
             text = "".join(fields[1:])
-            if len(text) != features or text.strip("01"):
-                column, bad = next(
-                    (i, f) for i, f in enumerate(fields) if (i and f not in "01") or not f
-                )
-                raise InputError(f"{where}, field {column + 1}: {bad!r}, expected 0 or 1")
             packed[row - 1] = np.packbits(np.frombuffer(text.encode(), np.uint8) & 1)
     if row != records:
         raise InputError(f"{path}: {row} rows, expected {records}: the file is truncated")
@@ -162,13 +179,17 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
             if not path.name.endswith((".tgz", ".tar.gz")):
                 yield io.TextIOWrapper(file, encoding="ascii", newline="")
                 return
-            with tarfile.open(fileobj=file, mode="r:gz") as archive:
+            with gzip.open(file) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
                 member = archive.next()
                 content = archive.extractfile(member) if member and member.isfile() else None
                 if content is None:
                     raise InputError(f"{path}: expected an archive of one CSV file")
                 yield io.TextIOWrapper(content, encoding="ascii", newline="")
+                if archive.next() is not None:
+                    raise InputError(f"{path}: expected an archive of one file, found another")
+                while unpacked.read(1 << 20):  # to the end, where gzip's own check is
+                    pass
+    except NOT_THE_FORMAT as error:
+        raise InputError(f"{path}: not a CSV file or a .tgz of one ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (tarfile.TarError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV file or a .tgz of one ({error})") from None

@@ -9,7 +9,7 @@ from mico import splits, weights
 from mico.command_line import InputError, progress
 from mico.mlp import MLP
 from mico.phases import Phases
-from mico.seeds import LIMIT, SPLIT_SEEDS
+from mico.seeds import SPLIT_SEEDS, parse_seed
 from mico.signals import Signals
 from mico.training import Records
 
@@ -72,6 +72,4 @@ def _read_seed(path: Path) -> int:
         text = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
-    if not text.isascii() or not text.isdigit() or int(text) >= LIMIT:
-        raise InputError(f"{path}: {text[:40]!r}, expected an integer in [0, 2^63)")
-    return int(text)
+    return parse_seed(text, str(path))

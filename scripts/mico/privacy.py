@@ -7,6 +7,9 @@ from pathlib import Path
 
 from mico.atomic import atomic_file
 
+# An accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
+LARGEST_EPSILON = 100
+
 
 def sampling(n: int, batch_size: int, epochs: int) -> tuple[float, int]:
     """The sample rate q = 1 / ceil(n / L), not exactly L / n, and the steps ceil(n / L) epochs."""

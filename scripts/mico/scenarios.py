@@ -1,13 +1,16 @@
 """Scenarios as data: resolving derivation, checking what must hold, naming what is wrong."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
 from mico.command_line import InputError
+from mico.privacy import LARGEST_EPSILON
 
 ARCHITECTURES = ("mlp",)
+OPTIMIZERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,14 @@ class Scenario:
     disclosed: list[str]
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and not isinstance(value, int):
+                self._fail(field.name, f"{value}: expected an integer")
+            if isinstance(value, float) and not math.isfinite(value):
+                self._fail(field.name, f"{value}: expected a finite number")
+        if self.epsilon is not None and self.epsilon > LARGEST_EPSILON:
+            self._fail("epsilon", f"{self.epsilon}: expected at most {LARGEST_EPSILON}")
         if self.n <= self.m:
             self._fail("n", f"{self.n}: expected more than m = {self.m}")
         if self.epsilon is not None and self.noise_multiplier is not None:
@@ -49,7 +60,7 @@ class Scenario:
         return self.epsilon is not None or self.noise_multiplier is not None
 
     def _fail(self, key: str, reason: str) -> None:
-        raise InputError(f"scenario {self.id}: {key} {reason}")
+        raise InputError(f"scenario {self.id}: {key}: {reason}")
 
 
 def resolve(
@@ -109,6 +120,9 @@ def _check_buildable(scenario: Scenario, datasets: Mapping[str, Mapping[str, Any
             f"{where}: architecture {scenario.architecture!r} cannot be trained yet, "
             f"only {', '.join(ARCHITECTURES)}: leave it out of `scenarios`"
         )
+    if scenario.optimizer not in OPTIMIZERS:
+        known = ", ".join(OPTIMIZERS)
+        raise InputError(f"{where}: optimizer {scenario.optimizer!r}: expected one of {known}")
     if scenario.data not in datasets:
         hint = _hint(scenario.data, datasets)
         raise InputError(f"{where}: data {scenario.data!r} is not among the datasets{hint}")

@@ -43,7 +43,8 @@ def roc(predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray) ->
         called[order[mask] // predictions.shape[1], np.flatnonzero(mask)] = 1
         called = np.cumsum(called, axis=1, out=called)[:, np.append(0, ends)]
         called[:, 0] = 0
-        counts = (weights.astype(np.float32) @ called).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
+            counts = (weights.astype(np.float32) @ called).astype(np.float64)
         return counts / counts[..., -1:]
 
     thresholds = np.concatenate([[np.inf], pooled[order][ends]])

@@ -81,14 +81,28 @@ def write(path: Path, seeds: Seeds) -> None:
         writer.writerows([model, *(row[kind] for kind in KINDS)] for model, row in enumerate(seeds))
 
 
+def parse_seed(text: str, where: str) -> int:
+    """A seed written in decimal.
+
+    Raises:
+        InputError: anything but an integer in [0, 2^63); `where` says whose it is.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) >= LIMIT:
+        raise InputError(f"{where} {text[:40]!r}: expected an integer in [0, 2^63)")
+    return int(text)
+
+
 def _read_rows(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
     try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, restval="")
             rows = list(reader)
+            columns = reader.fieldnames or []
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    missing = [name for name in (*keys, *KINDS) if name not in (reader.fieldnames or [])]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file ({error})") from None
+    missing = [name for name in (*keys, *KINDS) if name not in columns]
     if missing:
         raise InputError(f"{path}: missing column {', '.join(missing)}")
     return rows
@@ -110,12 +124,13 @@ def _checked(path: Path, rows: list[dict[str, str]], models: int) -> Seeds:
             raise InputError(f"{path}: model {model} is missing (0 to {models - 1} are needed)")
         seeds.append({})
         for kind in KINDS:
-            text = by_model[str(model)][kind] or ""
-            where = f"{path}: model {model}, {kind} {text!r}"
-            if not text.isascii() or not text.isdigit() or int(text) >= LIMIT:
-                raise InputError(f"{where}: expected an integer in [0, 2^63)")
-            other = seen.setdefault((kind, int(text) % 2**32), model)
+            text = by_model[str(model)][kind]
+            where = f"{path}: model {model}, {kind}"
+            seed = parse_seed(text, where)
+            other = seen.setdefault((kind, seed % 2**32), model)
             if other != model:
-                raise InputError(f"{where}: same low 32 bits as model {other}'s, so the same draws")
-            seeds[-1][kind] = int(text)
+                raise InputError(
+                    f"{where} {seed}: same low 32 bits as model {other}'s, so the same draws"
+                )
+            seeds[-1][kind] = seed
     return seeds

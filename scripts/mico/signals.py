@@ -1,11 +1,13 @@
 """What every attack starts from: the released models' outputs on all challenge points."""
 
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from mico.atomic import atomic_file
+from mico.command_line import InputError
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ def write(path: Path, signals: Signals) -> None:
 
 
 def read(path: Path) -> Signals:
-    """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return Signals(**{field.name: file[field.name] for field in fields(Signals)})
+    """Read what `write` wrote.
+
+    Raises:
+        InputError: the file is missing or is another.
+    """
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return Signals(**{field.name: file[field.name] for field in fields(Signals)})
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a file of signals ({error})") from None

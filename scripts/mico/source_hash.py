@@ -25,14 +25,27 @@ def source_hash(program: Path) -> str:
 
 
 def _with_imports(path: Path, found: set[Path]) -> set[Path]:
-    package = Path(__file__).parent
+    """Add to `found` the files of the package that a file imports, and those that they import."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] != "mico":
-            continue
-        folder = package.joinpath(*node.module.split(".")[1:])
-        for module in (folder, *(folder / alias.name for alias in node.names)):
-            for file in (module.with_suffix(".py"), module / "__init__.py"):
-                if file.is_file() and file not in found:
-                    found.add(file)
-                    _with_imports(file, found)
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            for file in _files(name.split(".")) - found:
+                found.add(file)
+                _with_imports(file, found)
     return found
+
+
+def _files(parts: list[str]) -> set[Path]:
+    """The files that importing mico.a.b runs: each package on the way, and the module itself."""
+    package = Path(__file__).parent
+    if parts[0] != package.name:
+        return set()
+    files = {package / "__init__.py"}
+    for depth in range(2, len(parts) + 1):
+        module = package.joinpath(*parts[1:depth])
+        files |= {module / "__init__.py", module.with_suffix(".py")}
+    return {file for file in files if file.is_file()}

@@ -52,12 +52,13 @@ def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
 
 def _read_row(path: Path, count: int) -> np.ndarray:
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     if len(rows) != 1 or len(rows[0]) != count:
-        raise InputError(f"{path}: {len(rows)} rows, expected one row of {count} numbers")
+        found = f"one row of {len(rows[0])}" if len(rows) == 1 else f"{len(rows)} rows"
+        raise InputError(f"{path}: {found}, expected one row of {count} numbers")
     values = np.empty(count)
     for column, text in enumerate(rows[0]):
         try:

@@ -96,7 +96,7 @@ class Records:
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs (M, B, d) float32 and labels (M, B) of the records at `indices` (M, B)."""
         rows = indices.to(self.features.device).flatten()
-        x = self.features.index_select(0, rows).float().view(*indices.shape, -1)
+        x = self.features.index_select(0, rows).float().view(*indices.shape, self.features.shape[1])
         return x, self.labels.index_select(0, rows).view(indices.shape)
 
 
@@ -135,7 +135,9 @@ def train(
     update = OPTIMIZERS[options.optimizer](weights)
     noise_std = (options.noise_multiplier or 0) * (options.clipping_norm or 0) / options.batch_size
     noise = [_noise_stream(seed, device) for seed in seeds] if noise_std else []
-    drawn = torch.empty_like(weights[0])
+    count = weights.shape[1]
+    # Normals come in pairs: of an odd number of parameters' the last is not used.
+    drawn = weights.new_empty(count + count % 2)
     if options.clipping_norm is None:
         epoch_batches = partial(_ordered_batches, order, options.batch_size)
     else:
@@ -150,7 +152,7 @@ def train(
             weight = torch.from_numpy(weight).to(device)
             architecture.gradient_sum(parameters, x, y, weight, options.clipping_norm, gradients)
             for model, draw in enumerate(noise):
-                gradient[model].add_(draw(drawn), alpha=noise_std)
+                gradient[model].add_(draw(drawn)[:count], alpha=noise_std)
             update(gradient, learning_rate)
     return parameters
 

@@ -48,7 +48,8 @@ def _in(target: Target) -> np.ndarray:
 def _standardised(target: Target) -> np.ndarray:
     deviation = target.shadow.std(axis=0)
     # A point on which all shadow models agree to the last bit is not scaled up without bound.
-    deviation = np.maximum(deviation, 1e-6 * deviation.mean() + np.finfo(float).tiny)
+    # Where they all agree on all points, as a single one does, none is scaled.
+    deviation = np.maximum(deviation, 1e-6 * deviation.mean() or 1.0)
     return (target.own - target.shadow.mean(axis=0)) / deviation
 
 

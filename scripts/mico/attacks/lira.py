@@ -34,20 +34,23 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
 
 def _online(target: Target) -> np.ndarray:
     inside, outside = in_out_moments(target)
-    return _log_ratio(target.own, inside, _deviation(inside), outside, _deviation(outside))
+    pooled_in, pooled_out = _pooled_variances(inside, outside)
+    std_in, std_out = _deviation(inside, pooled_in), _deviation(outside, pooled_out)
+    return _log_ratio(target.own, inside, std_in, outside, std_out)
 
 
 def _offline(target: Target) -> np.ndarray:
     from scipy.special import log_ndtr  # not needed to check the options of a configuration
 
-    outside = in_out_moments(target)[1]
-    return -log_ndtr((outside.mean - target.own) / _deviation(outside))
+    inside, outside = in_out_moments(target)
+    deviation = _deviation(outside, _pooled_variances(inside, outside)[1])
+    return -log_ndtr((outside.mean - target.own) / deviation)
 
 
 def _fixed_variance(target: Target) -> np.ndarray:
     inside, outside = in_out_moments(target)
-    deviations = [_floored(side.pooled_variance) for side in (inside, outside)]
-    return _log_ratio(target.own, inside, deviations[0], outside, deviations[1])
+    std_in, std_out = np.sqrt(_pooled_variances(inside, outside))
+    return _log_ratio(target.own, inside, std_in, outside, std_out)
 
 
 def _log_ratio(
@@ -62,16 +65,17 @@ def _log_ratio(
     return squares / 2 + np.log(std_out / std_in)
 
 
-def _deviation(moments: Moments) -> np.ndarray:
+def _pooled_variances(inside: Moments, outside: Moments) -> tuple[float, float]:
+    """The pooled variances; a side whose shadow models show none takes the other's, or 1."""
+    one, other = inside.pooled_variance, outside.pooled_variance
+    return one or other or 1.0, other or one or 1.0
+
+
+def _deviation(moments: Moments, pooled: float) -> np.ndarray:
     """A standard deviation per point; with fewer than two shadow models the pooled one."""
-    pooled = moments.pooled_variance
     variance = np.where(moments.count > 1, moments.variance, pooled)
     # Two shadow models may agree by chance; a variance of nothing would decide by itself.
-    return _floored(np.maximum(variance, 1e-6 * pooled))
-
-
-def _floored(variance: np.ndarray | float) -> np.ndarray:
-    return np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+    return np.sqrt(np.maximum(variance, 1e-6 * pooled))
 
 
 VARIANTS = {"online": _online, "offline": _offline, "fixed-variance": _fixed_variance}

@@ -30,10 +30,10 @@ class Options:
 
     def __post_init__(self) -> None:
         check_choice("variant", self.variant, ("online", "offline"))
-        if not self.gamma >= 1:
-            raise InputError(f"gamma {self.gamma}: expected at least 1")
-        if not 0 <= self.a <= 1:
-            raise InputError(f"a {self.a}: expected a number in [0, 1]")
+        if not (isinstance(self.gamma, int | float) and 1 <= self.gamma < math.inf):
+            raise InputError(f"gamma {self.gamma!r}: expected a number of at least 1")
+        if not (isinstance(self.a, int | float) and 0 <= self.a <= 1):
+            raise InputError(f"a {self.a!r}: expected a number in [0, 1]")
 
 
 def scores(signals: Signals, options: Options) -> np.ndarray:
@@ -42,7 +42,8 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
     probability = signals.signal("conf")
     inside = np.where(signals.trained, probability[:shadows], 0)
     outside = np.where(signals.trained, 0, probability[:shadows])
-    sums = np.stack([inside.sum(axis=0), outside.sum(axis=0)])
+    sides = np.stack([inside, outside])
+    sums = sides.sum(axis=1)
     counts = np.stack([signals.trained.sum(axis=0), (~signals.trained).sum(axis=0)])
 
     result = np.empty(signals.challenge.shape)
@@ -50,7 +51,9 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
         means = _means(sums, counts)
         if model < shadows:  # a shadow model under attack is left out of its own statistics
             own = np.stack([signals.trained[model], ~signals.trained[model]])
-            means = _means(sums - np.stack([inside[model], outside[model]]), counts - own)
+            # Not by subtraction, which loses what is far smaller than the model's own.
+            rest = sides[:, :model].sum(axis=1) + sides[:, model + 1 :].sum(axis=1)
+            means = _means(rest, counts - own)
         if options.variant == "online":
             reference = means.mean(axis=0)
         else:

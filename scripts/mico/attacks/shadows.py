@@ -48,8 +48,8 @@ class Moments:
 def in_out_moments(target: Target) -> tuple[Moments, Moments]:
     """Moments over the IN and over the OUT shadow models of each point.
 
-    A side that no shadow model is on takes the other side's mean, which makes the point say
-    nothing; a side with fewer than two has variance 0, for the caller to replace.
+    A side that no shadow model is on takes the other side's mean; a side with fewer than two has
+    variance 0, for the caller to replace.
     """
     inside, outside = (_moments(target.shadow, mask) for mask in (target.trained, ~target.trained))
     means = [
@@ -72,5 +72,5 @@ def _moments(values: np.ndarray, mask: np.ndarray) -> Moments:
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise an InputError unless the option has one of its values."""
-    if value not in choices:
+    if value not in list(choices):  # a list, for a value that a dictionary cannot look up
         raise InputError(f"{name} {value!r}: expected one of {', '.join(choices)}")

@@ -1,0 +1,152 @@
+"""A tiny competition made by the stage programs, for the tests of what they hand on."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mico import datasets, privacy, seeds
+from mico.datasets import Description
+from mico.phases import Phases
+from mico.privacy import Privacy
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+RunScript = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def run_script() -> RunScript:
+    """Run a stage's program, `run_script("train", "--first", 0, ...)`, as the workflow does."""
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+class PublishedMLP(nn.Module):
+    """The competition's Purchase-100 network as its starter kit defines it."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(features, 128), nn.Tanh(), nn.Linear(128, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.mlp(x)
+
+
+@pytest.fixture(scope="session")
+def published_mlp() -> type[PublishedMLP]:
+    """The published network, to be made with numbers of features and classes."""
+    return PublishedMLP
+
+
+@dataclass(frozen=True)
+class StoredData:
+    """A stored data set, and the arrays that it was made from."""
+
+    directory: Path
+    features: np.ndarray  # (N, d) uint8
+    labels: np.ndarray  # (N,) uint8
+
+
+@pytest.fixture(scope="session")
+def stored_data(tmp_path_factory: pytest.TempPathFactory) -> StoredData:
+    """300 records of 37 features (not whole bytes) in 4 classes that can be learnt."""
+    rng = np.random.default_rng(1)
+    features = rng.integers(0, 2, (300, 37), dtype=np.uint8)
+    labels = (features @ rng.normal(size=(37, 4))).argmax(1).astype(np.uint8)
+    directory = tmp_path_factory.mktemp("data") / "tiny"
+    description = Description("tiny", 300, 37, 4, synthetic=True, source="test")
+    datasets.store(directory, description, np.packbits(features, axis=1), labels)
+    return StoredData(directory, features, labels)
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A challenge in its released form, and what its organiser knows."""
+
+    data: StoredData
+    n: int
+    m: int
+    phases: Phases
+    private: bool  # trained with DP
+    disclosed: tuple[str, ...]
+    seeds: list[dict[str, int]]
+    organiser: Path  # holds seeds.csv, splits.npz, {0-4,5-6}.{npz,csv}
+    directory: Path  # the released directory; its checksums are beside it
+    checksums: Path
+    release_arguments: tuple[object, ...]  # of release.py, but for the two outputs
+
+
+@pytest.fixture(scope="session")
+def challenges(
+    tmp_path_factory: pytest.TempPathFactory, stored_data: StoredData, run_script: RunScript
+) -> dict[str, Challenge]:
+    """Two challenges of seven models each: plain, and private with seed_training disclosed."""
+    root = tmp_path_factory.mktemp("run")
+    return {
+        "plain": _make(root, "plain", stored_data, None, (), run_script),
+        "private": _make(root, "private", stored_data, 0.7, ("seed_training",), run_script),
+    }
+
+
+def _make(
+    root: Path,
+    name: str,
+    data: StoredData,
+    sigma: float | None,
+    disclosed: tuple[str, ...],
+    run_script: RunScript,
+) -> Challenge:
+    n, m, phases = 150, 10, Phases(train=3, dev=2, final=2)
+    organiser = root / "organiser" / name
+    organiser.mkdir(parents=True)
+    paths = {kind: organiser / kind for kind in ("seeds.csv", "splits.npz", "privacy.json")}
+    drawn = seeds.derive(5, name, phases.models)
+    seeds.write(paths["seeds.csv"], drawn)
+    privacy.write(paths["privacy.json"], Privacy(1 / 10, 60, sigma))
+    options = {"epochs": 6, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
+    options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 2.6}
+    base = ("--seeds", paths["seeds.csv"], "--data", data.directory, "--n", n, "--m", m)
+    _succeed(run_script("splits", *base, "--output", paths["splits.npz"]))
+    shards = ("0-4", "5-6")
+    for shard in shards:
+        first, last = shard.split("-")
+        chosen = ("--scenario", name, "--first", first, "--last", last, "--device", "cpu")
+        given = ("--privacy", paths["privacy.json"], "--options", json.dumps(options))
+        outputs = [organiser / f"{shard}.{kind}" for kind in ("npz", "csv")]
+        written = ("--weights", outputs[0], "--rows", outputs[1])
+        _succeed(run_script("train", *base, *chosen, *given, *written))
+    arguments = ("--seeds", paths["seeds.csv"], "--splits", paths["splits.npz"], "--shards")
+    arguments += tuple(organiser / f"{shard}.npz" for shard in shards)
+    arguments += ("--phases", 3, 2, 2, "--disclosed", *disclosed, *(["--private"] if sigma else []))
+    directory = root / "challenge" / name
+    checksums = directory.with_suffix(".sha256")
+    written = ("--output", directory, "--checksums", checksums)
+    _succeed(run_script("release", *arguments, *written))
+    return Challenge(
+        data,
+        n,
+        m,
+        phases,
+        bool(sigma),
+        disclosed,
+        drawn,
+        organiser,
+        directory,
+        checksums,
+        arguments,
+    )
+
+
+def _succeed(result: subprocess.CompletedProcess[str]) -> None:
+    assert result.returncode == 0, result.stderr

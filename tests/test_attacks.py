@@ -1,0 +1,587 @@
+"""Every attack is its published formula, leaves the target out of its own statistics, and always
+gives numbers.
+
+The references are loops over single points with `scipy.stats`, written from the papers. Shadow
+models are the train models but the target itself; IN ones trained on the point, OUT ones did not.
+A side of a point with no shadow model takes the other side's mean, and a side with fewer than two
+the variance pooled within the points of the target.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import norm, spearmanr
+from sklearn.metrics import roc_auc_score
+
+from mico import attacks, signals, submissions
+from mico.command_line import InputError
+from mico.phases import Phases
+from mico.signals import Signals
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
+TRAIN, OTHERS, POINTS, RECORDS = 7, 5, 12, 60
+NAMES = ("loss", "conf", "margin")
+Setting = tuple[str, dict]
+
+THRESHOLD = [("threshold", {"signal": name}) for name in NAMES]
+CENTRED = [
+    ("centred", {"centre": centre, "signal": name})
+    for centre, name in itertools.product(("mid", "in", "standardised"), NAMES)
+]
+LIRA = [
+    ("lira", {"variant": variant, "signal": name})
+    for variant, name in itertools.product(("online", "offline", "fixed-variance"), NAMES)
+]
+RMIA = [("rmia", {"variant": "online", "gamma": gamma}) for gamma in (1, 1.3, 2)] + [
+    ("rmia", {"variant": "offline", "gamma": gamma, "a": a})
+    for gamma, a in itertools.product((1, 1.3, 2), (0, 0.3, 1))
+]
+SETTINGS = THRESHOLD + CENTRED + LIRA + RMIA
+
+
+def describe(setting: Setting) -> str:
+    return "-".join([setting[0], *map(str, setting[1].values())])
+
+
+every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=describe)
+
+
+def run(setting: Setting, given: Signals) -> np.ndarray:
+    name, values = setting
+    scores = attacks.ATTACKS[name].scores(given, attacks.options(name, values))
+    assert scores.shape == given.challenge.shape
+    assert scores.dtype == np.float64
+    return scores
+
+
+def make_signals(seed: int, train: int = TRAIN, digits: int | None = None) -> Signals:
+    """Outputs of random four-class models that fit what they trained on a little better.
+
+    The first four records have 0, 1, all and all but one IN shadow models, and are challenge
+    points of the first and the last model.
+
+    Args:
+        digits: round the signals, so that shadow models often agree to the last bit.
+    """
+    rng = np.random.default_rng(seed)
+    models = train + OTHERS
+    challenge = np.stack([rng.permutation(RECORDS)[:POINTS] for _ in range(models)])
+    for row in (challenge[0], challenge[-1]):
+        rest = row[row >= 4]
+        row[:] = rng.permutation([*range(4), *rest[: POINTS - 4]])
+    trained = rng.random((models, RECORDS)) < 0.6
+    trained[:, 0], trained[:, 2] = False, True
+    trained[:, 1], trained[:, 3] = np.arange(models) == 1, np.arange(models) != 1
+
+    logits = rng.normal(0, 1, (models, RECORDS, 4)) + rng.normal(0, 2, (RECORDS, 4))
+    logits[:, :, 0] += 1.5 * trained  # class 0 is the label
+    others = np.log(np.exp(logits[:, :, 1:]).sum(axis=2))
+    margin = logits[:, :, 0] - others
+    loss = -np.log1p(np.exp(-margin))
+    if digits is not None:
+        margin, loss = margin.round(digits), loss.round(digits)
+
+    used, columns = np.unique(challenge, return_inverse=True)
+    columns = columns.reshape(challenge.shape)
+    return Signals(loss[:, used], margin[:, used], trained[:train, used], columns)
+
+
+def value(given: Signals, name: str, model: int, record: int) -> float:
+    if name == "conf":
+        return float(np.exp(given.loss[model, record]))
+    return float(getattr(given, name)[model, record])
+
+
+def sides(given: Signals, name: str, target: int, record: int) -> tuple[list, list]:
+    """The signal at a record under the IN and under the OUT shadow models of a target."""
+    inside, outside = [], []
+    for shadow in range(len(given.trained)):
+        if shadow != target:
+            side = inside if given.trained[shadow, record] else outside
+            side.append(value(given, name, shadow, record))
+    return inside, outside
+
+
+def naive_threshold(given: Signals, target: int, record: int, signal: str) -> float:
+    return value(given, signal, target, record)
+
+
+def naive_centred(given: Signals, target: int, record: int, centre: str, signal: str) -> float:
+    inside, outside = sides(given, signal, target, record)
+    own = value(given, signal, target, record)
+    if centre == "in":
+        return own - np.mean(inside or outside)
+    if centre == "mid":
+        return own - (np.mean(inside or outside) + np.mean(outside or inside)) / 2
+    return (own - np.mean(inside + outside)) / np.std(inside + outside)
+
+
+def naive_lira(given: Signals, target: int, record: int, variant: str, signal: str) -> float:
+    own = value(given, signal, target, record)
+    both = sides(given, signal, target, record)
+    means = np.mean(both[0] or both[1]), np.mean(both[1] or both[0])
+    deviations = []
+    for number, side in enumerate(both):
+        squares = freedom = 0
+        for point in given.challenge[target]:
+            values = sides(given, signal, target, point)[number]
+            squares += sum((one - np.mean(values)) ** 2 for one in values)
+            freedom += max(len(values) - 1, 0)
+        pooled = squares / freedom
+        if variant == "fixed-variance" or len(side) < 2:
+            deviations.append(pooled**0.5)
+        else:  # shadow models that agree by chance leave a millionth of the pooled variance
+            deviations.append(max(np.var(side), 1e-6 * pooled) ** 0.5)
+    if variant == "offline":
+        return -norm.logsf(own, means[1], deviations[1])
+    return norm.logpdf(own, means[0], deviations[0]) - norm.logpdf(own, means[1], deviations[1])
+
+
+def naive_rmia(
+    given: Signals, target: int, record: int, variant: str, gamma: float, a: float = 0.3
+) -> float:
+    def ratio(point: int) -> float:
+        inside, outside = sides(given, "conf", target, point)
+        if variant == "online":
+            reference = (np.mean(inside or outside) + np.mean(outside or inside)) / 2
+        else:
+            reference = ((1 + a) * np.mean(outside or inside) + (1 - a)) / 2
+        return value(given, "conf", target, point) / reference
+
+    population = set(range(given.loss.shape[1])) - set(given.challenge[target].tolist())
+    own = ratio(record)
+    return np.mean([own / ratio(point) > gamma for point in sorted(population)])
+
+
+NAIVE = {
+    "threshold": naive_threshold,
+    "centred": naive_centred,
+    "lira": naive_lira,
+    "rmia": naive_rmia,
+}
+
+
+def naive(setting: Setting, given: Signals) -> np.ndarray:
+    attack, values = setting
+    return np.array(
+        [
+            [NAIVE[attack](given, target, record, **values) for record in row]
+            for target, row in enumerate(given.challenge)
+        ]
+    )
+
+
+def outsider(given: Signals, model: int) -> Signals:
+    """A train model moved behind all others: a target of the remaining shadow models."""
+    order = [*(i for i in range(len(given.loss)) if i != model), model]
+    trained = np.delete(given.trained, model, axis=0)
+    return Signals(given.loss[order], given.margin[order], trained, given.challenge[order])
+
+
+# ---- The formulas. Relative or absolute 1e-9: float64 with sums of at most a few hundred terms.
+
+
+@every_setting
+@pytest.mark.parametrize("seed", [1, 2])
+def test_scores_are_those_of_a_loop_over_points(setting: Setting, seed: int) -> None:
+    given = make_signals(seed)
+    np.testing.assert_allclose(run(setting, given), naive(setting, given), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("setting", CENTRED[:6] + LIRA, ids=describe)
+def test_scores_are_those_of_a_loop_where_shadow_models_agree(setting: Setting) -> None:
+    given = make_signals(3, digits=1)
+    np.testing.assert_allclose(run(setting, given), naive(setting, given), rtol=1e-9, atol=1e-9)
+
+
+def test_the_made_signals_have_ragged_counts() -> None:
+    given = make_signals(1)
+    for target in (0, TRAIN + OTHERS - 1):
+        counts = {
+            tuple(map(len, sides(given, "loss", target, record)))
+            for record in given.challenge[target]
+        }
+        assert {0, 1} <= {inside for inside, _ in counts}
+        assert {0, 1} <= {outside for _, outside in counts}
+    # and shadow models of one side that agree to the last bit, with rounding
+    both = [sides(make_signals(3, digits=1), "loss", TRAIN, r) for r in range(RECORDS // 2)]
+    assert any(len(side) > 1 and len(set(side)) == 1 for pair in both for side in pair)
+
+
+def test_standardising_floors_the_deviation_where_shadow_models_agree() -> None:
+    given = make_signals(1)
+    target, point = TRAIN, given.challenge[TRAIN][0]
+    given.loss[:TRAIN, point] = -0.5  # exact in binary: no rounding errors in their mean
+    given.loss[target, point] = -0.25
+    deviations = [
+        np.std([*itertools.chain(*sides(given, "loss", target, r))])
+        for r in given.challenge[target]
+    ]
+    assert deviations[0] == 0
+    score = run(("centred", {"centre": "standardised", "signal": "loss"}), given)[target][0]
+    assert score == pytest.approx(0.25 / (1e-6 * np.mean(deviations)), rel=1e-9)
+
+
+# ---- A train model under attack is not among its own shadow models.
+
+
+@every_setting
+@pytest.mark.parametrize("model", [0, 3, TRAIN - 1])
+def test_a_train_model_is_scored_as_if_it_were_no_shadow_model(
+    setting: Setting, model: int
+) -> None:
+    given = make_signals(4)
+    moved = run(setting, outsider(given, model))[-1]
+    np.testing.assert_allclose(run(setting, given)[model], moved, rtol=1e-9, atol=1e-9)
+
+
+@every_setting
+def test_a_train_models_memberships_do_not_change_its_own_scores(setting: Setting) -> None:
+    given, model = make_signals(4), 0
+    flipped = replace(given, trained=given.trained.copy())
+    flipped.trained[model] ^= True
+    before, after = run(setting, given), run(setting, flipped)
+    np.testing.assert_array_equal(after[model], before[model])
+    # They do change the others' where IN and OUT models are told apart.
+    told_apart = setting[0] in ("lira", "rmia") or setting[1].get("centre") in ("mid", "in")
+    assert (after[model + 1 :] != before[model + 1 :]).any() == told_apart
+
+
+@pytest.mark.parametrize("setting", CENTRED[:6], ids=describe)
+def test_a_train_models_outputs_do_not_change_its_own_centre(setting: Setting) -> None:
+    given, model = make_signals(4), 2
+    changed = replace(given, loss=given.loss.copy(), margin=given.margin.copy())
+    changed.loss[model] = 3 * given.loss[model] - 1
+    changed.margin[model] = 3 * given.margin[model] - 1
+    plain = ("threshold", {"signal": setting[1]["signal"]})
+    centres = [(run(plain, one) - run(setting, one))[model] for one in (given, changed)]
+    np.testing.assert_allclose(centres[1], centres[0], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("setting", RMIA[::5], ids=describe)
+def test_rmia_leaves_out_a_model_that_is_far_more_confident_than_all_others(
+    setting: Setting,
+) -> None:
+    """Not by subtraction: 1 + 1e-20 - 1 is 0."""
+    given, model = make_signals(5), 1
+    rng = np.random.default_rng(5)
+    given.loss[:] = rng.uniform(-80, -40, given.loss.shape)  # probabilities 1e-35 to 1e-18
+    given.loss[model] = rng.uniform(-0.5, 0, given.loss.shape[1])
+    moved = run(setting, outsider(given, model))[-1]
+    if setting[1]["variant"] == "online":
+        assert len(np.unique(moved)) > POINTS / 2
+    np.testing.assert_allclose(run(setting, given)[model], moved, rtol=1e-9, atol=1e-9)
+
+
+# ---- What scores may and may not depend on.
+
+
+@every_setting
+def test_permuting_a_models_points_permutes_its_scores(setting: Setting) -> None:
+    given = make_signals(6)
+    orders = np.random.default_rng(6).permuted(
+        np.tile(np.arange(POINTS), (len(given.loss), 1)), axis=1
+    )
+    shuffled = replace(given, challenge=np.take_along_axis(given.challenge, orders, axis=1))
+    expected = np.take_along_axis(run(setting, given), orders, axis=1)
+    np.testing.assert_allclose(run(setting, shuffled), expected, rtol=1e-9, atol=1e-9)
+    assert (expected != run(setting, given)).any()
+
+
+@every_setting
+def test_the_order_of_the_records_does_not_matter(setting: Setting) -> None:
+    given = make_signals(6)
+    order = np.random.default_rng(7).permutation(given.loss.shape[1])
+    shuffled = Signals(
+        given.loss[:, order],
+        given.margin[:, order],
+        given.trained[:, order],
+        np.argsort(order)[given.challenge],
+    )
+    np.testing.assert_allclose(run(setting, shuffled), run(setting, given), rtol=1e-9, atol=1e-9)
+
+
+@every_setting
+def test_scores_do_not_depend_on_how_many_other_targets_there_are(setting: Setting) -> None:
+    given = make_signals(8)
+    expected = run(setting, given)
+    for kept in (TRAIN + 1, len(given.loss) - 1):
+        fewer = Signals(
+            given.loss[:kept], given.margin[:kept], given.trained, given.challenge[:kept]
+        )
+        np.testing.assert_array_equal(run(setting, fewer), expected[:kept])
+
+
+@pytest.mark.parametrize("setting", THRESHOLD + CENTRED + LIRA, ids=describe)
+def test_without_a_population_records_of_other_targets_do_not_matter(setting: Setting) -> None:
+    given = make_signals(8)
+    kept = TRAIN + 1
+    used, challenge = np.unique(given.challenge[:kept], return_inverse=True)
+    assert len(used) < given.loss.shape[1]
+    fewer = Signals(
+        given.loss[:kept, used],
+        given.margin[:kept, used],
+        given.trained[:, used],
+        challenge.reshape(kept, POINTS),
+    )
+    np.testing.assert_array_equal(run(setting, fewer), run(setting, given)[:kept])
+
+
+@pytest.mark.parametrize("setting", RMIA[::4], ids=describe)
+@pytest.mark.parametrize("target", [0, TRAIN + 1])
+def test_rmias_population_is_the_other_models_points_only(setting: Setting, target: int) -> None:
+    given = make_signals(9)
+    columns = given.challenge[target]
+    before = run(setting, given)[target]
+
+    own = replace(given, loss=given.loss.copy())
+    own.loss[target, columns[0]] -= 10  # dominated by anything, were it in the population
+    after = run(setting, own)[target]
+    np.testing.assert_array_equal(after[1:], before[1:])
+    assert after[0] <= before[0]
+
+    others = replace(given, loss=given.loss.copy())
+    outside = np.setdiff1d(np.arange(given.loss.shape[1]), columns)
+    others.loss[target, outside] -= 50
+    assert (run(setting, others)[target] == 1).all()
+    assert (before < 1).any()
+
+
+def test_rmia_counts_ratios_strictly_above_gamma() -> None:
+    given = make_signals(9)
+    given.loss[:] = 0  # every ratio is exactly 1
+    assert (run(("rmia", {"gamma": 1}), given) == 0).all()
+    target, column = TRAIN, given.challenge[TRAIN][0]
+    given.loss[target] = np.log(0.5)
+    given.loss[target, column] = 0  # a ratio of 2 to all the population
+    assert run(("rmia", {"gamma": 1.99}), given)[target][0] == 1
+    assert run(("rmia", {"gamma": 2.01}), given)[target][0] == 0
+
+
+# ---- No NaN or infinity reaches a prediction, whatever the models put out.
+
+
+def _extreme(given: Signals, rng: np.random.Generator) -> Signals:
+    certain = rng.random(given.loss.shape) < 0.5
+    return replace(given, loss=np.where(certain, 0, -1e3), margin=np.where(certain, 1e3, -1e3))
+
+
+def _constant(given: Signals, rng: np.random.Generator) -> Signals:
+    return replace(given, loss=np.full_like(given.loss, -0.7), margin=np.zeros_like(given.margin))
+
+
+def _agreeing_shadows(given: Signals, rng: np.random.Generator) -> Signals:
+    """Shadow models are all alike; targets are far from them."""
+    given = replace(given, loss=given.loss.copy(), margin=given.margin.copy())
+    given.loss[:TRAIN], given.margin[:TRAIN] = -0.7, 0
+    given.loss[TRAIN:] -= rng.uniform(0, 30, given.loss[TRAIN:].shape)
+    given.margin[TRAIN:] -= rng.uniform(0, 30, given.margin[TRAIN:].shape)
+    return given
+
+
+def _all_in(given: Signals, rng: np.random.Generator) -> Signals:
+    return replace(given, trained=np.ones_like(given.trained))
+
+
+def _all_out(given: Signals, rng: np.random.Generator) -> Signals:
+    return replace(given, trained=np.zeros_like(given.trained))
+
+
+def _one_out(given: Signals, rng: np.random.Generator) -> Signals:
+    """No point has two OUT shadow models: nothing says how much they vary."""
+    trained = np.ones_like(given.trained)
+    trained[rng.integers(len(trained), size=trained.shape[1]), np.arange(trained.shape[1])] = False
+    return replace(given, trained=trained, margin=10 * given.margin)
+
+
+def _shared_points(given: Signals, rng: np.random.Generator) -> Signals:
+    """All models have the same challenge points: RMIA has no population."""
+    columns = np.tile(np.arange(POINTS), (len(given.loss), 1))
+    kept = slice(0, POINTS)
+    return Signals(given.loss[:, kept], given.margin[:, kept], given.trained[:, kept], columns)
+
+
+def _far(given: Signals, rng: np.random.Generator) -> Signals:
+    return replace(given, loss=30 * given.loss, margin=30 * given.margin)
+
+
+DEGENERATE = [
+    *((change, TRAIN) for change in (_extreme, _constant, _agreeing_shadows, _all_in, _all_out)),
+    *((change, TRAIN) for change in (_one_out, _shared_points, _far)),
+    *((change, 2) for change in (_extreme, _constant, _all_in, _all_out, _shared_points, _far)),
+]
+
+
+@every_setting
+@pytest.mark.parametrize(
+    ("change", "train"), DEGENERATE, ids=lambda x: getattr(x, "__name__", f"{x}-train")
+)
+def test_scores_and_predictions_are_finite(setting: Setting, change: Callable, train: int) -> None:
+    given = change(make_signals(10, train=train), np.random.default_rng(11))
+    scores = run(setting, given)
+    assert np.isfinite(scores).all()
+    predictions = submissions.to_predictions(scores)
+    assert ((predictions >= 0) & (predictions <= 1)).all()
+
+
+@pytest.mark.parametrize("setting", [*LIRA, *CENTRED[6:]], ids=describe)
+def test_a_deviation_that_nobody_knows_still_leaves_a_ranking(setting: Setting) -> None:
+    """With two train models a train model has one shadow model: scores still follow the signal.
+
+    All points are OUT for the remaining shadow model, so more than its signal is more
+    member-like; LiRA online compares equal means and is free to say nothing.
+    """
+    given = _all_out(make_signals(14, train=2), np.random.default_rng(14))
+    scores = run(setting, given)[0]
+    name = setting[1]["signal"]
+    columns = given.challenge[0]
+    excess = [value(given, name, 0, r) - value(given, name, 1, r) for r in columns]
+    if setting[1].get("variant") in ("online", "fixed-variance"):
+        assert len(np.unique(scores)) == 1
+    else:
+        assert spearmanr(scores, excess).statistic == pytest.approx(1)
+
+
+# ---- LiRA on data whose likelihood ratio is known.
+
+
+@pytest.mark.parametrize(
+    ("variant", "spread"), [("online", 0.4), ("offline", 0.4), ("fixed-variance", 0)]
+)
+def test_lira_reaches_the_closed_form_on_gaussian_signals(variant: str, spread: float) -> None:
+    """Signals N(mu, sigma) if OUT, N(mu + d sigma, sigma) if IN; mu and sigma differ by point.
+
+    The log likelihood ratio is d (s - mu) / sigma - d^2 / 2 and the upper tail falls with
+    (s - mu) / sigma: both optimal, with an AUC of Phi(d / sqrt(2)). A mean over about 100
+    shadow models is off by sigma / 10, a standard deviation by 7 %.
+    """
+    rng = np.random.default_rng(15)
+    shadows, points, d = 200, 150, 1.5
+    mu, sigma = rng.normal(0, 3, points), 1.5 * np.exp(rng.normal(0, spread, points))
+    trained = rng.random((shadows, points)) < 0.5
+    margin = mu + sigma * (rng.normal(size=trained.shape) + d * trained)
+    challenge = np.tile(np.arange(points), (shadows, 1))
+    given = Signals(np.zeros_like(margin), margin, trained, challenge)
+    scores = run(("lira", {"variant": variant}), given)
+
+    z = (margin - mu) / sigma
+    known = -norm.logsf(z) if variant == "offline" else d * z - d**2 / 2
+    # The estimated and the known score share all but about 4 % of their variance.
+    assert np.corrcoef(scores.ravel(), known.ravel())[0, 1] > 0.97
+    # Scores are log ratios themselves, not only in their order: slope 1 and no shift.
+    slope, shift = np.polyfit(known.ravel(), scores.ravel(), 1)
+    assert slope == pytest.approx(1, abs=0.05)
+    assert shift == pytest.approx(0, abs=0.05)
+    # 15,000 members and as many others: standard error .0025 at .856; 4 of them (6e-5), and
+    # .005 that the estimated means and deviations cost.
+    auc = roc_auc_score(trained.ravel(), scores.ravel())
+    assert auc == pytest.approx(norm.cdf(d / np.sqrt(2)), abs=0.015)
+    assert auc > roc_auc_score(trained.ravel(), margin.ravel()) + 0.1
+
+
+# ---- Options.
+
+
+@pytest.mark.parametrize(
+    ("attack", "values", "named"),
+    [
+        ("nope", {}, "nope"),
+        ("", {}, "attack"),
+        ("threshold", {}, "signal"),
+        ("threshold", {"signal": "logit"}, "logit"),
+        ("threshold", {"signal": "loss", "depth": 3}, "depth"),
+        ("threshold", {"signal": ["loss"]}, "signal"),
+        ("threshold", {"signal": None}, "signal"),
+        ("centred", {"centre": "mid"}, "signal"),
+        ("centred", {"signal": "loss"}, "centre"),
+        ("centred", {"centre": "out", "signal": "loss"}, "centre"),
+        ("centred", {"centre": ["mid"], "signal": "loss"}, "centre"),
+        ("centred", {"centre": "mid", "signal": "logit"}, "signal"),
+        ("lira", {"variant": "both"}, "variant"),
+        ("lira", {"variant": {}}, "variant"),
+        ("lira", {"signal": "probability"}, "signal"),
+        ("lira", {"gamma": 1}, "gamma"),
+        ("rmia", {"variant": "fixed-variance"}, "variant"),
+        ("rmia", {"signal": "loss"}, "signal"),
+        ("rmia", {"gamma": 0.99}, "gamma"),
+        ("rmia", {"gamma": float("nan")}, "gamma"),
+        ("rmia", {"gamma": "2"}, "gamma"),
+        ("rmia", {"gamma": None}, "gamma"),
+        ("rmia", {"a": -0.1}, "a -0.1"),
+        ("rmia", {"a": 1.1}, "a 1.1"),
+        ("rmia", {"a": float("nan")}, "a nan"),
+        ("rmia", {"a": "much"}, "a 'much'"),
+    ],
+)
+def test_bad_options_are_named(attack: str, values: dict, named: str) -> None:
+    with pytest.raises(InputError) as caught:
+        attacks.options(attack, values)
+    assert named in str(caught.value).removeprefix(f"attack {attack}:")
+    assert "\n" not in str(caught.value)
+
+
+@every_setting
+def test_good_options_are_kept(setting: Setting) -> None:
+    options = attacks.options(*setting)
+    for name, given in setting[1].items():
+        assert getattr(options, name) == given
+
+
+# ---- scripts/attack.py
+
+
+def run_program(given: Signals, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    signals.write(folder / "signals.npz", given)
+    command = [sys.executable, "-W", "error", str(SCRIPT), f"--signals={folder}/signals.npz"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=50)
+
+
+def test_the_program_writes_a_submission(tmp_path: Path) -> None:
+    given, output = make_signals(16), tmp_path / "out" / "rmia"
+    values = {"variant": "offline", "gamma": 1.3}
+    done = run_program(
+        given,
+        tmp_path,
+        "--attack=rmia",
+        f"--options={json.dumps(values)}",
+        *("--phases", "7", "3", "2"),
+        f"--output={output}",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [path.name for path in output.parent.iterdir()] == ["rmia"]
+    predictions = submissions.read(output, Phases(7, 3, 2), POINTS)
+    # Predictions rank all models' points as their scores do, ties included.
+    scores = naive(("rmia", values), given).ravel()
+    assert scores[np.argsort(predictions, axis=None)].tolist() == sorted(scores)
+    assert len(np.unique(predictions)) == len(np.unique(scores))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--attack=nope"], "nope"),
+        (["--attack=lira", '--options={"variant": "both"}'], "variant"),
+        (["--attack=lira", "--options={variant: online}"], "--options"),
+        (["--attack=lira", "--options=[1]"], "--options"),
+    ],
+)
+def test_the_program_refuses_bad_options_in_one_line(
+    tmp_path: Path, arguments: list[str], named: str
+) -> None:
+    output = tmp_path / "out" / "a"
+    done = run_program(
+        make_signals(16), tmp_path, *arguments, "--phases", "7", "3", "2", f"--output={output}"
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert named in done.stderr
+    assert not output.exists()
+    assert list(tmp_path.rglob("*.partial")) == []

@@ -1,0 +1,410 @@
+"""The configuration: the published set-ups, and errors that say where to look."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from mico import scenarios
+from mico.command_line import InputError
+from mico.configuration import Configuration, check
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config"
+BASE = CONFIG / "config.yaml"
+PUBLISHED = CONFIG / "scenarios.yaml"
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def check_files(*files, command_line=None) -> Configuration:
+    """Check files laid over each other by Snakemake's own function, the command line on top."""
+    config = {}
+    for layer in (*(yaml.safe_load(file.read_text()) for file in files), command_line or {}):
+        update_config(config, layer)
+    return check(config, files, SCHEMA, PUBLISHED)
+
+
+def check_own(tmp_path, text) -> Configuration:
+    """Check own.yaml, with this text, over the defaults."""
+    (tmp_path / "own.yaml").write_text(text)
+    return check_files(BASE, tmp_path / "own.yaml")
+
+
+# The published set-ups; the columns are FIELDS.
+SET_UPS = {
+    "T1": ("purchase100_inf", "purchase100", 150_000, 30, 512, "adam", 1e-3, 0.9, 5, None, None),
+    "T2": ("purchase100_hi", "purchase100", 150_000, 30, 512, "adam", 1e-3, 0.9, 5, 2.6, 10),
+    "T3": ("purchase100_lo", "purchase100", 150_000, 30, 512, "adam", 1e-3, 0.9, 5, 2.6, 4),
+    "D3": ("purchase100_ddp", "ddp", 150_000, 30, 512, "adam", 1e-3, 0.9, 5, 2.6, 4),
+    "I1": ("cifar10_inf", "cifar10", 50_000, 50, 32, "sgd", 0.005, 0.96, 1, None, None),
+    "I2": ("cifar10_hi", "cifar10", 50_000, 50, 512, "sgd", 0.5, 0.96, 1, 2.6, 10),
+    "I3": ("cifar10_lo", "cifar10", 50_000, 50, 512, "sgd", 0.5, 0.96, 1, 2.6, 4),
+    "D1": ("cifar10_ddp", "ddp", 50_000, 50, 512, "sgd", 0.5, 0.96, 1, 2.6, 4),
+    "X1": ("sst2_inf", "sst2", 67_349, 3, 96, "adamw", 5e-5, 1, 1, None, None),
+    "X2": ("sst2_hi", "sst2", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 0.1, 10),
+    "X3": ("sst2_lo", "sst2", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 0.1, 4),
+    "D2": ("sst2_ddp", "ddp", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 0.1, 4),
+}
+FIELDS = (
+    *("challenge", "track", "n", "epochs", "batch_size", "optimizer"),
+    *("learning_rate", "lr_decay", "lr_decay_epochs", "clipping_norm", "epsilon"),
+)
+ARCHITECTURES = {"purchase100": "mlp", "cifar10": "cnn", "sst2": "roberta-base"}
+
+
+def test_published_scenarios_have_the_published_values(monkeypatch) -> None:
+    """Also of those that cannot be trained yet, and whose data are not in the configuration."""
+    monkeypatch.setattr(scenarios, "_check_buildable", lambda scenario, datasets: None)
+    published = yaml.safe_load(PUBLISHED.read_text())
+    resolved = scenarios.resolve(list(SET_UPS), published, {})
+    assert list(published) == list(resolved) == list(SET_UPS)
+    for name, values in SET_UPS.items():
+        found = vars(resolved[name])
+        assert {field: found[field] for field in FIELDS} == dict(zip(FIELDS, values, strict=True))
+        data = values[0].split("_")[0]
+        assert (found["id"], found["data"], found["m"]) == (name, data, 100)
+        assert found["architecture"] == ARCHITECTURES[data]
+        assert found["delta"] == (None if values[-1] is None else 1e-5)
+        assert found["noise_multiplier"] is None
+        assert found["disclosed"] == (["seed_training"] if name[0] == "D" else [])
+        assert resolved[name].private == (values[-1] is not None)
+
+
+def test_defaults() -> None:
+    checked = check_files(BASE)
+    assert list(checked.scenarios) == ["T1", "T2", "T3", "D3"]
+    assert vars(checked.phases) == {"train": 100, "dev": 50, "final": 50}
+    assert checked.phases.models == 200
+    for name, scenario in checked.scenarios.items():
+        found = vars(scenario)
+        reduced = {"n": 7600, "epochs": 15, "batch_size": 128}
+        expected = dict(zip(FIELDS, SET_UPS[name], strict=True)) | reduced
+        assert {field: found[field] for field in FIELDS} == expected
+        assert (found["id"], found["data"], found["m"]) == (name, "purchase100-synthetic", 100)
+    assert len(checked.attacks) == 15
+    assert checked.attacks["rmia-offline"] == {
+        "attack": "rmia",
+        "variant": "offline",
+        "gamma": 1,
+        "a": 0.3,
+    }
+
+
+def test_location30() -> None:
+    checked = check_files(BASE, CONFIG / "location30.yaml").scenarios
+    expected = {
+        "L1": ("location30_inf", "location30", None, None, []),
+        "L2": ("location30_hi", "location30", 10, 1e-5, []),
+        "L3": ("location30_lo", "location30", 4, 1e-5, []),
+        "LD": ("location30_ddp", "ddp", 4, 1e-5, ["seed_training"]),
+    }
+    assert list(checked) == list(expected)
+    for name, (challenge, track, epsilon, delta, disclosed) in expected.items():
+        one = checked[name]
+        assert (one.id, one.challenge, one.track, one.data) == (
+            name,
+            challenge,
+            track,
+            "location30",
+        )
+        assert (one.n, one.m, one.epochs, one.batch_size) == (3808, 100, 30, 64)
+        assert (one.epsilon, one.delta, one.disclosed) == (epsilon, delta, disclosed)
+        assert one.clipping_norm == (2.6 if epsilon else None)
+        assert (one.optimizer, one.learning_rate, one.lr_decay) == ("adam", 0.001, 0.9)
+
+
+def test_published_run() -> None:
+    """Its tabular scenarios; the others are refused before anything is trained."""
+    tabular = {"scenarios": ["T1", "T2", "T3", "D3"]}
+    checked = check_files(BASE, CONFIG / "published.yaml", command_line=tabular).scenarios
+    assert {name: (one.data, one.n) for name, one in checked.items()} == dict.fromkeys(
+        ["T1", "T2", "T3", "D3"], ("purchase100", 150_000)
+    )
+    with pytest.raises(InputError, match=r"published\.yaml: scenario I1: architecture 'cnn'"):
+        check_files(BASE, CONFIG / "published.yaml")
+
+
+def test_run_of_the_tests() -> None:
+    checked = check_files(BASE, Path(__file__).with_name("tiny.yaml")).scenarios
+    assert list(checked) == ["S1", "SD"]
+    assert (checked["SD"].noise_multiplier, checked["SD"].epsilon) == (1.0, None)
+    assert checked["SD"].private
+
+
+def test_scenario_from_one_earlier_in_the_list(tmp_path) -> None:
+    text = """
+scenarios:
+  - {id: A, from: T2, challenge: a, n: 5000, data: purchase100-synthetic}
+  - {id: B, from: A, challenge: b, epochs: 2}
+  - {id: C, from: B, challenge: c, epsilon: null, noise_multiplier: 0.5}
+"""
+    one = check_own(tmp_path, text).scenarios
+    assert [(s.n, s.epochs, s.epsilon) for s in one.values()] == [
+        (5000, 30, 10),
+        (5000, 2, 10),
+        (5000, 2, None),
+    ]
+
+
+def test_scenario_from_one_later_in_the_list(tmp_path) -> None:
+    text = "scenarios: [{id: B, from: A, challenge: b}, {id: A, from: T1}]"
+    with pytest.raises(InputError, match=r"own\.yaml: scenario B: from 'A' is unknown"):
+        check_own(tmp_path, text)
+
+
+def test_scenario_without_a_base_needs_every_key(tmp_path) -> None:
+    base = yaml.safe_load(PUBLISHED.read_text())["T1"]
+    assert len(check_own(tmp_path, yaml.safe_dump({"scenarios": [{"id": "A", **base}]})).scenarios)
+    for key in base:
+        item = {"id": "A", **{name: value for name, value in base.items() if name != key}}
+        with pytest.raises(InputError, match=rf"own\.yaml: scenario A: missing key '{key}'"):
+            check_own(tmp_path, yaml.safe_dump({"scenarios": [item]}))
+
+
+def test_largest_training_set(tmp_path) -> None:
+    """n + m may be all records, and no more."""
+    item = "{id: A, from: T1, data: purchase100-synthetic, n: %d}"
+    assert check_own(tmp_path, f"scenarios: [{item % 9900}]").scenarios["A"].n == 9900
+    with pytest.raises(InputError, match=r"own\.yaml: scenario A: n \+ m = 10001, .* 10000 rec"):
+        check_own(tmp_path, f"scenarios: [{item % 9901}]")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("from: T1, epocs: 3", "unknown key 'epocs', did you mean 'epochs'?"),
+        ("from: T1, sigma: 3", "unknown key 'sigma'"),
+        ("from: T1, epochs: many", "epochs: 'many' is not of type 'integer'"),
+        ("from: T1, epochs: 1.5", "epochs: 1.5 is not of type 'integer'"),
+        ("from: T1, epochs: true", "epochs: True is not of type 'integer'"),
+        ("from: T1, epochs: null", "epochs: None is not of type 'integer'"),
+        ("from: T1, epochs: 0", "epochs: 0 "),
+        ("from: T1, batch_size: 0", "batch_size: 0 "),
+        ("from: T1, n: 150000.0", "n: 150000.0 "),
+        ("from: T1, m: 0", "m: 0 "),
+        ("from: T1, m: -1", "m: -1 "),
+        ("from: T1, n: 100", "n 100: expected more than m = 100"),
+        ("from: T1, n: 99", "n 99: expected more than m = 100"),
+        ("from: T1, n: 197225", "n + m = 197325, but purchase100 has 197324 records"),
+        ("from: T1, learning_rate: 0", "learning_rate: 0 "),
+        ("from: T1, learning_rate: .nan", "learning_rate: nan"),
+        ("from: T1, learning_rate: .inf", "learning_rate: inf"),
+        ("from: T1, optimizer: adm", "optimizer: 'adm' is not one of"),
+        ("from: T1, optimizer: adamw", "optimizer 'adamw'"),
+        ("from: T1, architecture: cnn", "architecture 'cnn' cannot be trained yet"),
+        ("from: T1, architecture: vgg", "architecture: 'vgg' is not one of"),
+        ("from: T1, disclosed: [seed_membership]", "disclosed: 0: 'seed_membership'"),
+        ("from: T1, disclosed: seed_training", "disclosed: 'seed_training' is not of type"),
+        ("from: T2, epsilon: 0", "epsilon: 0 "),
+        ("from: T2, epsilon: -4", "epsilon: -4 "),
+        ("from: T2, epsilon: 101", "epsilon: 101 "),  # what the accountant would refuse later
+        ("from: T2, epsilon: ten", "epsilon: 'ten' is not of type 'number'"),
+        ("from: T2, delta: 0", "delta: 0 "),
+        ("from: T2, delta: 1", "delta: 1 "),
+        ("from: T2, noise_multiplier: 1.0", "noise_multiplier expected null where epsilon"),
+        ("from: T2, delta: null", "delta None: expected a number"),
+        ("from: T2, clipping_norm: null", "clipping_norm None: expected a number"),
+        ("from: T2, clipping_norm: 0", "clipping_norm: 0 "),
+        ("from: T1, clipping_norm: 1.0", "clipping_norm 1.0: expected null without epsilon"),
+        ("from: T1, delta: 1.0e-5", "delta 1e-05: expected null without epsilon"),
+        ("from: T1, noise_multiplier: 1.0, delta: 1.0e-5", "clipping_norm None: expected a num"),
+        ("from: T4", "from 'T4' is unknown"),
+        ("from: T1, data: purchas100", "data 'purchas100' is not among the datasets, did you mean"),
+        ("from: T1, data: mnist", "data 'mnist' is not among the datasets (known: "),
+        ("from: T1, challenge: a b", "challenge: 'a b' does not match"),
+        ("from: T1, track: ../up", "track: '../up' does not match"),
+    ],
+)
+def test_bad_scenario(tmp_path, changes, message) -> None:
+    """The file, the scenario and the key."""
+    with pytest.raises(InputError, match=r"own\.yaml: scenario A: " + re.escape(message)) as caught:
+        check_own(tmp_path, f"scenarios: [T1, {{id: A, challenge: a, {changes}}}]")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shard_sise: 3", "unknown key 'shard_sise', did you mean 'shard_size'?"),
+        ("shard_size: 0", "shard_size: 0 "),
+        ("run: a/b", "run: 'a/b' does not match"),
+        ("device: gpu", "device: 'gpu' is not one of ['auto', 'cpu', 'cuda']"),
+        ("models: {train: 1}", "models: train: 1 "),
+        ("models: {dev: 0}", "models: dev: 0 "),
+        ("models: {tran: 9}", "models: unknown key 'tran', did you mean 'train'?"),
+        ("models: 200", "models: 200 is not of type 'object'"),
+        ("seeds: -1", "seeds: -1 "),
+        ("seeds: 9223372036854775808", "seeds: 9223372036854775808 "),
+        ("seeds: 1.5", "seeds: 1.5 "),
+        ("seeds: rndom", "seeds: 'rndom' "),
+        ("scenarios: []", "scenarios: "),
+        ("scenarios: T1", "scenarios: 'T1' is not of type 'array'"),
+        ("scenarios: [T9]", "scenario T9: "),
+        ("scenarios: [t1]", "scenario t1: "),
+        ("scenarios: [T1, T1]", "scenario T1: its id is there twice"),
+        ("scenarios: [T1, {id: T1, from: T2}]", "scenario T1: its id is there twice"),
+        ("scenarios: [T1, {from: T1}]", "scenario number 2: missing key 'id'"),
+        (
+            "scenarios: [T1, {id: A, from: T1}]",
+            "scenario A: challenge 'purchase100_inf' is that of T1 too",
+        ),
+        ("scenarios: [I2]", "scenario I2: architecture 'cnn' cannot be trained yet"),
+    ],
+)
+def test_bad_key(tmp_path, text, message) -> None:
+    """The file and the key."""
+    with pytest.raises(InputError, match=r"own\.yaml: " + re.escape(message)) as caught:
+        check_own(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        ("attack: thresold, signal: loss", "attack 'thresold': expected one of threshold, "),
+        ("attack: threshold", "signal"),
+        ("attack: threshold, sgnal: loss", "'sgnal'"),
+        ("attack: threshold, signal: los", "signal 'los': expected one of loss, conf, margin"),
+        ("attack: threshold, signal: 3", "signal 3"),
+        ("attack: centred, signal: loss, centre: out", "centre 'out'"),
+        ("attack: lira, variant: both", "variant 'both'"),
+        ("attack: rmia, gamma: 0.5", "gamma 0.5"),
+        ("attack: rmia, gamma: two", "gamma 'two'"),
+        ("attack: rmia, a: 2", "a 2"),
+        ("attack: rmia, a: [0]", "a: [0] is not of type"),
+        ("signal: loss", "missing key 'attack'"),
+    ],
+)
+def test_bad_attack(tmp_path, attack, message) -> None:
+    """The file, the participant and the option."""
+    found = rf"own\.yaml: attacks?:? mine: .*{re.escape(message)}"
+    with pytest.raises(InputError, match=found):
+        check_own(tmp_path, f"attacks: [{{name: fine, attack: rmia}}, {{name: mine, {attack}}}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("attacks: [{attack: rmia}]", "attack number 1: missing key 'name'"),
+        (
+            "attacks: [{name: a, attack: rmia}, {name: a, attack: lira}]",
+            "attacks: a: this name is there twice",
+        ),
+        ("attacks: [{name: a/b, attack: rmia}]", "attack a/b: name: 'a/b' does not match"),
+        ("attacks: []", "attacks: "),
+    ],
+)
+def test_bad_attack_name(tmp_path, text, message) -> None:
+    with pytest.raises(InputError, match=r"own\.yaml: " + re.escape(message)):
+        check_own(tmp_path, text)
+
+
+LABELLED = "format: labelled-bits, records: 300, features: 5, classes: 3"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (f"{LABELLED}, pth: x.csv", "unknown key 'pth', did you mean 'path'?"),
+        (f"{LABELLED}, path: absent.csv", "path absent.csv is not a file"),
+        (f"{LABELLED}, path: .", "path . is not a file"),
+        (LABELLED, "missing key 'path' or 'url'"),
+        (f"{LABELLED}, url: 'http://a.org/b'", "url: 'http://a.org/b' does not match"),
+        (f"{LABELLED}, path: x.csv, md5: abc", "md5: 'abc' does not match"),
+        (f"{LABELLED}, path: x.csv, classes: 257", "classes: 257 "),
+        (f"{LABELLED}, path: x.csv, records: many", "records: 'many' is not of type 'integer'"),
+        ("records: 300, features: 5, classes: 3", "missing key 'format'"),
+        ("format: idx, records: 300, features: 5, classes: 3", "format: 'idx' is not one of"),
+        (
+            "format: purchase100-synthetic, records: 300, features: 5, classes: 3",
+            "missing key 'seed'",
+        ),
+        (
+            "format: purchase100-synthetic, records: 300, features: 5, classes: 3, seed: -1",
+            "seed: -1 ",
+        ),
+    ],
+)
+def test_bad_dataset(tmp_path, entry, message) -> None:
+    """The file, the data set and the key."""
+    entry = yaml.safe_load(f"{{{entry}}}")
+    item = {"id": "A", "from": "T1", "data": "mine", "n": 100, "m": 10}
+    text = yaml.safe_dump({"scenarios": [item], "datasets": {"mine": entry}})
+    with pytest.raises(InputError, match=r"own\.yaml: dataset mine: " + re.escape(message)):
+        check_own(tmp_path, text)
+
+
+def test_data_that_no_scenario_uses_need_not_be_there(tmp_path) -> None:
+    entry = f"datasets: {{mine: {{{LABELLED}, path: absent.csv}}}}"
+    assert len(check_own(tmp_path, entry).scenarios) == 4
+
+
+@pytest.mark.parametrize("seeds", ["0", "9223372036854775807", "random", "given/seeds.csv"])
+def test_good_seeds(tmp_path, seeds) -> None:
+    assert check_own(tmp_path, f"seeds: {seeds}").scenarios
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("shard_size: 0", "run: other"),
+        ("models: {train: 1}", "models: {dev: 7}"),
+        ("seeds: -1", "device: cpu"),
+        ("shard_sise: 3", "run: other"),
+        ("models: {tran: 3}", "models: {dev: 7}"),
+        ("scenarios: [{id: A, from: T1, epocs: 3}]", "shard_size: 5"),
+        (
+            "datasets: {purchase100-synthetic: {sed: 5}}",
+            "datasets: {purchase100-synthetic: {seed: 5}}",
+        ),
+    ],
+)
+def test_file_that_set_the_key_is_named_not_the_last(tmp_path, first, second) -> None:
+    (tmp_path / "first.yaml").write_text(first)
+    (tmp_path / "second.yaml").write_text(second)
+    with pytest.raises(InputError, match=r"^[^ ]*first\.yaml: "):
+        check_files(BASE, tmp_path / "first.yaml", tmp_path / "second.yaml")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("shard_size: 3", "shard_size: 0"),
+        ("shard_size: -1", "shard_size: 0"),
+        ("models: {train: 9}", "models: {train: 1}"),
+        ("scenarios: [T1, T2]", "scenarios: [T1, {id: A, from: T1, epocs: 3}]"),
+        ("attacks: [{name: a, attack: rmia}]", "attacks: [{name: a, attack: rmi}]"),
+    ],
+)
+def test_last_file_that_set_the_key_is_named(tmp_path, first, second) -> None:
+    (tmp_path / "first.yaml").write_text(first)
+    (tmp_path / "second.yaml").write_text(second)
+    with pytest.raises(InputError, match=r"^[^ ]*second\.yaml: "):
+        check_files(BASE, tmp_path / "first.yaml", tmp_path / "second.yaml")
+
+
+@pytest.mark.parametrize(
+    "command_line",
+    [
+        {"shard_size": 0},
+        {"shrd_size": 3},
+        {"models": {"train": 1}},
+        {"scenarios": ["T9"]},
+        {"scenarios": [{"id": "A", "from": "T1", "epocs": 3}]},
+        {"datasets": {"purchase100-synthetic": {"sed": 3}}},
+        {"attacks": [{"name": "a", "attack": "rmi"}]},
+    ],
+)
+def test_no_file_is_named_for_what_the_command_line_set(command_line) -> None:
+    with pytest.raises(InputError) as caught:
+        check_files(BASE, command_line=command_line)
+    assert "config.yaml" not in str(caught.value)
+
+
+def test_first_of_several_errors_is_named(tmp_path) -> None:
+    """One line, whichever it is."""
+    with pytest.raises(InputError, match=r"own\.yaml: (shard_size|device): ") as caught:
+        check_own(tmp_path, "shard_size: 0\ndevice: gpu")
+    assert len(str(caught.value).splitlines()) == 1

@@ -1,0 +1,506 @@
+"""Data sets: read right or refused, with the file and the row named; downloads are checked."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import io
+import re
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mico import datasets
+from mico.command_line import InputError
+from mico.datasets import Description
+
+ROOT = Path(__file__).parents[1]
+LOCATION30 = ROOT.parent / "shared" / "data" / "location30" / "dataset_location.tgz"
+
+# Three records of ten features (not a whole number of bytes) in four classes.
+ROWS = ["1,0,1,1,0,0,0,0,1,0,1", "4,1,1,1,1,1,1,1,1,1,1", "2,0,0,0,0,0,0,0,0,0,1"]
+SHAPE = (3, 10, 4)
+LABELS = [0, 3, 1]
+
+
+def text_of(rows) -> bytes:
+    return "".join(f"{row}\n" for row in rows).encode()
+
+
+def tgz(*members) -> bytes:
+    """An archive of (name, content); a content that is a str is the type of a special member."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                member.type, member.linkname = content.encode(), "elsewhere"
+                archive.addfile(member)
+            else:
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def naive(rows) -> list[list[int]]:
+    return [[int(field) for field in row.replace('"', "").split(",")[1:]] for row in rows]
+
+
+def quoted_label(row) -> str:
+    label, rest = row.split(",", 1)
+    return f'"{label}",{rest}'
+
+
+def quoted(row) -> str:
+    return ",".join(f'"{field}"' for field in row.split(","))
+
+
+@pytest.mark.parametrize("quote", [str, quoted_label, quoted])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["data.csv", "data", "data.tgz", "data.tar.gz"])
+def test_file_is_read(tmp_path, name, quote, end) -> None:
+    content = "".join(quote(row) + end for row in ROWS).encode()
+    path = tmp_path / name
+    path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
+    packed, labels = datasets.read_csv(path, *SHAPE)
+    assert packed.shape == (3, 2)
+    assert packed.dtype == labels.dtype == np.uint8
+    assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)
+    assert not (packed[:, 1] & 0b111111).any()  # the bits beyond the last feature
+    assert labels.tolist() == LABELS
+    assert list(tmp_path.iterdir()) == [path]  # nothing is extracted
+
+
+@pytest.mark.parametrize("features", [1, 7, 8, 9, 64, 65])
+def test_bits_survive_storing(tmp_path, features) -> None:
+    rng = np.random.default_rng(features)
+    rows = [
+        f"{rng.integers(1, 257)}," + ",".join(map(str, rng.integers(0, 2, features)))
+        for _ in range(50)
+    ]
+    (tmp_path / "data.csv").write_bytes(text_of(rows))
+    packed, labels = datasets.read_csv(tmp_path / "data.csv", 50, features, 256)
+    description = Description("d", 50, features, 256, synthetic=False, source="data.csv")
+    datasets.store(tmp_path / "stored", description, packed, labels)
+    stored = datasets.read(tmp_path / "stored")
+    assert stored.description == datasets.describe(tmp_path / "stored") == description
+    assert stored.features().tolist() == naive(rows)
+    chosen = np.array([30, 2, 2])
+    assert stored.features(chosen).tolist() == [naive(rows)[i] for i in chosen]
+    assert stored.labels.tolist() == [int(row.split(",")[0]) - 1 for row in rows]
+
+
+def test_last_line_may_lack_its_end(tmp_path) -> None:
+    (tmp_path / "data.csv").write_bytes(text_of(ROWS).rstrip(b"\n"))
+    assert datasets.read_csv(tmp_path / "data.csv", *SHAPE)[1].tolist() == LABELS
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("4,1,1,1,1,1,1,1,1,1", "10 fields, expected 11"),
+        ("4,1,1,1,1,1,1,1,1,1,1,1", "12 fields, expected 11"),
+        ("", "0 fields, expected 11"),
+        ("4;1;1", "1 fields, expected 11"),
+        ("4,1,2,1,1,1,1,1,1,1,1", "field 3: '2', expected 0 or 1"),
+        ("4,1,,1,1,1,1,1,1,1,1", "field 3: '', expected 0 or 1"),
+        ("4,1,01,1,1,1,1,1,1,1,1", "field 3: '01', expected 0 or 1"),
+        ("4,1,10,1,1,1,1,1,1,1,1", "field 3: '10', expected 0 or 1"),
+        ("4,1, 1,1,1,1,1,1,1,1,1", "field 3: ' 1', expected 0 or 1"),
+        ("4,1,1,1,1,1,1,1,1,1,1 ", "field 11: '1 ', expected 0 or 1"),
+        ("4,1,-,1,1,1,1,1,1,1,1", "field 3: '-', expected 0 or 1"),
+        # As long as ten features, but not ten features.
+        ("4,1,,01,1,1,1,1,1,1,1", "field 3: '', expected 0 or 1"),
+        ("4,1,10,,1,1,1,1,1,1,1", "field 3: '10', expected 0 or 1"),
+        ("0,1,1,1,1,1,1,1,1,1,1", "label '0', expected 1 to 4"),
+        ("5,1,1,1,1,1,1,1,1,1,1", "label '5', expected 1 to 4"),
+        ("-1,1,1,1,1,1,1,1,1,1,1", "label '-1', expected 1 to 4"),
+        ("2.0,1,1,1,1,1,1,1,1,1,1", "label '2.0', expected 1 to 4"),
+        (",1,1,1,1,1,1,1,1,1,1", "label '', expected 1 to 4"),
+        ("four,1,1,1,1,1,1,1,1,1,1", "label 'four', expected 1 to 4"),
+    ],
+)
+@pytest.mark.parametrize("name", ["data.csv", "data.tgz"])
+def test_bad_row_is_named(tmp_path, name, row, message) -> None:
+    content = text_of([ROWS[0], row, ROWS[2]])
+    path = tmp_path / name
+    path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
+    with pytest.raises(InputError, match=re.escape(f"{path}: row 2") + ".*" + re.escape(message)):
+        datasets.read_csv(path, *SHAPE)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("name", ["data.csv", "data.tgz"])
+def test_file_with_too_few_rows(tmp_path, capsys, name, count) -> None:
+    content = text_of(ROWS[:count])
+    path = tmp_path / name
+    path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
+    with pytest.raises(InputError, match=f"{re.escape(str(path))}: {count} rows, expected 3"):
+        datasets.read_csv(path, *SHAPE)
+    assert "3 of 3" not in capsys.readouterr().err  # nor does the progress claim them
+
+
+@pytest.mark.parametrize("extra", [ROWS[0], "junk"])
+def test_file_with_too_many_rows(tmp_path, extra) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(text_of([*ROWS, extra]))
+    with pytest.raises(InputError, match=re.escape(f"{path}: row 4: expected 3 rows")):
+        datasets.read_csv(path, *SHAPE)
+
+
+def test_file_cut_within_a_row(tmp_path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(text_of(ROWS)[:-5])
+    with pytest.raises(InputError, match=re.escape(f"{path}: row 3: 9 fields, expected 11")):
+        datasets.read_csv(path, *SHAPE)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.tgz"])
+@pytest.mark.parametrize("byte", ["\u00e9", "\u0661"])  # Latin; an Arabic digit one
+def test_text_that_is_not_ascii(tmp_path, name, byte) -> None:
+    content = text_of([ROWS[0], ROWS[1].replace("4", byte), ROWS[2]])
+    path = tmp_path / name
+    path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
+    with pytest.raises(InputError, match=re.escape(f"{path}: not a CSV file")):
+        datasets.read_csv(path, *SHAPE)
+
+
+GOOD = text_of(ROWS)
+BIG_SHAPE = (2000, 20, 9)
+
+
+def big_tgz() -> bytes:
+    """So many random bits that gzip needs several blocks, the rows of a file of BIG_SHAPE."""
+    bits = np.random.default_rng(1).integers(0, 2, BIG_SHAPE[:2])
+    return tgz(("dataset", text_of("1," + ",".join(map(str, row)) for row in bits)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tgz(("folder", tarfile.DIRTYPE.decode())),
+        tgz(("folder", tarfile.DIRTYPE.decode()), ("folder/dataset", GOOD)),
+        tgz(("link", tarfile.SYMTYPE.decode())),
+        tgz(("link", tarfile.LNKTYPE.decode())),
+        tgz(("device", tarfile.CHRTYPE.decode())),
+        tgz(),
+        tgz(("dataset", GOOD), ("another", GOOD)),
+        gzip.compress(GOOD),
+        GOOD,
+        b"",
+        b"PK\x03\x04",
+    ],
+    ids=["folder", "inside", "symlink", "link", "device", "none", "two", "gzip", "csv", "", "zip"],
+)
+def test_archive_that_is_not_of_one_file(tmp_path, content) -> None:
+    path = tmp_path / "data.tgz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(f"{path}: ")):
+        datasets.read_csv(path, *SHAPE)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_archive_that_is_cut_off(tmp_path, part) -> None:
+    path = tmp_path / "data.tgz"
+    content = big_tgz()
+    path.write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(InputError, match=re.escape(f"{path}: ")):
+        datasets.read_csv(path, *BIG_SHAPE)
+
+
+def test_archive_with_a_flipped_bit(tmp_path) -> None:
+    """Wherever the bit is, the file is refused: gzip ends in a check of what it holds."""
+    path = tmp_path / "data.tgz"
+    content = big_tgz()
+    places = np.linspace(10, len(content) - 1, 60).astype(int)  # 10: the header says little
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=re.escape(f"{path}: ")):
+            datasets.read_csv(path, *BIG_SHAPE)
+
+
+def test_file_that_is_missing(tmp_path) -> None:
+    for name in ("absent.csv", "absent.tgz"):
+        with pytest.raises(InputError, match=re.escape(f"{tmp_path / name}: cannot be read")):
+            datasets.read_csv(tmp_path / name, *SHAPE)
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}: cannot be read")):
+        datasets.read_csv(tmp_path, *SHAPE)
+
+
+# Known answers: "abc" of FIPS 180 and RFC 1321, and `printf abc | git hash-object --stdin`.
+ABC = {
+    "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    "md5": "900150983cd24fb0d6963f7d28e17f72",
+    "git_blob": "f2ba8f84ab5c1bce84a7b441cb1959cfc7093b7f",
+}
+
+
+@pytest.mark.parametrize("kind", ABC)
+def test_checksum(tmp_path, kind) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    datasets.verify(path, [f"{kind}={ABC[kind]}"])
+    path.write_bytes(b"abd")
+    expected = f"{re.escape(str(path))}: {kind} is [0-9a-f]+, expected {ABC[kind]}"
+    with pytest.raises(InputError, match=expected):
+        datasets.verify(path, [f"{kind}={ABC[kind]}"])
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])
+def test_git_blob_is_gits(tmp_path, size) -> None:
+    """Also of files that are read in several blocks."""
+    path = tmp_path / "file"
+    path.write_bytes(np.random.default_rng(size).bytes(size))
+    command = ["git", "hash-object", "--no-filters", str(path)]
+    expected = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    datasets.verify(path, [f"git_blob={expected}"])
+
+
+def test_every_checksum_counts(tmp_path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    checks = [f"{kind}={digest}" for kind, digest in ABC.items()]
+    datasets.verify(path, checks)
+    datasets.verify(path, [])
+    for place, kind in enumerate(ABC):
+        wrong = [*checks[:place], checks[place][:-1] + "0", *checks[place + 1 :]]
+        with pytest.raises(InputError, match=f"a name: {kind} is"):
+            datasets.verify(path, wrong, name="a name")
+
+
+@pytest.mark.parametrize("check", ["sha1=a9993e364706816aba3e25717850c26c9cd0d89d", "", "abc"])
+def test_unknown_kind_of_checksum(tmp_path, check) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    with pytest.raises(InputError, match=f"'{check}'.*sha256, md5, git_blob"):
+        datasets.verify(tmp_path / "file", [check])
+
+
+def test_checksum_of_a_missing_file(tmp_path) -> None:
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'absent'}: cannot be read")):
+        datasets.verify(tmp_path / "absent", [f"md5={ABC['md5']}"])
+
+
+def truncate(path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def set_content(path, content) -> None:
+    path.write_bytes(content)
+
+
+def set_array(path, shape, kind) -> None:
+    np.save(path, np.zeros(shape, kind))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "arguments"),
+    [
+        ("features.npy", Path.unlink, ()),
+        ("features.npy", truncate, ()),
+        ("features.npy", set_content, (b"",)),
+        ("features.npy", set_content, (b"no array",)),
+        ("features.npy", set_array, ((2, 2), "uint8")),
+        ("features.npy", set_array, ((3, 3), "uint8")),
+        ("features.npy", set_array, ((3, 2), "float64")),
+        ("labels.npy", Path.unlink, ()),
+        ("labels.npy", truncate, ()),
+        ("labels.npy", set_content, (b"",)),
+        ("labels.npy", set_array, ((2,), "uint8")),
+        ("labels.npy", set_array, ((3,), "float64")),
+        ("dataset.json", Path.unlink, ()),
+        ("dataset.json", set_content, (b"",)),
+        ("dataset.json", set_content, (b"[]",)),
+        ("dataset.json", set_content, (b'{"name": "d"}',)),
+        ("dataset.json", set_content, (b"\xff\xfe",)),
+    ],
+)
+def test_damaged_stored_data_set(tmp_path, name, damage, arguments) -> None:
+    description = Description("d", 3, 10, 4, synthetic=False, source="data.csv")
+    arrays = np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8)
+    datasets.store(tmp_path / "stored", description, *arrays)
+    datasets.read(tmp_path / "stored")
+    damage(tmp_path / "stored" / name, *arguments)
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "stored"))) as caught:
+        datasets.read(tmp_path / "stored")
+    if "shape" in str(caught.value):  # not the other file's, which is as it should be
+        assert name in str(caught.value)
+
+
+def test_missing_stored_data_set(tmp_path) -> None:
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "absent"))):
+        datasets.read(tmp_path / "absent")
+
+
+def sha256(content) -> str:
+    return f"sha256={hashlib.sha256(content).hexdigest()}"
+
+
+def run_dataset(run_script, tmp_path, raw, *more) -> subprocess.CompletedProcess:
+    shape = ("--records", 3, "--features", 10, "--classes", 4)
+    output = ("--output", tmp_path / "out" / "data")
+    return run_script("dataset", "--name", "d", *shape, "--raw", raw, *more, *output)
+
+
+def test_program_stores_a_file(run_script, tmp_path) -> None:
+    raw = tmp_path / "data.tgz"
+    raw.write_bytes(tgz(("dataset", GOOD)))
+    result = run_dataset(run_script, tmp_path, raw, "--check", sha256(raw.read_bytes()))
+    assert result.returncode == 0, result.stderr
+    stored = datasets.read(tmp_path / "out" / "data")
+    expected = Description("d", 3, 10, 4, synthetic=False, source="data.tgz")
+    assert stored.description == expected
+    assert stored.features().tolist() == naive(ROWS)
+    assert stored.labels.tolist() == LABELS
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data"]
+
+
+@pytest.mark.parametrize(
+    ("content", "check", "parts"),
+    [
+        (GOOD, sha256(b"another"), ["data.csv", "sha256 is"]),
+        (GOOD, "sha1=0", ["'sha1=0'"]),
+        (text_of([ROWS[0], "4,x"]), None, ["data.csv", "row 2"]),
+        (None, None, ["data.csv", "cannot be read"]),
+    ],
+)
+def test_program_says_what_is_wrong_and_writes_nothing(
+    run_script, tmp_path, content, check, parts
+) -> None:
+    raw = tmp_path / "data.csv"
+    if content is not None:
+        raw.write_bytes(content)
+    result = run_dataset(run_script, tmp_path, raw, *(["--check", check] if check else []))
+    assert_one_line(result, *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_program_keeps_what_is_there_when_the_new_file_is_bad(run_script, tmp_path) -> None:
+    raw = tmp_path / "data.csv"
+    raw.write_bytes(GOOD)
+    assert run_dataset(run_script, tmp_path, raw).returncode == 0
+    raw.write_bytes(GOOD + b"more\n")
+    assert run_dataset(run_script, tmp_path, raw).returncode == 1
+    assert datasets.read(tmp_path / "out" / "data").labels.tolist() == LABELS
+
+
+def assert_one_line(result, *parts) -> None:
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    for part in parts:
+        assert part in result.stderr
+
+
+@pytest.mark.skipif(not LOCATION30.is_file(), reason="shared/data/location30 is absent")
+def test_location30_is_what_the_configuration_says() -> None:
+    entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]["location30"]
+    checks = [f"{kind}={entry[kind]}" for kind in datasets.CHECKS if kind in entry]
+    assert len(checks) == 2
+    datasets.verify(LOCATION30, checks)
+    packed, labels = datasets.read_csv(
+        LOCATION30, *(entry[key] for key in ("records", "features", "classes"))
+    )
+    sizes = Counter(labels.tolist())
+    assert len(labels) == 5010
+    assert set(sizes) == set(range(30))
+    assert (min(sizes.values()), max(sizes.values())) == (97, 308)
+    # Known to a decimal.
+    assert np.bitwise_count(packed).sum() / 5010 == pytest.approx(53.7, abs=0.05)
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves a directory; /cut breaks off, and nothing is logged."""
+
+    def do_GET(self) -> None:
+        if self.path != "/cut.tgz":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"not a thousand bytes")
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch) -> str:
+    """The address of a server that has /data.tgz, three bytes."""
+    monkeypatch.setenv("no_proxy", "*")
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "data.tgz").write_bytes(b"abc")
+    handler = functools.partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=[0.01])
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def run_download(run_script, tmp_path, url, *checks) -> subprocess.CompletedProcess:
+    check = ("--check", *checks) if checks else ()
+    output = ("--output", tmp_path / "out" / "data.tgz")
+    return run_script("download", "--name", "mine", "--url", url, *check, *output)
+
+
+@pytest.mark.parametrize("kinds", [[], ["sha256"], list(ABC)])
+def test_download(run_script, tmp_path, server, kinds) -> None:
+    checks = [f"{kind}={ABC[kind]}" for kind in kinds]
+    result = run_download(run_script, tmp_path, f"{server}/data.tgz", *checks)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / "out" / "data.tgz").read_bytes() == b"abc"
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data.tgz"]
+
+
+def test_download_of_another_file_leaves_nothing(run_script, tmp_path, server) -> None:
+    url = f"{server}/data.tgz"
+    wrong = ABC["sha256"][:-1] + "0"
+    result = run_download(run_script, tmp_path, url, f"md5={ABC['md5']}", f"sha256={wrong}")
+    assert_one_line(result, url, ABC["sha256"], wrong)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+ADVICE = "datasets: mine: path"
+
+
+def test_download_of_a_file_that_is_not_there(run_script, tmp_path, server) -> None:
+    result = run_download(run_script, tmp_path, f"{server}/absent.tgz")
+    assert_one_line(result, f"{server}/absent.tgz", "404", ADVICE)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_download_that_breaks_off(run_script, tmp_path, server) -> None:
+    """Also where no checksum is given."""
+    result = run_download(run_script, tmp_path, f"{server}/cut.tgz")
+    assert_one_line(result, f"{server}/cut.tgz", ADVICE)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_download_without_a_server(run_script, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as unused:  # bound but not listening: connections are refused
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/data.tgz"
+        result = run_download(run_script, tmp_path, url)
+    assert_one_line(result, url, "refused", ADVICE)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_download_from_no_address(run_script, tmp_path) -> None:
+    assert_one_line(run_download(run_script, tmp_path, "data.tgz"), "data.tgz", ADVICE)
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,448 @@
+"""Released challenges as a participant reads them, knowing only the published layout and torch."""
+
+import hashlib
+import os
+import re
+import shutil
+import struct
+import subprocess
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import random_split
+
+from mico import release, weights
+from mico.command_line import InputError
+from mico.phases import Phases
+
+PHASES = {"train": range(3), "dev": range(3, 5), "final": range(5, 7)}
+NAMES = ("plain", "private")
+KEYS = ["mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"]
+
+
+# What a participant does
+
+
+@dataclass(frozen=True)
+class Split:
+    challenge: list[int]
+    membership: list[int]
+    training_set: list[int]
+
+
+def split(folder: Path, records: int, n: int, m: int) -> Split:
+    """The published construction from a train model's three seed files."""
+    generators = {
+        kind: torch.Generator().manual_seed(int((folder / f"seed_{kind}").read_text()))
+        for kind in ("challenge", "training", "membership")
+    }
+    challenge, rest = random_split(
+        range(records), [2 * m, records - 2 * m], generators["challenge"]
+    )
+    training, _ = random_split(rest, [n - m, records - n - m], generators["training"])
+    nonmember, member = random_split(challenge, [m, m], generators["membership"])
+    assert not set(nonmember) & set(member)
+    return Split(list(challenge), [int(i in set(member)) for i in challenge], [*member, *training])
+
+
+def load_model(path: Path, model: nn.Module) -> nn.Module:
+    """As the starter kits do: strictly, after taking Opacus's prefix off the keys."""
+    state_dict = torch.load(path, weights_only=True)
+    stripped = OrderedDict((k.replace("_module.", ""), v) for k, v in state_dict.items())
+    model.load_state_dict(stripped, strict=True)
+    return model
+
+
+def folders(directory: Path, *phases: str) -> Iterator[tuple[int, Path]]:
+    for phase in phases or PHASES:
+        for model in PHASES[phase]:
+            yield model, directory / phase / f"model_{model}"
+
+
+# The released directory
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tree_has_exactly_the_published_names(challenges: dict, name: str) -> None:
+    challenge = challenges[name]
+    secret = ["seed_challenge", "model.pt"] + ["seed_training"] * (name == "private")
+    public = ["seed_challenge", "seed_training", "seed_membership", "model.pt", "solution.csv"]
+    expected = {
+        f"{phase}/model_{model}/{file}"
+        for phase, models in PHASES.items()
+        for model in models
+        for file in (public if phase == "train" else secret)
+    }
+    everything = list(challenge.directory.rglob("*"))
+    files = {str(p.relative_to(challenge.directory)) for p in everything if p.is_file()}
+    assert files == expected
+    assert len(everything) == len(expected) + 3 + 7  # no empty folder besides
+    assert not any(p.is_symlink() for p in everything)
+    assert {p.name for p in challenge.directory.parent.iterdir()} == {
+        entry for name in NAMES for entry in (name, f"{name}.sha256")
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seed_files_hold_a_decimal_number_and_a_newline(challenges: dict, name: str) -> None:
+    for model, folder in folders(challenges[name].directory):
+        for path in folder.glob("seed_*"):
+            assert path.read_bytes() == b"%d\n" % challenges[name].seeds[model][path.name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seeds_give_the_solution_by_the_published_construction(challenges: dict, name: str) -> None:
+    """solution.csv is one row in challenge order that ends with CR LF; half of it is ones."""
+    challenge = challenges[name]
+    for _, folder in folders(challenge.directory, "train"):
+        membership = split(folder, 300, 150, 10).membership
+        assert sum(membership) == 10
+        text = (folder / "solution.csv").read_bytes().decode("ascii")
+        assert text == ",".join(map(str, membership)) + "\r\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_state_dicts_load_into_the_published_network(
+    challenges: dict, name: str, published_mlp: type[nn.Module]
+) -> None:
+    """In torch's own order of keys, with Opacus's prefix if trained privately, shard bits kept."""
+    challenge = challenges[name]
+    prefix = "_module." if name == "private" else ""
+    shards = [np.load(challenge.organiser / f"{shard}.npz") for shard in ("0-4", "5-6")]
+    for model, folder in folders(challenge.directory):
+        raw = torch.load(folder / "model.pt", weights_only=True)
+        assert list(raw) == [prefix + key for key in KEYS]
+        network = load_model(folder / "model.pt", published_mlp(37, 4))
+        shard, number = (shards[0], model) if model < 5 else (shards[1], model - 5)
+        for key, value in network.state_dict().items():
+            assert value.numpy().tobytes() == shard[key][number].tobytes()
+    for shard in shards:
+        shard.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_models_are_as_accurate_on_their_members_as_the_organiser_says(
+    challenges: dict, name: str, published_mlp: type[nn.Module]
+) -> None:
+    """A model, its seeds and its training set belong together: other sets give other accuracies."""
+    challenge = challenges[name]
+    header, *rows = (challenge.organiser / "0-4.csv").read_text().splitlines()
+    column = header.split(",").index("training_accuracy")
+    reported = [float(row.split(",")[column]) for row in rows]
+    x = torch.from_numpy(challenge.data.features).float()
+    y = torch.from_numpy(challenge.data.labels).long()
+    measured = {}
+    for model, folder in folders(challenge.directory, "train"):
+        network = load_model(folder / "model.pt", published_mlp(37, 4))
+        for other, own_folder in folders(challenge.directory, "train"):
+            chosen = split(own_folder, 300, 150, 10).training_set
+            right = (network(x[chosen]).argmax(1) == y[chosen]).sum().item()
+            measured[model, other] = right / 150
+        assert measured[model, model] == reported[model]
+    if name == "plain":  # overfitted: a set that is half another's is met worse
+        assert all(measured[i, i] > measured[i, j] for i in range(3) for j in range(3) if i != j)
+
+
+# Nothing but that
+
+
+def secrets(challenge: object) -> Iterator[tuple[str, int, bytes]]:
+    """What each model's dev or final folder must not say, in the forms it could be written in."""
+    rows = {}
+    for shard in ("0-4", "5-6"):
+        header, *lines = (challenge.organiser / f"{shard}.csv").read_text().splitlines()
+        for line in lines:
+            row = dict(zip(header.split(","), line.split(","), strict=True))
+            rows[int(row["model"])] = row
+    membership = np.load(challenge.organiser / "splits.npz")["membership"]
+    for model, row in enumerate(challenge.seeds):
+        for kind in ("seed_training", "seed_membership", "seed_model"):
+            if kind not in challenge.disclosed:
+                yield kind, model, str(row[kind]).encode()
+                yield kind, model, b"%x" % row[kind]
+                yield kind, model, struct.pack("<q", row[kind])
+                yield kind, model, struct.pack(">q", row[kind])
+        for separator in (",", ", ", " ", "\n", ""):
+            yield (
+                "membership",
+                model,
+                separator.join(str(int(v)) for v in membership[model]).encode(),
+            )
+        yield "membership", model, membership[model].tobytes()
+        yield "membership", model, membership[model].astype("<i8").tobytes()
+        yield "membership", model, membership[model].astype("<f4").tobytes()
+        for kind in ("training_accuracy", "evaluation_accuracy"):
+            value = rows[model][kind]
+            yield kind, model, value.encode()
+            yield kind, model, struct.pack("<d", float(value))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dev_and_final_say_nothing_that_is_withheld(challenges: dict, name: str) -> None:
+    """Not of their own models, nor of others; zip entries are stored, so bytes can be searched."""
+    challenge = challenges[name]
+    withheld = list(secrets(challenge))
+    assert len({model for _, model, _ in withheld}) == 7
+    for model, folder in folders(challenge.directory, "dev", "final"):
+        for path in sorted(folder.iterdir()):
+            content = path.read_bytes()
+            for kind, owner, value in withheld:
+                # A short accuracy such as 0.7 is no secret that a search could show.
+                if len(value) > 3:
+                    assert value not in content, (path, kind, owner)
+        assert (folder / "seed_challenge").read_bytes() == b"%d\n" % (
+            challenge.seeds[model]["seed_challenge"]
+        )
+
+
+def test_the_search_for_secrets_finds_those_of_train_models(challenges: dict) -> None:
+    """What train folders disclose is found by the same search that finds nothing in the others."""
+    challenge = challenges["plain"]
+    found = set()
+    for _, folder in folders(challenge.directory, "train"):
+        content = b"".join(path.read_bytes() for path in folder.iterdir())
+        found |= {(kind, model) for kind, model, value in secrets(challenge) if value in content}
+    expected = ("seed_training", "seed_membership", "membership")
+    assert found == {(kind, model) for kind in expected for model in range(3)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_file_holds_its_own_tensors_and_nothing_else(challenges: dict, name: str) -> None:
+    """Not the storage of its whole shard, no comments, and the same entries in every file."""
+    entries = set()
+    for _, folder in folders(challenges[name].directory):
+        for value in torch.load(folder / "model.pt", weights_only=True).values():
+            assert value.dtype == torch.float32
+            assert value.untyped_storage().nbytes() == 4 * value.numel()
+            assert not value.requires_grad
+        with zipfile.ZipFile(folder / "model.pt") as archive:
+            assert archive.comment == b""
+            assert archive.testzip() is None
+            infos = archive.infolist()
+            assert all(i.compress_type == zipfile.ZIP_STORED and i.comment == b"" for i in infos)
+            entries.add(tuple((i.filename, i.file_size, i.date_time) for i in infos))
+    assert len(entries) == 1
+
+
+# Checksums and repetition
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum on this machine")
+def test_checksums_pass_and_a_flipped_bit_fails(challenges: dict, tmp_path: Path) -> None:
+    challenge = challenges["private"]
+    shutil.copytree(challenge.directory, tmp_path / "private")
+    shutil.copy(challenge.checksums, tmp_path)
+
+    def check() -> subprocess.CompletedProcess[str]:
+        command = ["sha256sum", "--check", "--strict", "private.sha256"]
+        environment = os.environ | {"LC_ALL": "C"}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert check().returncode == 0
+    files = {str(p.relative_to(tmp_path)) for p in (tmp_path / "private").rglob("*") if p.is_file()}
+    assert {line.removesuffix(": OK") for line in check().stdout.splitlines()} == files
+    path = tmp_path / "private/final/model_6/model.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    result = check()
+    assert result.returncode == 1
+    assert "private/final/model_6/model.pt: FAILED" in result.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_releasing_again_gives_the_same_bytes(
+    challenges: dict, name: str, run_script: Callable, tmp_path: Path
+) -> None:
+    """Into another folder, and over what was there before: nothing stale is left."""
+    challenge = challenges[name]
+    directory, checksums = tmp_path / name, tmp_path / f"{name}.sha256"
+    (directory / "dev" / "model_9").mkdir(parents=True)
+    (directory / "dev" / "model_9" / "seed_membership").write_text("1\n")
+    written = ("--output", directory, "--checksums", checksums)
+    result = run_script("release", *challenge.release_arguments, *written)
+    assert result.returncode == 0, result.stderr
+    for root in challenge.directory, directory:
+        sums = {
+            str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in root.rglob("*")
+            if p.is_file()
+        }
+        listed = "".join(f"{sums[path]}  {name}/{path}\n" for path in sorted(sums, key=Path))
+        assert checksums.read_text() == listed
+        assert challenge.checksums.read_text() == listed
+    assert {p.name for p in tmp_path.iterdir()} == {name, f"{name}.sha256"}
+
+
+def test_program_refuses_phases_that_are_not_the_seeds(
+    challenges: dict, run_script: Callable, tmp_path: Path
+) -> None:
+    arguments = list(challenges["plain"].release_arguments)
+    at = arguments.index("--phases")
+    arguments[at + 1 : at + 4] = 4, 2, 2
+    written = ("--output", tmp_path / "out", "--checksums", tmp_path / "out.sha256")
+    result = run_script("release", *arguments, *written)
+    assert result.returncode == 1
+    assert re.fullmatch(r"error: \S+seeds\.csv: 7 models, expected 8\n", result.stderr)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_appears_if_a_model_is_missing(tmp_path: Path) -> None:
+    """The directory is renamed into place when it is whole."""
+    phases, rows = Phases(2, 1, 1), [dict.fromkeys(release.SPLIT_SEEDS, 1)] * 4
+    membership = np.zeros((4, 2), bool)
+    with pytest.raises(ValueError, match="shorter"):
+        release.write(tmp_path / "c", phases, rows, membership, [state_dict()] * 3, [], False)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Weights on disk
+
+
+def state_dict(seed: int = 1) -> dict[str, Tensor]:
+    torch.manual_seed(seed)
+    shapes = [(128, 5), (128,), (4, 128), (4,)]
+    return {name: torch.randn(shape) for name, shape in zip(KEYS, shapes, strict=True)}
+
+
+def test_shards_round_trip_to_the_bit_and_repeat_to_the_byte(tmp_path: Path) -> None:
+    models = [state_dict(seed) for seed in range(3)]
+    weights.write_shard(tmp_path / "a.npz", models)
+    weights.write_shard(tmp_path / "b.npz", models)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    returned = weights.read_shard(tmp_path / "a.npz")
+    assert len(returned) == 3
+    for model, one in zip(models, returned, strict=True):
+        assert list(one) == KEYS
+        assert all(torch.equal(one[name], model[name]) for name in KEYS)
+
+
+# numpy itself leaves the file open when it turns out not to be a zip archive.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
+def test_truncated_shards_are_named(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "shard.npz"
+    weights.write_shard(path, [state_dict()])
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models"):
+        weights.read_shard(path)
+
+
+def test_damaged_and_missing_shards_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "shard.npz"
+    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models"):
+        weights.read_shard(path)
+    weights.write_shard(path, [state_dict()])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models .*CRC"):
+        weights.read_shard(path)
+    np.savez(path, objects=np.array([{}, []], dtype=object))
+    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models"):
+        weights.read_shard(path)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_model_files_are_the_same_bytes_whatever_their_name(tmp_path: Path, private: bool) -> None:
+    """Also when the tensors are views of a shard."""
+    whole = state_dict()
+    views = {name: torch.stack([value, value + 1])[0] for name, value in whole.items()}
+    for name, one in ("model.pt", whole), ("other.pt", whole), ("x.bin", views):
+        weights.write_model(tmp_path / name, one, private)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_model_files_carry_opacus_prefix_only_on_disk(tmp_path: Path, private: bool) -> None:
+    path = tmp_path / "model.pt"
+    weights.write_model(path, state_dict(), private)
+    raw = torch.load(path, weights_only=True)
+    assert list(raw) == [("_module." if private else "") + key for key in KEYS]
+    returned = weights.read_model(path)
+    assert list(returned) == KEYS
+    assert all(torch.equal(returned[name], value) for name, value in state_dict().items())
+
+
+class Payload:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_models_pickle_is_not_executed(tmp_path: Path, zipped: bool) -> None:
+    marker, path = tmp_path / "executed", tmp_path / "model.pt"
+    payload = state_dict() | {"mlp.0.weight": Payload(f"touch {marker}")}
+    torch.save(payload, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
+        weights.read_model(path)
+    assert not marker.exists()
+    torch.load(path, weights_only=False)  # the payload works
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.95, 0.999])
+def test_truncated_models_are_named(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "model.pt"
+    weights.write_model(path, state_dict(), True)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
+        weights.read_model(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02."], ids=["empty", "text", "pickle"])
+def test_files_that_are_no_models_are_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
+        weights.read_model(path)
+
+
+def test_a_flipped_bit_in_a_weight_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    weights.write_model(path, state_dict(), False)
+    content = bytearray(path.read_bytes())
+    content[content.index(state_dict()["mlp.0.weight"].numpy().tobytes()) + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
+        weights.read_model(path)
+
+
+def test_missing_models_and_other_content_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
+        weights.read_model(path)
+    for content in torch.zeros(3), [torch.zeros(3)], {1: torch.zeros(3)}, {"epoch": 3}:
+        torch.save(content, path)
+        with pytest.raises(InputError, match=r"model\.pt: expected a state dict"):
+            weights.read_model(path)
+
+
+# Phases
+
+
+def test_phases_number_models_on_from_train_to_final() -> None:
+    phases = Phases(3, 2, 2)
+    assert phases.models == 7
+    assert {phase: phases.of(phase) for phase in PHASES} == PHASES
+    assert phases.named() == [(phase, i) for phase, models in PHASES.items() for i in models]
+
+
+@pytest.mark.parametrize("numbers", [(1, 1, 1), (2, 0, 1), (2, 1, 0), (2, -1, 3)])
+def test_phases_refuse_too_few_models(numbers: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match="at least 2 train, 1 dev and 1 final"):
+        Phases(*numbers)

@@ -1,0 +1,482 @@
+"""Metrics are those of the definition, intervals are those of resampled models, and the program
+writes both.
+
+The references count with integers and fractions over all thresholds, or are scikit-learn's.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from mico import scoring, splits, submissions
+from mico.phases import Phases
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "score.py"
+RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
+METRICS = [f"tpr_at_fpr_{rate}" for rate in RATES] + ["auc", "advantage", "accuracy"]
+AUC, HEADLINE = METRICS.index("auc"), METRICS.index("tpr_at_fpr_0.1")
+Data = tuple[np.ndarray, np.ndarray]
+
+
+def make_memberships(rng: np.random.Generator, models: int, m: int) -> np.ndarray:
+    return rng.permuted(np.tile(np.repeat([False, True], m), (models, 1)), axis=1)
+
+
+def make(kind: str, models: int = 5, m: int = 20, seed: int = 1) -> Data:
+    """Predictions (models, 2m) of a kind, and memberships."""
+    rng = np.random.default_rng(seed)
+    membership = make_memberships(rng, models, m)
+    noise = rng.normal(0, 1, membership.shape)
+    scores = {
+        "random": noise,
+        "good": noise + 1.5 * membership,
+        "tied": (noise + membership).round(0),
+        "two values": (noise + membership > 0.5).astype(float),
+        "tied at the top": np.minimum(noise + membership, 0.5),
+        "tied at the bottom": np.maximum(noise + membership, 0.5),
+        "constant": np.full(membership.shape, 0.3),
+        "perfect": membership + 0.4 * rng.random(membership.shape),
+        "perfect and tied": membership.astype(float),
+        "inverted": 1.0 - membership,
+        "one ulp apart": 0.5 + np.finfo(float).eps * np.round(2 * noise + membership),
+    }[kind]
+    return scores, membership
+
+
+KINDS = ["random", "good", "tied", "two values", "tied at the top", "tied at the bottom"]
+KINDS += ["constant", "perfect", "perfect and tied", "inverted", "one ulp apart"]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def library(
+    predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    weights = np.ones(len(predictions)) if weights is None else weights
+    return scoring.metrics(scoring.roc(predictions, membership, weights))
+
+
+def all_points(predictions: np.ndarray, membership: np.ndarray) -> list[tuple[float, int, int]]:
+    """(threshold, false positives, true positives) at infinity and every distinct prediction."""
+    pairs = list(zip(predictions.ravel().tolist(), membership.ravel().tolist(), strict=True))
+    points = []
+    for threshold in [float("inf"), *sorted({one for one, _ in pairs}, reverse=True)]:
+        called = [member for one, member in pairs if one >= threshold]
+        points.append((threshold, called.count(False), called.count(True)))
+    return points
+
+
+def smallest_threshold(points: list[tuple[float, int, int]], others: int, rate: str) -> tuple:
+    """The point of the smallest threshold with at most this rate of non-members called members."""
+    return min(point for point in points if Fraction(point[1], others) <= Fraction(rate))
+
+
+def by_definition(predictions: np.ndarray, membership: np.ndarray) -> list[float]:
+    points = all_points(predictions, membership)
+    members, others = int(membership.sum()), int((~membership).sum())
+    values = [smallest_threshold(points, others, rate)[2] / members for rate in RATES]
+    values.append(roc_auc_score(membership.ravel(), predictions.ravel()))
+    rates = [(Fraction(fp, others), Fraction(tp, members)) for _, fp, tp in points]
+    values.append(float(max(tpr - fpr for fpr, tpr in rates)))
+    values.append(float(max(1 - (fpr + 1 - tpr) / 2 for fpr, tpr in rates)))
+    return values
+
+
+# ---- Metrics. The rates are ratios of small integers and the AUC a sum of at most some hundred
+# products of them: 1e-12.
+
+
+def test_the_metrics_are_the_published_ones() -> None:
+    assert list(scoring.METRICS) == METRICS
+    assert scoring.HEADLINE == "tpr_at_fpr_0.1"
+
+
+@every_kind
+@pytest.mark.parametrize(("models", "m", "seed"), [(5, 20, 1), (1, 1, 2), (3, 7, 3), (2, 50, 4)])
+def test_metrics_follow_the_definition(kind: str, models: int, m: int, seed: int) -> None:
+    data = make(kind, models, m, seed)
+    np.testing.assert_allclose(library(*data), by_definition(*data), rtol=0, atol=1e-12)
+
+
+@every_kind
+def test_the_curve_is_scikit_learns(kind: str) -> None:
+    predictions, membership = make(kind)
+    curve = scoring.roc(predictions, membership, np.ones(len(predictions)))
+    fpr, tpr, thresholds = roc_curve(
+        membership.ravel(), predictions.ravel(), drop_intermediate=False
+    )
+    np.testing.assert_array_equal(curve.thresholds, thresholds)
+    np.testing.assert_allclose(curve.fpr, fpr, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(curve.tpr, tpr, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("others", [1, 5, 6, 7, 10, 20, 30, 49, 60, 70, 90, 100, 300, 999, 1000])
+@pytest.mark.parametrize("models", [1, 5, 7])
+def test_the_number_of_false_positives_allowed_is_exact(others: int, models: int) -> None:
+    """10 non-members at FPR 0.1 allow exactly 1, 1000 allow exactly 100: no rounding.
+
+    Non-members and members take turns from the top, so k non-members allowed give a TPR of k / n.
+    With weights each model counts as often, and the rates are the same.
+    """
+    predictions = np.tile(np.linspace(1, 0, 2 * others), (models, 1))
+    membership = np.tile(np.arange(2 * others) % 2 == 1, (models, 1))
+    allowed = [int(Fraction(rate) * others) for rate in RATES]
+    expected = np.array(allowed) / others
+    for weights in (np.ones(models), np.arange(models) + 1):
+        np.testing.assert_allclose(
+            library(predictions, membership, weights)[: len(RATES)], expected, rtol=0, atol=1e-12
+        )
+    curve = scoring.roc(predictions, membership, np.ones(models))
+    called = predictions[0] >= scoring.headline_threshold(curve)
+    assert (called & ~membership[0]).sum() == allowed[RATES.index("0.1")]
+    assert (called & membership[0]).sum() == allowed[RATES.index("0.1")]
+
+
+@pytest.mark.parametrize("others", [30, 41, 1000])
+def test_one_false_positive_more_is_one_too_many(others: int) -> None:
+    """The non-members that tie just beyond the boundary are called together or not at all."""
+    allowed = int(Fraction("0.1") * others)
+    predictions = np.zeros((1, 2 * others))
+    membership = np.arange(2 * others)[None] >= others
+    predictions[0, : allowed + 1] = 0.5
+    predictions[0, others : others + 3] = 0.5  # members at the same tie
+    predictions[0, others + 3 : others + 5] = 0.9
+    assert library(predictions, membership)[HEADLINE] == pytest.approx(2 / others, abs=1e-12)
+    predictions[0, 0] = 0
+    assert library(predictions, membership)[HEADLINE] == pytest.approx(5 / others, abs=1e-12)
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "increasing",
+    [submissions.to_predictions, lambda x: 7 * x + 1024, np.arctan, lambda x: np.cbrt(x) / 9],
+    ids=["ranks", "linear", "arctan", "cube root"],
+)
+def test_increasing_maps_change_nothing(kind: str, increasing: Callable) -> None:
+    predictions, membership = make(kind)
+    if kind == "one ulp apart":
+        predictions = submissions.to_predictions(predictions)  # or rounding makes other ties
+    mapped = increasing(predictions)
+    np.testing.assert_array_equal(library(mapped, membership), library(predictions, membership))
+
+
+def test_a_decreasing_map_mirrors_the_auc() -> None:
+    predictions, membership = make("good")
+    assert library(-predictions, membership)[AUC] == pytest.approx(
+        1 - library(predictions, membership)[AUC], abs=1e-12
+    )
+
+
+@every_kind
+def test_the_headline_threshold_is_that_of_the_headline_tpr(kind: str) -> None:
+    for seed in range(5):
+        predictions, membership = make(kind, models=3, seed=seed)
+        curve = scoring.roc(predictions, membership, np.ones(3))
+        threshold = scoring.headline_threshold(curve)
+        points = all_points(predictions, membership)
+        others = int((~membership).sum())
+        assert threshold == smallest_threshold(points, others, "0.1")[0]
+        tpr = (predictions[membership] >= threshold).mean()
+        assert scoring.metrics(curve)[HEADLINE] == pytest.approx(tpr, abs=1e-12)
+
+
+def published_rule(points: list[tuple[float, int, int]], others: int) -> tuple[int, int]:
+    """True positives by the competition's program, and at the end of the next step of its curve.
+
+    It drops the points of the curve (without its start) between two equal steps, as scikit-learn
+    does by default, and takes the last of the rest with an FPR below 0.1, or the start.
+    """
+    counts = [(fp, tp) for _, fp, tp in points]
+    start, curve = counts[0], counts[1:]
+    kept = [start, curve[0]]
+    for before, here, after in zip(curve, curve[1:], curve[2:], strict=False):
+        steps = [(b[0] - a[0], b[1] - a[1]) for a, b in ((before, here), (here, after))]
+        if steps[0] != steps[1]:
+            kept.append(here)
+    if len(curve) > 1:
+        kept.append(curve[-1])
+    last = max(i for i, (fp, _) in enumerate(kept) if 10 * fp < others)
+    beyond = min(fp for fp, _ in kept if 10 * fp >= others)
+    return kept[last][1], max(tp for fp, tp in kept if fp == beyond)
+
+
+@every_kind
+def test_the_published_programs_tpr_is_at_most_one_step_of_its_curve_lower(kind: str) -> None:
+    """Its strict comparison and thinned curve lose at most the step of the curve, in FPR, that
+    reaches or passes 0.1. Without ties, and with 0.1 no multiple of one non-member, nothing.
+    """
+    lower = 0
+    for seed in range(20):
+        for models, m in (3, 10), (3, 11), (2, 25):
+            predictions, membership = make(kind, models, m, seed)
+            members = others = models * m
+            points = all_points(predictions, membership)
+            published, next_step = published_rule(points, others)
+            tpr = library(predictions, membership)[HEADLINE]
+            fpr, program_tpr, _ = roc_curve(membership.ravel(), predictions.ravel())
+            assert published / members == pytest.approx(program_tpr[fpr < 0.1][-1], abs=1e-12)
+            assert published / members - 1e-12 <= tpr <= next_step / members + 1e-12
+            lower += published / members < tpr - 1e-12
+            if kind in ("random", "good") and others % 10:
+                assert tpr == pytest.approx(published / members, abs=1e-12)
+    # The rules are meant to differ somewhere, but not where nothing ends at an FPR of 0.1.
+    if kind in ("random", "good"):
+        assert lower > 0
+    if kind in ("perfect", "perfect and tied", "constant"):
+        assert lower == 0
+
+
+# ---- Resampled models.
+
+
+@every_kind
+@pytest.mark.parametrize("weights", [[1, 1, 1, 1, 1], [0, 3, 1, 0, 1], [0, 0, 0, 5, 0]])
+def test_weights_repeat_models(kind: str, weights: list[int]) -> None:
+    predictions, membership = make(kind)
+    rows = np.repeat(np.arange(5), weights)
+    expected = by_definition(predictions[rows], membership[rows])
+    np.testing.assert_allclose(
+        library(predictions, membership, np.array(weights)), expected, rtol=0, atol=1e-12
+    )
+
+
+def test_many_weightings_at_once_are_each_of_them_alone() -> None:
+    predictions, membership = make("tied")
+    weights = np.random.default_rng(5).integers(1, 4, (6, 5))
+    together = library(predictions, membership, weights)
+    assert together.shape == (6, len(METRICS))
+    for values, one in zip(together, weights, strict=True):
+        np.testing.assert_array_equal(values, library(predictions, membership, one))
+
+
+@pytest.mark.parametrize("kind", ["good", "tied", "constant"])
+@pytest.mark.parametrize("replicates", [1, 7, 120])
+def test_the_bootstrap_is_a_loop_over_resampled_models(kind: str, replicates: int) -> None:
+    """Resamples are a multinomial of as many models, seeded with their number."""
+    predictions, membership = make(kind, models=6, m=10)
+    counts = np.random.default_rng(6).multinomial(6, [1 / 6] * 6, size=replicates)
+    rows = [np.repeat(np.arange(6), one) for one in counts]
+    values = [by_definition(predictions[one], membership[one]) for one in rows]
+    expected = np.quantile(values, [0.025, 0.975], axis=0)
+    interval = scoring.bootstrap(predictions, membership, replicates)
+    np.testing.assert_allclose(interval, expected, rtol=0, atol=1e-12)
+
+
+def test_all_participants_are_compared_on_the_same_resamples() -> None:
+    """One whose predictions rank alike gets the same interval, and so does any repetition."""
+    predictions, membership = make("good")
+    interval = scoring.bootstrap(predictions, membership, 50)
+    assert interval.shape == (2, len(METRICS))
+    np.testing.assert_array_equal(interval, scoring.bootstrap(predictions, membership, 50))
+    np.testing.assert_array_equal(
+        interval, scoring.bootstrap(np.arctan(predictions), membership, 50)
+    )
+
+
+def test_intervals_of_the_published_size_enclose_the_estimate() -> None:
+    predictions, membership = make("good", models=30)
+    low, high = scoring.bootstrap(predictions, membership)
+    estimate = library(predictions, membership)
+    assert (low < estimate).all()
+    assert (estimate < high).all()
+
+
+def simulate(rng: np.random.Generator) -> tuple[Data, dict[int, float]]:
+    """A competition of 40 models whose members' scores share an effect of their model, and the
+    metrics of infinitely many: non-members N(0, 1), members N(1 + effect, 1), effect N(0, 1).
+    """
+    membership = make_memberships(rng, models=40, m=20)
+    shift = 1 + rng.normal(size=(40, 1))
+    predictions = rng.normal(0, 1, membership.shape) + shift * membership
+    true = {AUC: norm.cdf(1 / np.sqrt(3)), HEADLINE: norm.cdf((1 - norm.isf(0.1)) / np.sqrt(2))}
+    return (predictions, membership), true
+
+
+def interval_of_points(rng: np.random.Generator, data: Data) -> np.ndarray:
+    """The 95 % interval of the headline TPR, resampling the 800 members and 800 others."""
+    predictions, membership = data
+    members = rng.choice(predictions[membership], (120, 800))
+    others = rng.choice(predictions[~membership], (120, 800))
+    highest_but_80 = np.sort(others, axis=1)[:, 800 - 81, None]
+    return np.quantile((members > highest_but_80).mean(axis=1), [0.025, 0.975])
+
+
+def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
+    """In 200 competitions. Percentile intervals of 40 models are known to be a little short: for a
+    coverage of .92 to .95, less than 174 or more than 198 are covered with a chance of at most
+    .0054 + .0004 per metric (binomial).
+
+    Intervals that resample points miss the models' effects: standard deviations of the headline
+    are about half, so some 70 % are covered; with a chance of 2e-5 more than 165.
+    """
+    rng = np.random.default_rng(7)
+    covered = {AUC: 0, HEADLINE: 0, "points": 0}
+    widths = {"models": 0.0, "points": 0.0}
+    for _ in range(200):
+        data, true = simulate(rng)
+        low, high = scoring.bootstrap(*data, replicates=120)
+        for metric, value in true.items():
+            covered[metric] += low[metric] <= value <= high[metric]
+        widths["models"] += high[HEADLINE] - low[HEADLINE]
+        low, high = interval_of_points(rng, data)
+        covered["points"] += low <= true[HEADLINE] <= high
+        widths["points"] += high - low
+    assert 174 <= covered[AUC] <= 198
+    assert 174 <= covered[HEADLINE] <= 198
+    assert covered["points"] <= 165
+    assert widths["points"] < 0.7 * widths["models"]
+
+
+# ---- scripts/score.py
+
+PHASES = Phases(3, 10, 10)
+M = 50
+PARTICIPANTS = ["strong", "weak", "tied", "constant"]
+COLUMNS = ["scenario", "challenge", "track", "data", "participant", "phase", "models"]
+COLUMNS += [metric + end for metric in METRICS for end in ("", "_low", "_high")]
+
+
+def write_inputs(folder: Path) -> dict[str, Data]:
+    """splits.npz and the participants' submissions; gives predictions and memberships."""
+    rng = np.random.default_rng(8)
+    membership = make_memberships(rng, PHASES.models, M)
+    shape = membership.shape
+    nothing = np.zeros((len(membership), 10), bool)
+    splits.write(
+        folder / "splits.npz", splits.Splits(np.zeros(shape, np.int32), membership, nothing)
+    )
+    scores = {
+        "strong": rng.normal(0, 1, shape) + 1.5 * membership,
+        "weak": rng.normal(0, 1, shape) + 0.2 * membership,
+        "tied": (rng.normal(0, 1, shape) + membership).round(0),
+        "constant": np.zeros(shape),
+    }
+    data = {}
+    for name in PARTICIPANTS:
+        data[name] = submissions.to_predictions(scores[name]), membership
+        submissions.write(folder / name, PHASES, data[name][0])
+    return data
+
+
+def run_program(folder: Path, names: list[str], output: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "error", str(SCRIPT), "--scenario=T1"]
+    command += ["--challenge=purchase100_inf", "--track=purchase100", "--data=made-up"]
+    command += [f"--splits={folder}/splits.npz", "--phases", "3", "10", "10"]
+    command += ["--participants", *names, "--submissions", *(f"{folder}/{name}" for name in names)]
+    command += [f"--scores={output}/scores.csv", f"--curves={output}/curves.json"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Data]]:
+    """The folder of the program's outputs, and what it was given."""
+    folder = tmp_path_factory.mktemp("score")
+    data = write_inputs(folder)
+    done = run_program(folder, PARTICIPANTS, folder / "out")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in sorted((folder / "out").iterdir())] == [
+        "curves.json",
+        "scores.csv",
+    ]
+    return folder / "out", data
+
+
+def test_the_table_has_a_row_per_participant_and_phase(
+    scored: tuple[Path, dict[str, Data]],
+) -> None:
+    table = pd.read_csv(scored[0] / "scores.csv")
+    assert list(table.columns) == COLUMNS
+    sizes = {"train": 3, "dev": 10, "final": 10, "both": 20}
+    rows = [(name, phase, models) for name in PARTICIPANTS for phase, models in sizes.items()]
+    found = table[["participant", "phase", "models"]].itertuples(index=False, name=None)
+    assert list(found) == rows
+    about = table[["scenario", "challenge", "track", "data"]].drop_duplicates().to_numpy().tolist()
+    assert about == [["T1", "purchase100_inf", "purchase100", "made-up"]]
+
+
+def test_the_table_holds_the_librarys_values(scored: tuple[Path, dict[str, Data]]) -> None:
+    table = pd.read_csv(scored[0] / "scores.csv", dtype=str)
+    sets = {"train": range(3), "dev": range(3, 13), "final": range(13, 23), "both": range(3, 23)}
+    for row in table.to_dict("records"):
+        models = list(sets[row["phase"]])
+        predictions, membership = (array[models] for array in scored[1][row["participant"]])
+        values = library(predictions, membership)
+        low, high = scoring.bootstrap(predictions, membership)
+        for number, metric in enumerate(METRICS):
+            assert float(row[metric]) == values[number]
+            assert float(row[f"{metric}_low"]) == low[number]
+            assert float(row[f"{metric}_high"]) == high[number]
+        np.testing.assert_allclose(
+            values, by_definition(predictions, membership), rtol=0, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("name", PARTICIPANTS)
+def test_the_curves_are_whole_and_monotone(scored: tuple[Path, dict[str, Data]], name: str) -> None:
+    content = json.loads((scored[0] / "curves.json").read_text())
+    assert content["scenario"] == "T1"
+    assert list(content["participants"]) == PARTICIPANTS
+    curve = content["participants"][name]
+    points = list(zip(curve["fpr"], curve["tpr"], strict=True))
+    assert points[0] == (0, 0)
+    assert points[-1] == (1, 1)
+    assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(points))
+
+
+@pytest.mark.parametrize("name", PARTICIPANTS)
+def test_the_curves_pass_through_the_published_rates(
+    scored: tuple[Path, dict[str, Data]], name: str
+) -> None:
+    """As a step function, at every published FPR; values are rounded to six digits."""
+    curve = json.loads((scored[0] / "curves.json").read_text())["participants"][name]
+    table = pd.read_csv(scored[0] / "scores.csv").set_index(["participant", "phase"])
+    expected = [table.loc[(name, "both"), f"tpr_at_fpr_{rate}"] for rate in RATES]
+    points = list(zip(curve["fpr"], curve["tpr"], strict=True))
+    found = [max(tpr for fpr, tpr in points if fpr <= float(rate)) for rate in RATES]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", PARTICIPANTS)
+def test_the_tprs_of_models_average_to_the_headline(
+    scored: tuple[Path, dict[str, Data]], name: str
+) -> None:
+    curve = json.loads((scored[0] / "curves.json").read_text())["participants"][name]
+    table = pd.read_csv(scored[0] / "scores.csv").set_index(["participant", "phase"])
+    assert list(curve["models"]) == [str(model) for model in range(3, 23)]
+    predictions, membership = (array[3:] for array in scored[1][name])
+    points = all_points(predictions, membership)
+    threshold = smallest_threshold(points, 20 * M, "0.1")[0]
+    tprs = [
+        (one[member] >= threshold).mean()
+        for one, member in zip(predictions, membership, strict=True)
+    ]
+    assert list(curve["models"].values()) == pytest.approx(tprs, abs=1e-6)
+    # rounded to six digits
+    mean = np.mean(list(curve["models"].values()))
+    assert mean == pytest.approx(table.loc[(name, "both"), "tpr_at_fpr_0.1"], abs=1e-6)
+
+
+@pytest.mark.parametrize("problem", ["missing", "text"])
+def test_a_bad_submission_is_one_line_and_no_output(tmp_path: Path, problem: str) -> None:
+    write_inputs(tmp_path)
+    path = tmp_path / "weak" / "final" / "model_22" / "prediction.csv"
+    if problem == "missing":
+        path.unlink()
+    else:
+        path.write_text(path.read_text().replace(",", ",x", 1))
+    done = run_program(tmp_path, PARTICIPANTS, tmp_path / "out")
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("T1 submissions: ")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith(f"error: {path}: ")
+    assert done.stdout == ""
+    assert not [*tmp_path.glob("out/*"), *tmp_path.rglob("*.partial")]

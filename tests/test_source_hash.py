@@ -1,0 +1,192 @@
+"""A stage runs again when code that it runs is edited, and for nothing else."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture
+def scripts(tmp_path) -> Path:
+    copy = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def hashes(scripts, only="*") -> dict[str, str]:
+    """The hash of each program in that folder, by the folder's own source_hash."""
+    spec = importlib.util.spec_from_file_location("copy", scripts / "mico" / "source_hash.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {path.stem: module.source_hash(path) for path in sorted(scripts.glob(f"{only}.py"))}
+
+
+def changed(scripts, name, old, new) -> set[str]:
+    """The programs whose hash changes when that text of a file is replaced."""
+    before = hashes(scripts)
+    path = scripts / name
+    text = path.read_text()
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1))
+    after = hashes(scripts)
+    return {program for program in after if after[program] != before[program]}
+
+
+PROGRAMS = {path.stem for path in SCRIPTS.glob("*.py")}
+
+
+def test_hash_is_the_same_every_time_and_everywhere(scripts, tmp_path) -> None:
+    first = hashes(scripts)
+    assert set(first) == PROGRAMS
+    assert len(set(first.values())) == len(PROGRAMS)
+    moved = scripts.rename(tmp_path / "elsewhere")
+    assert hashes(moved) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "programs"),
+    [
+        ("splits.py", "args.n,", "args.n + 0,", {"splits"}),  # the program itself
+        ("mico/accountant.py", "EPS_ERROR = 0.1", "EPS_ERROR = 0.2", {"accountant"}),
+        # Imported within a function.
+        ("mico/synthetic.py", "import numpy as np", "import numpy as np\nX = 1", {"dataset"}),
+        ("mico/report.py", "import ", "import os\nimport ", {"report"}),
+        # Imported by what every program imports.
+        ("mico/command_line.py", 'f"error: {error}"', 'f"error:  {error}"', PROGRAMS),
+        ("mico/__init__.py", '"""\n', '"""\nX = 1\n', PROGRAMS),
+    ],
+)
+def test_edited_code_changes_the_programs_that_run_it_and_no_others(
+    scripts, name, old, new, programs
+) -> None:
+    assert changed(scripts, name, old, new) == programs
+
+
+@pytest.mark.parametrize(
+    ("name", "programs"),
+    [
+        ("mico/splits.py", {"splits", "train", "release", "signals", "score"}),
+        ("mico/privacy.py", {"accountant", "train", "signals"}),
+        ("mico/attacks/shadows.py", {"attack"}),  # imported by the module of a package
+        ("mico/attacks/__init__.py", {"attack"}),
+    ],
+)
+def test_edited_module_changes_the_programs_that_import_it(scripts, name, programs) -> None:
+    """And perhaps others, but none that has nothing to do with it."""
+    found = changed(scripts, name, '"""\n', '"""\nX = 1\n')
+    assert programs <= found
+    assert not found & {"seeds", "download", "report"}
+
+
+def add_comments(text) -> str:
+    return "# A comment.\n" + text.replace("\n\n", "\n# Another.\n\n") + "\n\n\n# The last.\n"
+
+
+def reword(text) -> str:
+    return text.replace('"""', '"""Other words. ', 1)
+
+
+def drop(text) -> str:
+    return text.split('"""', 2)[2]
+
+
+@pytest.mark.parametrize("edit", [add_comments, reword, drop])
+def test_comments_and_docstrings_do_not_count(scripts, edit) -> None:
+    before = hashes(scripts)
+    for path in scripts.rglob("*.py"):
+        text = path.read_text()
+        if path.name != "__init__.py":  # it may hold nothing but its docstring
+            assert text.startswith('"""')
+            path.write_text(edit(text))
+            assert path.read_text() != text
+    assert hashes(scripts) == before
+
+
+PLAIN = '''"""Words."""
+
+import mico
+
+
+class Thing:
+    """Words."""
+
+    def method(self):
+        """Words."""
+
+    def other(self):
+        """Words."""
+        return 1
+
+
+def function(a, b=(1, 2)):
+    return f(a, b)
+'''
+LAID_OUT = '''# Words
+import mico
+class Thing:
+  def method(self):
+    pass  # nothing
+  def other(self):
+    """More
+    words."""
+    return (1)
+def function(
+    a,
+    b = (1,
+         2),
+):
+    "Words."
+
+    return f(
+        a, b
+    )
+'''
+
+
+def test_layout_does_not_count(scripts) -> None:
+    (scripts / "plain.py").write_text(PLAIN)
+    first = hashes(scripts, "plain")["plain"]
+    (scripts / "plain.py").write_text(LAID_OUT)
+    assert hashes(scripts, "plain")["plain"] == first
+    (scripts / "plain.py").write_text(LAID_OUT.replace("(1)", "(2)"))
+    assert hashes(scripts, "plain")["plain"] != first
+
+
+def test_strings_that_are_no_docstrings_count(scripts) -> None:
+    (scripts / "plain.py").write_text('X = """Words."""\n')
+    first = hashes(scripts, "plain")["plain"]
+    (scripts / "plain.py").write_text('X = """Other words."""\n')
+    assert hashes(scripts, "plain")["plain"] != first
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from mico import added",
+        "from mico.added import x",
+        "from mico.added import x as y",
+        "def f():\n    from mico import added",
+        "from mico import seeds, added as other",
+        "import mico.added",
+        "import mico.added as other",
+        "import os, mico.added",
+    ],
+)
+def test_every_way_to_import_is_followed(scripts, line) -> None:
+    (scripts / "plain.py").write_text(line + "\n")
+    (scripts / "mico" / "added.py").write_text("x = 1\n")
+    first = hashes(scripts, "plain")["plain"]
+    (scripts / "mico" / "added.py").write_text("x = 2\n")
+    assert hashes(scripts, "plain")["plain"] != first
+
+
+def test_modules_that_import_each_other(scripts) -> None:
+    (scripts / "plain.py").write_text("from mico import one\n")
+    (scripts / "mico" / "one.py").write_text("from mico import two\n")
+    (scripts / "mico" / "two.py").write_text("from mico import one\nx = 1\n")
+    first = hashes(scripts, "plain")["plain"]
+    (scripts / "mico" / "two.py").write_text("from mico import one\nx = 2\n")
+    assert hashes(scripts, "plain")["plain"] != first

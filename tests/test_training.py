@@ -1,0 +1,514 @@
+"""The training engine against Opacus, plain PyTorch and naive per-example gradients.
+
+Statistical tests have fixed seeds, so they give the same answer every time. Under a fresh seed a
+right engine would fail a p-value (held to 1e-4) with that chance, a mean or correlation (held to
+4.5 standard deviations) with a chance of 7e-6.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from mico import datasets, privacy, seeds, training
+from mico.command_line import InputError
+from mico.mlp import MLP
+from mico.privacy import Privacy
+from mico.randomness import RandomStream, poisson_sample
+from mico.training import Records, TrainingOptions, accuracy, train
+
+FEATURES, CLASSES, RECORDS = 12, 6, 80
+NETWORK = MLP(FEATURES, CLASSES)
+SEEDS = [11, 12, 13]
+StateDict = dict[str, Tensor]
+
+# Forty steps of float32 (rounding 6e-8) on weights below 1 were measured to differ by at most 1e-7;
+# a wrong factor, batch, order or schedule moves weights by a good part of the learning rate, 0.01.
+ROUNDING = 1e-6
+
+PLAIN = TrainingOptions(
+    epochs=5,
+    batch_size=5,
+    optimizer="adam",
+    learning_rate=0.01,
+    lr_decay=0.5,
+    lr_decay_epochs=2,
+)
+# n = 23 and L = 3: q = 1/8 where L/n = 0.130; a Poisson batch is empty with a chance of 5 %.
+PRIVATE = replace(PLAIN, batch_size=3, clipping_norm=4.0, noise_multiplier=0.6)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As the engine is used: a sum's rounding does not depend on the machine's cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def records() -> Records:
+    rng = np.random.default_rng(1)
+    features = rng.integers(0, 2, (RECORDS, FEATURES), dtype=np.uint8)
+    return Records(torch.from_numpy(features), torch.from_numpy(rng.integers(0, CLASSES, RECORDS)))
+
+
+@pytest.fixture(scope="module")
+def training_sets() -> list[np.ndarray]:
+    """23 records each: neither a multiple of a batch nor in the data set's order."""
+    rng = np.random.default_rng(2)
+    return [rng.permutation(RECORDS)[:23] for _ in SEEDS]
+
+
+def initial_state_dict(seed: int, network: MLP = NETWORK) -> StateDict:
+    """A model's weights after one step with a learning rate that float32 does not feel."""
+    one = Records(torch.zeros(1, network.features, dtype=torch.uint8), torch.zeros(1).long())
+    options = TrainingOptions(1, 1, "sgd", learning_rate=1e-30, lr_decay=1, lr_decay_epochs=1)
+    return network.to_state_dicts(train(network, one, [np.zeros(1, int)], [seed], options))[0]
+
+
+def largest_difference(first: StateDict, second: StateDict) -> float:
+    assert first.keys() == second.keys()
+    return max(float((first[name] - second[name]).abs().max()) for name in first)
+
+
+def flatten(state_dict: StateDict) -> np.ndarray:
+    return torch.cat([value.flatten() for value in state_dict.values()]).double().numpy()
+
+
+# Opacus
+
+
+def noise_layout(flat: Tensor) -> list[Tensor]:
+    """A model's normals as the engine hands them out: the first weight (d, 128), bias, ..."""
+    sizes = [FEATURES * 128, 128, CLASSES * 128, CLASSES]
+    first, bias1, second, bias2 = flat.split(sizes)
+    return [first.view(FEATURES, 128).T, bias1, second.view(CLASSES, 128), bias2]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Full backward hook is firing when gradients are computed with respect to module "
+    "outputs since no inputs require gradients:UserWarning"
+)
+@pytest.mark.parametrize("sigma", [0.0, 0.6])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_private_training_equals_opacus(
+    records: Records,
+    training_sets: list[np.ndarray],
+    published_mlp: type[nn.Module],
+    monkeypatch: pytest.MonkeyPatch,
+    sigma: float,
+    optimizer: str,
+) -> None:
+    """The published loop (GradSampleModule, DPOptimizer, StepLR) on the same batches and noise."""
+    from opacus.grad_sample import GradSampleModule
+    from opacus.optimizers import DPOptimizer
+    from opacus.optimizers import optimizer as opacus_optimizer
+
+    options = replace(PRIVATE, noise_multiplier=sigma, optimizer=optimizer)
+    trained = train(NETWORK, records, training_sets, SEEDS, options)
+    x, y = records.features.float(), records.labels
+    for seed, training_set, engine in zip(
+        SEEDS, training_sets, NETWORK.to_state_dicts(trained), strict=True
+    ):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        start = flatten(model.state_dict())
+        wrapped = GradSampleModule(model)
+        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
+        inner = kind(wrapped.parameters(), lr=0.01)
+        outer = DPOptimizer(inner, noise_multiplier=sigma, max_grad_norm=4.0, expected_batch_size=3)
+        schedule = torch.optim.lr_scheduler.StepLR(inner, step_size=2, gamma=0.5)
+        sampling, noise = (RandomStream(seed, purpose) for purpose in ("sampling", "noise"))
+        queue: list[Tensor] = []
+
+        def given(
+            std: float, reference: Tensor, queue: list[Tensor] = queue, **_: object
+        ) -> Tensor:
+            return std * queue.pop(0).reshape(reference.shape)
+
+        monkeypatch.setattr(opacus_optimizer, "_generate_noise", given)
+        empty = mixed = 0
+        for _ in range(5):
+            for _ in range(8):
+                batch = training_set[poisson_sample(sampling, 23, 1 / 8)]
+                queue += noise_layout(noise.normal_(torch.empty(len(start))))
+                outer.zero_grad()
+                nn.CrossEntropyLoss()(wrapped(x[batch]), y[batch]).backward()
+                squares = sum(p.grad_sample.flatten(1).square().sum(1) for p in model.parameters())
+                empty += len(batch) == 0
+                mixed += bool((squares > 4.0**2).any() and (squares < 4.0**2).any())
+                outer.step()
+            schedule.step()
+        assert queue == []
+        # The draws of all three seeds have both kinds of step.
+        assert empty > 0
+        assert mixed > 5
+        assert largest_difference(engine, model.state_dict()) < ROUNDING
+        assert np.abs(flatten(engine) - start).max() > 0.01
+
+
+# Gradients
+
+
+def naive_gradients(model: nn.Module, x: Tensor, y: Tensor) -> list[StateDict]:
+    """Each example's own gradient by autograd in double precision."""
+    model = model.double()
+    gradients = []
+    for one_x, one_y in zip(x.double(), y, strict=True):
+        model.zero_grad()
+        nn.functional.cross_entropy(model(one_x.unsqueeze(0)), one_y.unsqueeze(0)).backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+    return gradients
+
+
+def norm(gradient: StateDict) -> float:
+    return math.sqrt(sum(float(value.square().sum()) for value in gradient.values()))
+
+
+@pytest.fixture
+def models(published_mlp: type[nn.Module]) -> list[nn.Module]:
+    """Three published networks, the second and third with larger weights (saturated, certain)."""
+    made = []
+    for seed, factor in (1, 1), (2, 3), (3, 30):
+        torch.manual_seed(seed)
+        made.append(published_mlp(FEATURES, CLASSES))
+        with torch.no_grad():
+            for parameter in made[-1].parameters():
+                parameter.mul_(factor)
+    return made
+
+
+def held(models: list[nn.Module]) -> dict[str, Tensor]:
+    return NETWORK.from_state_dicts([model.state_dict() for model in models])
+
+
+def gradient_sums(
+    parameters: dict[str, Tensor], x: Tensor, y: Tensor, weight: Tensor, bound: float | None
+) -> list[StateDict]:
+    """The engine's, written over what was in `out` before."""
+    out = {name: torch.full_like(value, 7.0) for name, value in parameters.items()}
+    NETWORK.gradient_sum(parameters, x, y, weight, bound, out)
+    return NETWORK.to_state_dicts(out)
+
+
+@pytest.mark.parametrize("bound", [None, 0.05, 4.0, 1e6])
+def test_gradient_sum_equals_naive_per_example_gradients(
+    models: list[nn.Module], bound: float | None
+) -> None:
+    """Real-valued inputs, unequal weights (some 0), several models with their own batches."""
+    torch.manual_seed(4)
+    x, y = torch.randn(3, 9, FEATURES), torch.randint(CLASSES, (3, 9))
+    weight = torch.rand(3, 9) * torch.tensor([1.0, 2.0, 0.0]).repeat(3)
+    sums = gradient_sums(held(models), x, y, weight, bound)
+    for model, engine, own_x, own_y, own_weight in zip(models, sums, x, y, weight, strict=True):
+        examples = naive_gradients(model, own_x, own_y)
+        factors = [min(1.0, bound / norm(one)) if bound else 1.0 for one in examples]
+        for name, value in engine.items():
+            expected = sum(
+                float(w) * f * one[name]
+                for w, f, one in zip(own_weight, factors, examples, strict=True)
+            )
+            # The 1e-6 that Opacus adds to a norm is 2e-5 of the smallest bound; a gradient below
+            # rounding, of an example that a model is certain of, has no direction.
+            torch.testing.assert_close(value.double(), expected, rtol=5e-5, atol=5e-6)
+
+
+def test_an_examples_clipped_gradient_keeps_its_direction_and_never_exceeds_the_bound(
+    models: list[nn.Module],
+) -> None:
+    """A batch of one for each of many models, all with the same weights: per-example gradients."""
+    torch.manual_seed(5)
+    count, bound = 40, 4.8
+    x, y = torch.randn(count, FEATURES), torch.randint(CLASSES, (count,))
+    parameters = held([models[0]] * count)
+    batch = (x.unsqueeze(1), y.unsqueeze(1), torch.ones(count, 1))
+    clipped = gradient_sums(parameters, *batch, bound)
+    over = 0
+    for engine, naive in zip(clipped, naive_gradients(models[0], x, y), strict=True):
+        assert norm(engine) <= bound * (1 + 1e-6)
+        factor = 1.0 if norm(naive) < bound else bound / norm(naive)
+        over += factor < 1
+        for name, value in engine.items():
+            torch.testing.assert_close(value.double(), naive[name] * factor, rtol=1e-4, atol=1e-6)
+    assert 5 < over < 35
+
+
+@pytest.mark.parametrize("bound", [None, 1.0])
+def test_padding_contributes_nothing(models: list[nn.Module], bound: float | None) -> None:
+    torch.manual_seed(6)
+    x, y, weight = torch.randn(3, 6, FEATURES), torch.randint(CLASSES, (3, 6)), torch.ones(3, 6)
+    weight[:, 4:] = 0
+    x[:, 4:] *= 1000
+    padded = gradient_sums(held(models), x, y, weight, bound)
+    bare = gradient_sums(held(models), x[:, :4], y[:, :4], weight[:, :4], bound)
+    for one, other in zip(padded, bare, strict=True):
+        assert largest_difference(one, other) < 1e-6 * max(1, norm(other))
+        assert norm(other) > 0.1
+
+
+def test_an_empty_batch_has_the_gradient_zero(models: list[nn.Module]) -> None:
+    empty = (torch.empty(3, 0, FEATURES), torch.empty(3, 0).long(), torch.empty(3, 0))
+    for gradient in gradient_sums(held(models), *empty, 1.0):
+        assert norm(gradient) == 0
+
+
+def test_state_dicts_round_trip_and_name_what_is_wrong(models: list[nn.Module]) -> None:
+    state_dicts = [model.state_dict() for model in models]
+    returned = NETWORK.to_state_dicts(NETWORK.from_state_dicts(state_dicts))
+    for one, other in zip(state_dicts, returned, strict=True):
+        assert largest_difference(one, other) == 0
+    with pytest.raises(ValueError, match=r"'mlp\.0\.weight': \(128, 13\)"):
+        MLP(FEATURES + 1, CLASSES).from_state_dicts(state_dicts)
+    with pytest.raises(ValueError, match=r"mlp\.2\.bias"):
+        NETWORK.from_state_dicts([{k: v for k, v in state_dicts[0].items() if k != "mlp.2.bias"}])
+
+
+# Without DP
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_plain_training_equals_a_pytorch_loop(
+    records: Records,
+    training_sets: list[np.ndarray],
+    published_mlp: type[nn.Module],
+    optimizer: str,
+) -> None:
+    """Batches in the given order every epoch; the last of 23 records in fives holds three."""
+    options = replace(PLAIN, optimizer=optimizer)
+    trained = train(NETWORK, records, training_sets, SEEDS, options)
+    x, y = records.features.float(), records.labels
+    for seed, training_set, engine in zip(
+        SEEDS, training_sets, NETWORK.to_state_dicts(trained), strict=True
+    ):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
+        loop = kind(model.parameters(), lr=0.01)
+        schedule = torch.optim.lr_scheduler.StepLR(loop, step_size=2, gamma=0.5)
+        for _ in range(5):
+            for batch in torch.from_numpy(training_set).split(5):
+                loop.zero_grad()
+                nn.CrossEntropyLoss()(model(x[batch]), y[batch]).backward()
+                loop.step()
+            schedule.step()
+        assert largest_difference(engine, model.state_dict()) < ROUNDING
+        assert largest_difference(engine, initial_state_dict(seed)) > 0.01
+
+
+# Models and shards
+
+
+@pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
+def test_a_model_does_not_depend_on_those_trained_with_it(
+    records: Records, training_sets: list[np.ndarray], options: TrainingOptions
+) -> None:
+    """Alone, among others, and in another order; Poisson samples are padded to the longest."""
+    options = replace(options, batch_size=8)
+    together = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
+    turned = train(NETWORK, records, training_sets[::-1], SEEDS[::-1], options)
+    turned = NETWORK.to_state_dicts(turned)[::-1]
+    for i, seed in enumerate(SEEDS):
+        alone = train(NETWORK, records, training_sets[i : i + 1], [seed], options)
+        alone = NETWORK.to_state_dicts(alone)[0]
+        assert largest_difference(alone, together[i]) < ROUNDING
+        assert largest_difference(alone, turned[i]) < ROUNDING
+    assert largest_difference(together[0], together[1]) > 0.1
+
+
+def test_a_model_alone_may_draw_an_empty_sample(records: Records) -> None:
+    """n = 4, L = 1: a sample is empty with a chance of 32 %, of three models with one of 3 %."""
+    options = replace(PRIVATE, batch_size=1)
+    order = np.arange(4)
+    together = train(NETWORK, records, [order] * 3, SEEDS, options)
+    alone = train(NETWORK, records, [order], SEEDS[:1], options)
+    pair = (NETWORK.to_state_dicts(parameters)[0] for parameters in (alone, together))
+    assert largest_difference(*pair) < ROUNDING
+
+
+def test_program_trains_the_same_bits_in_any_shard(
+    run_script: Callable, stored_data: object, tmp_path: Path
+) -> None:
+    seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 4))
+    privacy.write(tmp_path / "privacy.json", Privacy(0.1, 20, 0.5))
+    options = {"epochs": 2, "batch_size": 10, "optimizer": "adam", "learning_rate": 0.01}
+    options |= {"lr_decay": 0.9, "lr_decay_epochs": 1, "clipping_norm": 1.0}
+    base = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--data", stored_data.directory]
+    base += ["--privacy", tmp_path / "privacy.json", "--options", json.dumps(options)]
+    base += ["--n", 100, "--m", 20, "--device", "cpu"]
+
+    def run(name: str, first: int, last: int) -> int:
+        outputs = ["--weights", tmp_path / f"{name}.npz", "--rows", tmp_path / f"{name}.csv"]
+        result = run_script("train", *base, "--first", first, "--last", last, *outputs)
+        return result.returncode or result.stderr.count("Traceback")
+
+    for name, first, last in ("all", 0, 3), ("again", 0, 3), ("low", 0, 1), ("high", 2, 3):
+        assert run(name, first, last) == 0
+    assert (tmp_path / "all.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+    whole, low, high = (np.load(tmp_path / f"{name}.npz") for name in ("all", "low", "high"))
+    with whole, low, high:
+        assert set(whole.files) == {"mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
+        for name in whole.files:
+            both = np.concatenate([low[name], high[name]])
+            assert whole[name].tobytes() == both.tobytes()
+            assert len(np.unique(whole[name].reshape(4, -1), axis=0)) == 4
+    rows = [(tmp_path / f"{name}.csv").read_text().splitlines() for name in ("all", "low", "high")]
+    timed = rows[0][0].split(",").index("seconds")
+    cut = [[[*r.split(",")[:timed], *r.split(",")[timed + 1 :]] for r in table] for table in rows]
+    assert cut[0] == cut[1] + cut[2][1:]
+
+
+def test_program_refuses_models_that_have_no_seeds(
+    run_script: Callable, stored_data: object, tmp_path: Path
+) -> None:
+    seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 4))
+    privacy.write(tmp_path / "privacy.json", Privacy(0.1, 20))
+    options = {"epochs": 1, "batch_size": 10, "optimizer": "sgd", "learning_rate": 0.01}
+    options |= {"lr_decay": 1, "lr_decay_epochs": 1, "clipping_norm": None}
+    arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
+    arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
+    arguments += ["--options", json.dumps(options), "--first", 2, "--last", 4]
+    outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
+    result = run_script("train", *arguments, *outputs)
+    assert result.returncode == 1
+    assert result.stderr == "error: models 2 to 4: expected 0 to 3\n"
+    assert not (tmp_path / "out.npz").exists()
+
+
+# Initial weights
+
+
+def test_initial_weights_are_those_of_torch_linear() -> None:
+    """Uniform in +- 1 / sqrt(inputs of the layer), nothing shared between parameters or seeds."""
+    network = MLP(features=300, classes=20)
+    first, second = (initial_state_dict(seed, network) for seed in (1, 2))
+    assert len(first) == 4
+    for name, value in first.items():
+        bound = 300**-0.5 if name.startswith("mlp.0") else 128**-0.5
+        # The largest of k uniforms is below this share of the bound with a chance of 1e-4.
+        assert bound * 1e-4 ** (1 / value.numel()) < float(value.abs().max()) <= bound
+        law = stats.uniform(-bound, 2 * bound)
+        assert stats.kstest(value.flatten().double(), law.cdf).pvalue > 1e-4
+    one, other = flatten(first), flatten(second)
+    for a, b in (one, other), (one[:-1], one[1:]), (one[: len(one) // 2], one[-(len(one) // 2) :]):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 4.5 / math.sqrt(len(a))
+
+
+# Accuracy
+
+
+def test_accuracy_counts_right_records(
+    records: Records, models: list[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over several evaluation batches, the last of them short, with repeated records."""
+    monkeypatch.setattr(training, "EVALUATION_BATCH", 7)
+    indices = np.random.default_rng(1).integers(0, RECORDS, 40)
+    for model in models:
+        right = 0
+        for index in indices:
+            logits = model(records.features[index].float()).tolist()
+            right += logits.index(max(logits)) == int(records.labels[index])
+        assert 0 < right < 40
+        assert accuracy(NETWORK, held([model]), records, indices) == right / 40
+
+
+def test_accuracy_of_no_records_is_not_a_number(records: Records, models: list[nn.Module]) -> None:
+    assert math.isnan(accuracy(NETWORK, held(models[:1]), records, np.empty(0, np.int64)))
+
+
+# The mechanism
+
+
+def test_noise_has_the_mechanisms_variance_and_is_independent() -> None:
+    """Three steps of plain SGD with learning rate 1 add noise of variance 3 (sigma C / L)^2.
+
+    The clipped signal's squared norm is below 1e-6 of the noise's. With 89,828 parameters a
+    variance is known to 0.5 %, so that C, L or sigma wrong by 2 % shows.
+    """
+    network = MLP(600, 100)
+    rng = np.random.default_rng(1)
+    features = torch.from_numpy(rng.integers(0, 2, (21, 600), dtype=np.uint8))
+    records = Records(features, torch.from_numpy(rng.integers(0, 100, 21)))
+    # 21 records and L = 7 are three steps an epoch.
+    options = TrainingOptions(1, 7, "sgd", 1.0, 1.0, 1, clipping_norm=0.3, noise_multiplier=50.0)
+    std = 50.0 * 0.3 / 7
+
+    def weights(epochs: int) -> np.ndarray:
+        order = [np.arange(21)] * 2
+        trained = train(network, records, order, [8, 9], replace(options, epochs=epochs))
+        return np.stack([flatten(one) for one in network.to_state_dicts(trained)])
+
+    start = np.stack([flatten(initial_state_dict(seed, network)) for seed in (8, 9)])
+    after = [start, weights(1), weights(2)]
+    steps = {(e, m): after[e + 1][m] - after[e][m] for e in (0, 1) for m in (0, 1)}
+    for update in steps.values():
+        standard = update / (std * math.sqrt(3))
+        assert standard.shape == (89_828,)
+        assert abs(standard.mean()) < 4.5 / math.sqrt(len(standard))
+        assert abs((standard**2).mean() - 1) < 4.5 * math.sqrt(2 / len(standard))
+        assert stats.kstest(standard, "norm").pvalue > 1e-4
+        assert abs(np.corrcoef(standard[1:], standard[:-1])[0, 1]) < 4.5 / math.sqrt(len(standard))
+    names = list(steps)
+    for i, one in enumerate(names):
+        for other in names[:i]:
+            r = np.corrcoef(steps[one], steps[other])[0, 1]
+            assert abs(r) < 4.5 / math.sqrt(89_828), (one, other)
+
+
+# Options and budget
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "epochs", "q", "steps"),
+    [
+        (150_000, 512, 30, 1 / 293, 8790),
+        (50_000, 512, 50, 1 / 98, 4900),
+        (100, 25, 3, 1 / 4, 12),
+        (100, 200, 3, 1.0, 3),
+    ],
+)
+def test_sample_rate_is_one_over_the_steps_of_an_epoch(
+    n: int, batch_size: int, epochs: int, q: float, steps: int
+) -> None:
+    assert privacy.sampling(n, batch_size, epochs) == (q, steps)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adamw"}, "optimizer 'adamw': expected adam or sgd"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"learning_rate": math.nan}, "learning_rate nan"),
+        ({"noise_multiplier": 1.0}, "expected both or neither"),
+        ({"clipping_norm": 1.0}, "expected both or neither"),
+        ({"clipping_norm": 0.0, "noise_multiplier": 1.0}, "clipping_norm 0.0"),
+        ({"clipping_norm": 1.0, "noise_multiplier": -1.0}, "noise_multiplier -1.0"),
+    ],
+)
+def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(PLAIN, **changes)
+
+
+def test_stored_data_is_trained_on_as_it_was_stored(stored_data: object) -> None:
+    loaded = training.load(datasets.read(stored_data.directory), torch.device("cpu"))
+    x, y = loaded.batch(torch.tensor([[4, 299], [0, 4]]))
+    assert x.dtype == torch.float32
+    assert y.dtype == torch.int64
+    np.testing.assert_array_equal(x, stored_data.features[[[4, 299], [0, 4]]])
+    np.testing.assert_array_equal(y, stored_data.labels[[[4, 299], [0, 4]]])
+
+
+def test_an_odd_number_of_parameters_can_be_trained_privately(records: Records) -> None:
+    """128 (d + 1 + classes) + classes parameters are odd where the classes are."""
+    odd = Records(records.features, records.labels % 3)
+    trained = train(MLP(FEATURES, 3), odd, [np.arange(23)], [1], replace(PRIVATE, batch_size=23))
+    assert all(value.isfinite().all() for value in trained.values())
