@@ -2,7 +2,7 @@
 
 import warnings
 
-from opacus.accountants import PRVAccountant
+from opacus.accountants import PRVAccountant, RDPAccountant
 from opacus.accountants.utils import get_noise_multiplier
 
 from mico.command_line import InputError
@@ -11,6 +11,7 @@ from mico.privacy import LARGEST_EPSILON, Privacy, sampling
 # The competition's settings: the PRV accountant (Gopi et al. 2021, arXiv 2106.02848) may err by
 # EPS_ERROR on epsilon, and its upper bound is what counts.
 EPS_ERROR = 0.1
+LARGEST_NOISE = 1e6  # Opacus's own bound
 
 
 def account(
@@ -36,14 +37,17 @@ def account(
         return Privacy(sample_rate, steps)
     if delta is None or not 0 < delta < 1:
         raise InputError(f"delta {delta}: expected a number between 0 and 1")
-    if noise_multiplier is not None and not noise_multiplier > 0:
-        raise InputError(f"noise_multiplier {noise_multiplier}: expected a positive number")
+    if noise_multiplier is not None and not 0 < noise_multiplier <= LARGEST_NOISE:
+        raise InputError(
+            f"noise_multiplier {noise_multiplier}: expected a number in (0, {LARGEST_NOISE:g}]"
+        )
     if epsilon is not None and not 0 < epsilon <= LARGEST_EPSILON:
         raise InputError(f"epsilon {epsilon}: expected a number in (0, {LARGEST_EPSILON}]")
     try:
         with warnings.catch_warnings():
             # Far from the answer, the search meets orders and exponents that do not matter.
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.filterwarnings("ignore", "Optimal order is the ", UserWarning)
             if noise_multiplier is None:
                 noise_multiplier = get_noise_multiplier(
                     target_epsilon=epsilon,
@@ -53,6 +57,8 @@ def account(
                     accountant="prv",
                     eps_error=EPS_ERROR,
                 )
+            elif _spent_rdp(noise_multiplier, sample_rate, steps, delta) > 10 * LARGEST_EPSILON:
+                raise ValueError("far too little noise")
             spent = _spent(noise_multiplier, sample_rate, steps, delta)
     except (ValueError, RuntimeError, ArithmeticError) as error:
         given = (
@@ -69,3 +75,10 @@ def _spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float
     accountant = PRVAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     return float(accountant.get_epsilon(delta, eps_error=EPS_ERROR))
+
+
+def _spent_rdp(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+    """A looser bound that costs nothing, where PRV's memory would grow without bound."""
+    accountant = RDPAccountant()
+    accountant.history = [(noise_multiplier, sample_rate, steps)]
+    return float(accountant.get_epsilon(delta))

@@ -28,7 +28,6 @@ NOT_THE_FORMAT = (
     tarfile.TarError,
     zlib.error,
     EOFError,
-    UnicodeDecodeError,
 )
 
 
@@ -161,9 +160,9 @@ def read_csv(
             if not label.isascii() or not label.isdigit() or not 1 <= int(label) <= classes:
                 raise InputError(f"{where}: label {label!r}, expected 1 to {classes}")
             labels[row - 1] = int(label) - 1
-            for column, field in enumerate(fields[1:], 2):
-                if field not in BITS:
-                    raise InputError(f"{where}, field {column}: {field!r}, expected 0 or 1")
+            if not BITS.issuperset(fields[1:]):
+                column, field = next((i, f) for i, f in enumerate(fields[1:], 2) if f not in BITS)
+                raise InputError(f"{where}, field {column}: {field!r}, expected 0 or 1")
             text = "".join(fields[1:])
             packed[row - 1] = np.packbits(np.frombuffer(text.encode(), np.uint8) & 1)
     if row != records:
@@ -177,14 +176,14 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
     try:
         with path.open("rb") as file:
             if not path.name.endswith((".tgz", ".tar.gz")):
-                yield io.TextIOWrapper(file, encoding="ascii", newline="")
+                yield io.TextIOWrapper(file, encoding="latin-1", newline="")
                 return
             with gzip.open(file) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
                 member = archive.next()
                 content = archive.extractfile(member) if member and member.isfile() else None
                 if content is None:
                     raise InputError(f"{path}: expected an archive of one CSV file")
-                yield io.TextIOWrapper(content, encoding="ascii", newline="")
+                yield io.TextIOWrapper(content, encoding="latin-1", newline="")
                 if archive.next() is not None:
                     raise InputError(f"{path}: expected an archive of one file, found another")
                 while unpacked.read(1 << 20):  # to the end, where gzip's own check is

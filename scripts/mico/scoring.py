@@ -31,24 +31,43 @@ def roc(predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray) ->
         predictions: (models, 2m); membership: (models, 2m) bool.
         weights: (..., models), how often each model counts; ones for the plain curve.
     """
+    return _curves(_calls(predictions, membership), weights)
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """How many of each model's records are called members, at every distinct threshold."""
+
+    thresholds: np.ndarray  # (T,) decreasing, inf first
+    nonmembers: np.ndarray  # (models, T) float32, in which integers below 2^24 are exact
+    members: np.ndarray  # (models, T) float32
+
+
+def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
     pooled = predictions.ravel()
     order = np.argsort(-pooled, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(pooled[order])), len(order) - 1)
     member = membership.ravel()[order]
 
-    def rates(mask: np.ndarray) -> np.ndarray:
-        # Counts per model, whose weighted sums are one matrix product for all curves. Integers
-        # below 2^24 are exact in float32.
-        called = np.zeros((len(predictions), len(order)), np.float32)
-        called[order[mask] // predictions.shape[1], np.flatnonzero(mask)] = 1
-        called = np.cumsum(called, axis=1, out=called)[:, np.append(0, ends)]
-        called[:, 0] = 0
-        with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
-            counts = (weights.astype(np.float32) @ called).astype(np.float64)
-        return counts / counts[..., -1:]
+    def counts(mask: np.ndarray) -> np.ndarray:
+        called = np.zeros((len(predictions), len(order) + 1), np.float32)
+        called[order[mask] // predictions.shape[1], np.flatnonzero(mask) + 1] = 1
+        return np.cumsum(called, axis=1, out=called)[:, np.append(0, ends + 1)]
 
     thresholds = np.concatenate([[np.inf], pooled[order][ends]])
-    return Curves(thresholds, rates(~member), rates(member))
+    return _Calls(thresholds, counts(~member), counts(member))
+
+
+def _curves(calls: _Calls, weights: np.ndarray) -> Curves:
+    """Weighted sums of models' counts: one matrix product for all curves."""
+
+    def rates(called: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
+            rate = (weights.astype(np.float32) @ called).astype(np.float64)
+        rate /= rate[..., -1:].copy()
+        return rate
+
+    return Curves(calls.thresholds, rates(calls.nonmembers), rates(calls.members))
 
 
 def metrics(curves: Curves) -> np.ndarray:
@@ -88,12 +107,8 @@ def bootstrap(
     models = len(predictions)
     rng = np.random.default_rng(models)
     counts = rng.multinomial(models, np.full(models, 1 / models), size=replicates)
-    # A few replicates at a time, to stay in the cache.
-    values = np.concatenate(
-        [
-            metrics(roc(predictions, membership, part))
-            for part in np.array_split(counts, max(replicates // 100, 1))
-        ]
-    )
+    calls = _calls(predictions, membership)
+    parts = np.array_split(counts, max(replicates // 100, 1))  # a few at a time, for the memory
+    values = np.concatenate([metrics(_curves(calls, part)) for part in parts])
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(values, [tail, 1 - tail], axis=0)

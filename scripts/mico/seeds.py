@@ -94,7 +94,7 @@ def parse_seed(text: str, where: str) -> int:
 
 def _read_rows(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="")
             rows = list(reader)
             columns = reader.fieldnames or []

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
@@ -18,6 +19,9 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 from mico import configuration
 from mico.command_line import InputError
 from mico.source_hash import source_hash
+
+# Jobs run side by side: none may start threads of its own.
+shell.prefix("export OMP_NUM_THREADS=1; ")
 
 try:
     checked = configuration.check(
@@ -75,15 +79,9 @@ def checks(dataset):
     ]
 
 
-DOWNLOADS = {
-    dataset["url"].rsplit("/", 1)[-1]: {
-        "name": name,
-        "url": dataset["url"],
-        "checks": checks(dataset),
-    }
-    for name, dataset in config["datasets"].items()
-    if "url" in dataset
-}
+def known_checks(wildcards):
+    """The known checksums of the data set that is downloaded."""
+    return checks(config["datasets"][wildcards.data])
 
 
 def raw_file(wildcards):
@@ -91,7 +89,10 @@ def raw_file(wildcards):
     dataset = config["datasets"][wildcards.data]
     if dataset["format"] == "purchase100-synthetic":
         return []
-    return dataset.get("path") or f"resources/{dataset['url'].rsplit('/', 1)[-1]}"
+    return (
+        dataset.get("path")
+        or f"resources/{wildcards.data}/{dataset['url'].rsplit('/', 1)[-1]}"
+    )
 
 
 def dataset_source(wildcards, input):
@@ -99,7 +100,7 @@ def dataset_source(wildcards, input):
     dataset = config["datasets"][wildcards.data]
     if dataset["format"] == "purchase100-synthetic":
         return f"--seed {dataset['seed']}"
-    return f"--raw {input.raw} --check {' '.join(checks(dataset))}"
+    return f"--raw {quote(input.raw)} --check {' '.join(checks(dataset))}"
 
 
 def scenario_data(wildcards):

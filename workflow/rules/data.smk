@@ -1,23 +1,22 @@
 rule download:
     output:
-        "resources/{file}",
+        "resources/{data}/{file}",
     log:
-        "<logs>/download/{file}.log",
+        "<logs>/download/{data}/{file}.log",
     benchmark:
-        "<benchmarks>/download/{file}.tsv"
+        "<benchmarks>/download/{data}/{file}.tsv"
     conda:
-        "../../envs/seeds.yaml"
+        "../../envs/data.yaml"
     resources:
         mem_mb=500,
         runtime=60,
     params:
         program=program("download"),
-        name=lookup(dpath="{file}/name", within=DOWNLOADS),
-        url=lookup(dpath="{file}/url", within=DOWNLOADS),
-        checks=lookup(dpath="{file}/checks", within=DOWNLOADS),
+        url=lookup(dpath="{data}/url", within=config["datasets"]),
+        checks=known_checks,
     shell:
-        "{params.program} --name {params.name} --url {params.url} --check {params.checks}"
-        " --output {output} 2> {log}"
+        "{params.program} --name {wildcards.data} --url {params.url:q} --check {params.checks}"
+        " --output {output:q} 2> {log:q}"
 
 
 rule dataset:

@@ -18,7 +18,7 @@ rule seeds:
         source=config["seeds"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --models {params.models}"
-        " --source {params.source} --output {output} 2> {log}"
+        " --source {params.source:q} --output {output} 2> {log}"
 
 
 rule splits:
