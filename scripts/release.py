@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mico import command_line, release, seeds, splits, weights
+from mico import command_line, membership, release, seeds, weights
 from mico.command_line import InputError
 from mico.phases import Phases
 from mico.weights import StateDict
@@ -32,7 +32,7 @@ def main() -> None:
         args.output,
         phases,
         all_seeds,
-        splits.read(args.splits).membership,
+        membership.read(args.splits).membership,
         _state_dicts(args.shards),
         args.disclosed,
         args.private,

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mico import command_line, scoring, splits, submissions
+from mico import command_line, scoring, submissions
 from mico.atomic import atomic_file
 from mico.command_line import progress
+from mico.membership import read
 from mico.phases import PHASES, Phases
 
 CURVE_POINTS = 400
@@ -33,7 +34,7 @@ def main() -> None:
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
-    membership = splits.read(args.splits).membership
+    membership = read(args.splits).membership
     about = {name: getattr(args, name) for name in ("scenario", "challenge", "track", "data")}
     rows, curves = [], {}
     entries = list(zip(args.participants, args.submissions, strict=True))

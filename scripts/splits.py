@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mico import command_line, datasets, seeds, splits
+from mico import command_line, datasets, membership, seeds, splits
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     args = parser.parse_args()
 
     records = datasets.describe(args.data).records
-    splits.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
+    membership.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mico import scoring, splits, submissions
+from mico import scoring, submissions
 from mico.phases import Phases
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "score.py"
@@ -351,9 +351,8 @@ def write_inputs(folder: Path) -> dict[str, Data]:
     membership = make_memberships(rng, PHASES.models, M)
     shape = membership.shape
     nothing = np.zeros((len(membership), 10), bool)
-    splits.write(
-        folder / "splits.npz", splits.Splits(np.zeros(shape, np.int32), membership, nothing)
-    )
+    challenge = np.zeros(shape, np.int32)
+    write(folder / "splits.npz", Splits(challenge, membership, nothing))
     scores = {
         "strong": rng.normal(0, 1, shape) + 1.5 * membership,
         "weak": rng.normal(0, 1, shape) + 0.2 * membership,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset, random_split
 
-from mico import datasets, seeds, splits
+from mico import datasets, membership, seeds, splits
 from mico.command_line import InputError
 from mico.datasets import Description
 
@@ -180,8 +180,8 @@ def test_write_and_read(tmp_path) -> None:
     """301 records: not whole bytes of packed bits."""
     every = splits.split_all(301, 150, 10, seeds.derive(3, "T1", 5))
     path = tmp_path / "private" / "splits.npz"
-    splits.write(path, every)
-    again = splits.read(path)
+    membership.write(path, every)
+    again = membership.read(path)
     for name, array in vars(every).items():
         assert vars(again)[name].dtype == array.dtype
         np.testing.assert_array_equal(vars(again)[name], array)
@@ -190,7 +190,7 @@ def test_write_and_read(tmp_path) -> None:
 
 def test_same_splits_are_the_same_bytes(tmp_path) -> None:
     for name in ("a", "b"):
-        splits.write(tmp_path / name, splits.split_all(301, 150, 10, seeds.derive(3, "T1", 5)))
+        membership.write(tmp_path / name, splits.split_all(301, 150, 10, seeds.derive(3, "T1", 5)))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -209,7 +209,7 @@ def test_program(run_script, tmp_path) -> None:
     )
     assert (result.returncode, result.stderr) == (0, "")
     one = splits.split(301, 150, 10, seeds.derive(3, "T1", 2)[1])
-    written = splits.read(tmp_path / "out" / "splits.npz")
+    written = membership.read(tmp_path / "out" / "splits.npz")
     assert written.challenge[1].tolist() == one.challenge.tolist()
 
 

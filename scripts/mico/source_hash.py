@@ -12,7 +12,7 @@ def source_hash(program: Path) -> str:
     sentence. Other files of the package that a module reads, such as a template, are not seen.
     """
     digest = hashlib.sha256()
-    for path in sorted(_with_imports(program, {program})):
+    for path in sorted(imported_files(program)):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if (
@@ -22,6 +22,11 @@ def source_hash(program: Path) -> str:
                 node.body = node.body[1:] or [ast.Pass()]
         digest.update(ast.unparse(tree).encode())
     return digest.hexdigest()[:16]
+
+
+def imported_files(program: Path) -> set[Path]:
+    """A program and the files of the package that it imports, and that those import."""
+    return _with_imports(program, {program})
 
 
 def _with_imports(path: Path, found: set[Path]) -> set[Path]:

@@ -12,13 +12,12 @@ The training set of a model is its members followed by `training`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from mico.atomic import atomic_file
 from mico.command_line import InputError
+from mico.membership import Splits
 from mico.seeds import Seeds
 
 
@@ -62,15 +61,6 @@ def _permutation(length: int, seed: int) -> np.ndarray:
     return torch.randperm(length, generator=torch.Generator().manual_seed(seed)).numpy()
 
 
-@dataclass(frozen=True)
-class Splits:
-    """The splits of all models of a scenario."""
-
-    challenge: np.ndarray  # (models, 2m) int32, data-set indices
-    membership: np.ndarray  # (models, 2m) bool
-    trained: np.ndarray  # (models, N) bool: the model's training set holds the record
-
-
 def split_all(records: int, n: int, m: int, seeds: Seeds) -> Splits:
     """The splits of all models whose seeds are given; see `split`."""
     challenge = np.empty((len(seeds), 2 * m), np.int32)
@@ -81,22 +71,3 @@ def split_all(records: int, n: int, m: int, seeds: Seeds) -> Splits:
         challenge[model], membership[model] = one.challenge, one.membership
         trained[model, one.training_set] = True
     return Splits(challenge, membership, trained)
-
-
-def write(path: Path, splits: Splits) -> None:
-    """Write one compact .npz: challenge, membership, and trained as packed bits."""
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            challenge=splits.challenge,
-            membership=splits.membership,
-            trained=np.packbits(splits.trained, axis=1),
-            records=splits.trained.shape[1],
-        )
-
-
-def read(path: Path) -> Splits:
-    """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        trained = np.unpackbits(file["trained"], axis=1, count=int(file["records"]))
-        return Splits(file["challenge"], file["membership"], trained.astype(bool))
