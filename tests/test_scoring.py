@@ -19,6 +19,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from mico import scoring, submissions
+from mico.membership import Splits, write
 from mico.phases import Phases
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "score.py"
