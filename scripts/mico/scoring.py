@@ -58,6 +58,18 @@ def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
     return _Calls(thresholds, counts(~member), counts(member))
 
 
+def _corners(calls: _Calls) -> _Calls:
+    """Without the thresholds inside a run of members only or of non-members only.
+
+    Along such a run the curve goes straight up or straight right whatever the weights of the
+    models, so no metric needs the points inside.
+    """
+    right, up = (np.diff(counts.sum(axis=0)) > 0 for counts in (calls.nonmembers, calls.members))
+    inside = (right ^ up)[:-1] & (right[:-1] == right[1:]) & (up[:-1] == up[1:])
+    kept = np.flatnonzero(np.concatenate([[True], ~inside, [True]]))
+    return _Calls(calls.thresholds[kept], calls.nonmembers[:, kept], calls.members[:, kept])
+
+
 def _curves(calls: _Calls, weights: np.ndarray) -> Curves:
     """Weighted sums of models' counts: one matrix product for all curves."""
 
@@ -107,7 +119,7 @@ def bootstrap(
     models = len(predictions)
     rng = np.random.default_rng(models)
     counts = rng.multinomial(models, np.full(models, 1 / models), size=replicates)
-    calls = _calls(predictions, membership)
+    calls = _corners(_calls(predictions, membership))
     parts = np.array_split(counts, max(replicates // 100, 1))  # a few at a time, for the memory
     values = np.concatenate([metrics(_curves(calls, part)) for part in parts])
     tail = (1 - CONFIDENCE) / 2
