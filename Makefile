@@ -14,7 +14,8 @@ lint: .venv/installed  ## what CI checks besides the tests
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
-	snakemake --dry-run --quiet all --configfile config/published.yaml --config 'scenarios=[T1, T2, T3, D3]'
+	snakemake --dry-run --quiet rules reason host --configfile config/published.yaml \
+		--config 'scenarios=[T1, T2, T3, D3]'
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv

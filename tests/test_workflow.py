@@ -285,7 +285,7 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
     ("arguments", "shards"),
     [
         ((), 4 * 8),
-        (("--configfile", "config/location30.yaml"), 4 * 8),
+        (("--configfile", "config/location30.yaml"), 4 * 4),
         (
             ("--configfile", "config/published.yaml", "--config", "scenarios=[T1, T2, T3, D3]"),
             4 * 20,

@@ -95,10 +95,11 @@ class MLP:
         delta2 = delta2.softmax(-1)
         delta2.scatter_add_(-1, y.unsqueeze(-1), torch.full_like(weight, -1.0).unsqueeze(-1))
         delta1 = torch.bmm(delta2, parameters["mlp.2.weight"])
-        delta1 -= delta1 * hidden.square()
+        squared_hidden = hidden.square()
+        delta1 -= delta1 * squared_hidden
         scale = weight
         if clipping_norm is not None:
-            squared = _squared_norm(delta2).mul_(_squared_norm(hidden).add_(1.0))
+            squared = _squared_norm(delta2).mul_(squared_hidden.sum(-1).add_(1.0))
             squared += _squared_norm(delta1).mul_(_squared_norm(x).add_(1.0))
             scale = weight * (clipping_norm / (squared.sqrt_() + 1e-6)).clamp_(max=1.0)
         delta2 *= scale.unsqueeze(-1)
@@ -118,4 +119,4 @@ class MLP:
 
 
 def _squared_norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1).square_()
+    return torch.linalg.vecdot(x, x)

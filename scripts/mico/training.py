@@ -41,8 +41,11 @@ def adam(weights: Tensor) -> Update:
         steps += 1
         mean.lerp_(gradient, 1 - beta1)
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        torch.sqrt(square, out=scratch).mul_((1 - beta2**steps) ** -0.5).add_(epsilon)
-        weights.addcdiv_(mean, scratch, value=-learning_rate / (1 - beta1**steps))
+        # Both bias corrections go into the step size, which saves a pass over the weights.
+        correction = math.sqrt(1 - beta2**steps)
+        torch.sqrt(square, out=scratch).add_(epsilon * correction)
+        step_size = learning_rate * correction / (1 - beta1**steps)
+        weights.addcdiv_(mean, scratch, value=-step_size)
 
     return update
 

@@ -195,12 +195,12 @@ def attack_options(wildcards):
 
 
 def seed_source():
-    """Where the seeds come from, in words."""
+    """Where the seeds come from, in words; a master seed is a secret, and the report is not."""
     if config["seeds"] == "random":
         return "the operating system's entropy"
     if isinstance(config["seeds"], str):
         return "given in a file"
-    return f"master seed {config['seeds']} in the configuration"
+    return "a master seed in the configuration"
 
 
 def run_description():
