@@ -79,7 +79,7 @@ def test_defaults() -> None:
     assert checked.phases.models == 200
     for name, scenario in checked.scenarios.items():
         found = vars(scenario)
-        reduced = {"n": 7600, "epochs": 15, "batch_size": 128}
+        reduced = {"n": 3040, "epochs": 10, "batch_size": 128}
         expected = dict(zip(FIELDS, SET_UPS[name], strict=True)) | reduced
         assert {field: found[field] for field in FIELDS} == expected
         assert (found["id"], found["data"], found["m"]) == (name, "purchase100-synthetic", 100)
@@ -136,15 +136,15 @@ def test_run_of_the_tests() -> None:
 def test_scenario_from_one_earlier_in_the_list(tmp_path) -> None:
     text = """
 scenarios:
-  - {id: A, from: T2, challenge: a, n: 5000, data: purchase100-synthetic}
+  - {id: A, from: T2, challenge: a, n: 3000, data: purchase100-synthetic}
   - {id: B, from: A, challenge: b, epochs: 2}
   - {id: C, from: B, challenge: c, epsilon: null, noise_multiplier: 0.5}
 """
     one = check_own(tmp_path, text).scenarios
     assert [(s.n, s.epochs, s.epsilon) for s in one.values()] == [
-        (5000, 30, 10),
-        (5000, 2, 10),
-        (5000, 2, None),
+        (3000, 30, 10),
+        (3000, 2, 10),
+        (3000, 2, None),
     ]
 
 
@@ -166,9 +166,9 @@ def test_scenario_without_a_base_needs_every_key(tmp_path) -> None:
 def test_largest_training_set(tmp_path) -> None:
     """n + m may be all records, and no more."""
     item = "{id: A, from: T1, data: purchase100-synthetic, n: %d}"
-    assert check_own(tmp_path, f"scenarios: [{item % 9900}]").scenarios["A"].n == 9900
-    with pytest.raises(InputError, match=r"own\.yaml: scenario A: n \+ m = 10001, .* 10000 rec"):
-        check_own(tmp_path, f"scenarios: [{item % 9901}]")
+    assert check_own(tmp_path, f"scenarios: [{item % 3900}]").scenarios["A"].n == 3900
+    with pytest.raises(InputError, match=r"own\.yaml: scenario A: n \+ m = 4001, .* 4000 rec"):
+        check_own(tmp_path, f"scenarios: [{item % 3901}]")
 
 
 @pytest.mark.parametrize(
