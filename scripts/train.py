@@ -47,7 +47,8 @@ def main() -> None:
     records = training.load(dataset, device)
     architecture = MLP(dataset.description.features, dataset.description.classes)
 
-    # A GPU advances a whole shard in batched products; on a CPU one model fits the cache.
+    # A GPU advances a whole shard in batched products; on a CPU a model goes alone, so that its
+    # bits do not depend on which others share its products.
     size = 1 if device.type == "cpu" else len(models)
     groups = [models[start : start + size] for start in range(0, len(models), size)]
     state_dicts, rows = [], []
