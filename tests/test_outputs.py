@@ -31,7 +31,8 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def records(stored_data: object) -> Records:
     labels = torch.from_numpy(stored_data.labels.astype(np.int64))
-    return Records(torch.from_numpy(stored_data.features), labels)
+    features = np.pad(stored_data.features, ((0, 0), (0, 1)), constant_values=1)
+    return Records(torch.from_numpy(features), labels)
 
 
 def compute(directory: Path, records: Records, network: MLP = NETWORK) -> Signals:

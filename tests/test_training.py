@@ -58,7 +58,7 @@ def _one_thread() -> Iterator[None]:
 def records() -> Records:
     rng = np.random.default_rng(1)
     features = rng.integers(0, 2, (RECORDS, FEATURES), dtype=np.uint8)
-    return Records(torch.from_numpy(features), torch.from_numpy(rng.integers(0, CLASSES, RECORDS)))
+    return Records(with_ones(features), torch.from_numpy(rng.integers(0, CLASSES, RECORDS)))
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,14 @@ def training_sets() -> list[np.ndarray]:
     return [rng.permutation(RECORDS)[:23] for _ in SEEDS]
 
 
+def with_ones(features: np.ndarray | Tensor) -> Tensor:
+    """Features (..., d) as the engine takes them, with a last column of ones."""
+    return nn.functional.pad(torch.as_tensor(features), (0, 1), value=1)
+
+
 def initial_state_dict(seed: int, network: MLP = NETWORK) -> StateDict:
     """A model's weights after one step with a learning rate that float32 does not feel."""
-    one = Records(torch.zeros(1, network.features, dtype=torch.uint8), torch.zeros(1).long())
+    one = Records(torch.ones(1, network.features + 1, dtype=torch.uint8), torch.zeros(1).long())
     options = TrainingOptions(1, 1, "sgd", learning_rate=1e-30, lr_decay=1, lr_decay_epochs=1)
     return network.to_state_dicts(train(network, one, [np.zeros(1, int)], [seed], options))[0]
 
@@ -115,7 +120,7 @@ def test_private_training_equals_opacus(
 
     options = replace(PRIVATE, noise_multiplier=sigma, optimizer=optimizer)
     trained = train(NETWORK, records, training_sets, SEEDS, options)
-    x, y = records.features.float(), records.labels
+    x, y = records.features[:, :-1].float(), records.labels
     for seed, training_set, engine in zip(
         SEEDS, training_sets, NETWORK.to_state_dicts(trained), strict=True
     ):
@@ -127,20 +132,24 @@ def test_private_training_equals_opacus(
         inner = kind(wrapped.parameters(), lr=0.01)
         outer = DPOptimizer(inner, noise_multiplier=sigma, max_grad_norm=4.0, expected_batch_size=3)
         schedule = torch.optim.lr_scheduler.StepLR(inner, step_size=2, gamma=0.5)
-        sampling, noise = (RandomStream(seed, purpose) for purpose in ("sampling", "noise"))
         queue: list[Tensor] = []
 
         def given(
             std: float, reference: Tensor, queue: list[Tensor] = queue, **_: object
         ) -> Tensor:
-            return std * queue.pop(0).reshape(reference.shape)
+            return std * queue.pop(0).reshape(reference.shape) if std else torch.zeros(())
 
         monkeypatch.setattr(opacus_optimizer, "_generate_noise", given)
         empty = mixed = 0
-        for _ in range(5):
-            for _ in range(8):
-                batch = training_set[poisson_sample(sampling, 23, 1 / 8)]
-                queue += noise_layout(noise.normal_(torch.empty(len(start))))
+        for epoch in range(5):
+            sampling, noise = (
+                RandomStream(seed, f"{name}/{epoch}") for name in ("sampling", "noise")
+            )
+            drawn = poisson_sample(sampling, 8 * 23, 1 / 8)
+            for step in range(8):
+                batch = training_set[drawn[drawn // 23 == step] % 23]
+                if sigma:
+                    queue += noise_layout(noise.normal_(torch.empty(len(start)), 1.0))
                 outer.zero_grad()
                 nn.CrossEntropyLoss()(wrapped(x[batch]), y[batch]).backward()
                 squares = sum(p.grad_sample.flatten(1).square().sum(1) for p in model.parameters())
@@ -192,17 +201,34 @@ def held(models: list[nn.Module]) -> dict[str, Tensor]:
 
 
 def gradient_sums(
-    parameters: dict[str, Tensor], x: Tensor, y: Tensor, weight: Tensor, bound: float | None
+    parameters: dict[str, Tensor], x: Tensor, y: Tensor, weight: Tensor, bound: float
 ) -> list[StateDict]:
-    """The engine's, written over what was in `out` before."""
-    out = {name: torch.full_like(value, 7.0) for name, value in parameters.items()}
-    NETWORK.gradient_sum(parameters, x, y, weight, bound, out)
-    return NETWORK.to_state_dicts(out)
+    """The engine's, less what was in `out` before."""
+    out = {name: torch.ones_like(value) for name, value in parameters.items()}
+    x = with_ones(x)
+    NETWORK.add_clipped_gradients(parameters, x, x.norm(dim=-1), y, weight, bound, out)
+    return NETWORK.to_state_dicts({name: value - 1 for name, value in out.items()})
 
 
-@pytest.mark.parametrize("bound", [None, 0.05, 4.0, 1e6])
-def test_gradient_sum_equals_naive_per_example_gradients(
-    models: list[nn.Module], bound: float | None
+def test_mean_gradient_equals_the_mean_of_naive_per_example_gradients(
+    models: list[nn.Module],
+) -> None:
+    torch.manual_seed(3)
+    x, y = torch.randn(3, 9, FEATURES), torch.randint(CLASSES, (3, 9))
+    parameters = held(models)
+    # What is not a number must not stay either.
+    out = {name: torch.full_like(value, math.nan) for name, value in parameters.items()}
+    NETWORK.mean_gradient(parameters, with_ones(x), y, out)
+    for model, engine, own_x, own_y in zip(models, NETWORK.to_state_dicts(out), x, y, strict=True):
+        examples = naive_gradients(model, own_x, own_y)
+        for name, value in engine.items():
+            expected = sum(one[name] for one in examples) / 9
+            torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bound", [0.05, 4.0, 1e6])
+def test_clipped_sum_equals_naive_per_example_gradients(
+    models: list[nn.Module], bound: float
 ) -> None:
     """Real-valued inputs, unequal weights (some 0), several models with their own batches."""
     torch.manual_seed(4)
@@ -211,7 +237,7 @@ def test_gradient_sum_equals_naive_per_example_gradients(
     sums = gradient_sums(held(models), x, y, weight, bound)
     for model, engine, own_x, own_y, own_weight in zip(models, sums, x, y, weight, strict=True):
         examples = naive_gradients(model, own_x, own_y)
-        factors = [min(1.0, bound / norm(one)) if bound else 1.0 for one in examples]
+        factors = [min(1.0, bound / norm(one)) for one in examples]
         for name, value in engine.items():
             expected = sum(
                 float(w) * f * one[name]
@@ -242,14 +268,13 @@ def test_an_examples_clipped_gradient_keeps_its_direction_and_never_exceeds_the_
     assert 5 < over < 35
 
 
-@pytest.mark.parametrize("bound", [None, 1.0])
-def test_padding_contributes_nothing(models: list[nn.Module], bound: float | None) -> None:
+def test_padding_contributes_nothing(models: list[nn.Module]) -> None:
     torch.manual_seed(6)
     x, y, weight = torch.randn(3, 6, FEATURES), torch.randint(CLASSES, (3, 6)), torch.ones(3, 6)
     weight[:, 4:] = 0
     x[:, 4:] *= 1000
-    padded = gradient_sums(held(models), x, y, weight, bound)
-    bare = gradient_sums(held(models), x[:, :4], y[:, :4], weight[:, :4], bound)
+    padded = gradient_sums(held(models), x, y, weight, 1.0)
+    bare = gradient_sums(held(models), x[:, :4], y[:, :4], weight[:, :4], 1.0)
     for one, other in zip(padded, bare, strict=True):
         assert largest_difference(one, other) < 1e-6 * max(1, norm(other))
         assert norm(other) > 0.1
@@ -285,7 +310,7 @@ def test_plain_training_equals_a_pytorch_loop(
     """Batches in the given order every epoch; the last of 23 records in fives holds three."""
     options = replace(PLAIN, optimizer=optimizer)
     trained = train(NETWORK, records, training_sets, SEEDS, options)
-    x, y = records.features.float(), records.labels
+    x, y = records.features[:, :-1].float(), records.labels
     for seed, training_set, engine in zip(
         SEEDS, training_sets, NETWORK.to_state_dicts(trained), strict=True
     ):
@@ -414,7 +439,7 @@ def test_accuracy_counts_right_records(
     for model in models:
         right = 0
         for index in indices:
-            logits = model(records.features[index].float()).tolist()
+            logits = model(records.features[index, :-1].float()).tolist()
             right += logits.index(max(logits)) == int(records.labels[index])
         assert 0 < right < 40
         assert accuracy(NETWORK, held([model]), records, indices) == right / 40
@@ -436,7 +461,7 @@ def test_noise_has_the_mechanisms_variance_and_is_independent() -> None:
     network = MLP(600, 100)
     rng = np.random.default_rng(1)
     features = torch.from_numpy(rng.integers(0, 2, (21, 600), dtype=np.uint8))
-    records = Records(features, torch.from_numpy(rng.integers(0, 100, 21)))
+    records = Records(with_ones(features), torch.from_numpy(rng.integers(0, 100, 21)))
     # 21 records and L = 7 are three steps an epoch.
     options = TrainingOptions(1, 7, "sgd", 1.0, 1.0, 1, clipping_norm=0.3, noise_multiplier=50.0)
     std = 50.0 * 0.3 / 7
@@ -491,6 +516,7 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
         ({"clipping_norm": 1.0}, "expected both or neither"),
         ({"clipping_norm": 0.0, "noise_multiplier": 1.0}, "clipping_norm 0.0"),
         ({"clipping_norm": 1.0, "noise_multiplier": -1.0}, "noise_multiplier -1.0"),
+        ({"secure": True}, "secure: expected false without DP"),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:
@@ -500,11 +526,15 @@ def test_bad_options_are_named(changes: dict[str, object], message: str) -> None
 
 def test_stored_data_is_trained_on_as_it_was_stored(stored_data: object) -> None:
     loaded = training.load(datasets.read(stored_data.directory), torch.device("cpu"))
-    x, y = loaded.batch(torch.tensor([[4, 299], [0, 4]]))
+    indices = np.array([[4, 299], [0, 4]])
+    taken = loaded.take(indices)
+    x = taken.inputs()
     assert x.dtype == torch.float32
-    assert y.dtype == torch.int64
-    np.testing.assert_array_equal(x, stored_data.features[[[4, 299], [0, 4]]])
-    np.testing.assert_array_equal(y, stored_data.labels[[[4, 299], [0, 4]]])
+    assert taken.labels.dtype == torch.int64
+    np.testing.assert_array_equal(x[..., :-1], stored_data.features[indices])
+    assert (x[..., -1] == 1).all()
+    np.testing.assert_array_equal(taken.labels, stored_data.labels[indices])
+    np.testing.assert_allclose(taken.norms**2, stored_data.features[indices].sum(-1) + 1, rtol=1e-6)
 
 
 def test_an_odd_number_of_parameters_can_be_trained_privately(records: Records) -> None:

@@ -38,7 +38,8 @@ def compute(
             seed = _read_seed(folder / "seed_challenge")
             order[model] = splits.challenge_order(count, seed)[: 2 * m]
     points, challenge = np.unique(order, return_inverse=True)
-    x, y = records.batch(torch.from_numpy(points).unsqueeze(0))
+    own = records.take(points[None])
+    x, y = own.inputs(), own.labels
 
     loss = np.empty((phases.models, len(points)))
     margin = np.empty_like(loss)

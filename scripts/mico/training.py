@@ -9,11 +9,11 @@ the training set in its given order, members first, and averages over each batch
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mico.command_line import InputError
 from mico.datasets import Dataset
@@ -23,43 +23,42 @@ from mico.randomness import RandomStream, poisson_sample
 
 EVALUATION_BATCH = 4096
 
-Update = Callable[[Tensor, float], None]
 
+def adam(
+    weights: Tensor, gradient: Tensor, state: Sequence[Tensor], step: Tensor, learning_rate: float
+) -> None:
+    """Adam (Kingma and Ba 2015, Algorithm 1) with torch.optim.Adam's defaults.
 
-def adam(weights: Tensor) -> Update:
-    """Adam (Kingma and Ba 2015, Algorithm 1) with torch.optim.Adam's defaults, for one tensor.
-
-    torch.optim itself would add two seconds of imports to every process and, for networks this
-    small, a tenth to every step.
+    The kernel of torch.optim.Adam(fused=True), called directly: torch.optim itself would add two
+    seconds of imports to every process and, for networks this small, a tenth to every step.
     """
-    beta1, beta2, epsilon = 0.9, 0.999, 1e-8
-    mean, square, scratch = (torch.zeros_like(weights) for _ in range(3))
-    steps = 0
+    mean, square = state
+    torch._fused_adam_(
+        [weights],
+        [gradient],
+        [mean],
+        [square],
+        [],
+        [step],
+        lr=learning_rate,
+        beta1=0.9,
+        beta2=0.999,
+        weight_decay=0,
+        eps=1e-8,
+        amsgrad=False,
+        maximize=False,
+    )
 
-    def update(gradient: Tensor, learning_rate: float) -> None:
-        nonlocal steps
-        steps += 1
-        mean.lerp_(gradient, 1 - beta1)
-        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        # Both bias corrections go into the step size, which saves a pass over the weights.
-        correction = math.sqrt(1 - beta2**steps)
-        torch.sqrt(square, out=scratch).add_(epsilon * correction)
-        step_size = learning_rate * correction / (1 - beta1**steps)
-        weights.addcdiv_(mean, scratch, value=-step_size)
 
-    return update
-
-
-def sgd(weights: Tensor) -> Update:
+def sgd(
+    weights: Tensor, gradient: Tensor, state: Sequence[Tensor], step: Tensor, learning_rate: float
+) -> None:
     """Stochastic gradient descent without momentum."""
-
-    def update(gradient: Tensor, learning_rate: float) -> None:
-        weights.add_(gradient, alpha=-learning_rate)
-
-    return update
+    weights.add_(gradient, alpha=-learning_rate)
 
 
-OPTIMIZERS = {"adam": adam, "sgd": sgd}
+# Each optimizer's update, and how many tensors like the weights it keeps between steps.
+OPTIMIZERS = {"adam": (adam, 2), "sgd": (sgd, 0)}
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ class TrainingOptions:
     lr_decay_epochs: int  # ... every so many epochs
     clipping_norm: float | None = None  # C; None trains without DP
     noise_multiplier: float | None = None  # sigma
+    secure: bool = False  # samples and noise from the operating system's entropy, not from a seed
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -87,28 +87,47 @@ class TrainingOptions:
             raise InputError(f"clipping_norm {self.clipping_norm}: expected a positive number")
         if self.noise_multiplier is not None and not self.noise_multiplier >= 0:
             raise InputError(f"noise_multiplier {self.noise_multiplier}: expected at least 0")
+        if self.secure and self.clipping_norm is None:
+            raise InputError("secure: expected false without DP")
 
 
 @dataclass(frozen=True)
 class Records:
-    """A data set on the device that trains on it."""
+    """Records on the device that trains on them; S is empty for a data set."""
 
-    features: Tensor  # (N, d) uint8
-    labels: Tensor  # (N,) int64
+    features: Tensor  # (*S, N, d + 1) uint8, 1 in the last column: the input of the biases
+    labels: Tensor  # (*S, N) int64
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs (M, B, d) float32 and labels (M, B) of the records at `indices` (M, B)."""
-        rows = indices.to(self.features.device).flatten()
-        x = self.features.index_select(0, rows).float().view(*indices.shape, self.features.shape[1])
-        return x, self.labels.index_select(0, rows).view(indices.shape)
+    def take(self, indices: np.ndarray) -> "Records":
+        """The records of a data set (N,) at these indices of any shape."""
+        rows = torch.from_numpy(indices).to(self.features.device)
+        features = self.features.index_select(0, rows.flatten())
+        return Records(features.view(*rows.shape, -1), self.labels[rows])
+
+    @cached_property
+    def norms(self) -> Tensor:
+        """The norms of the inputs (*S, N), with their 1 for the biases."""
+        return self.features.sum(-1, dtype=torch.float32).sqrt_()
+
+    def inputs(self) -> Tensor:
+        """What a network takes: features as float32."""
+        return self.features.float()
 
 
 def load(dataset: Dataset, device: torch.device) -> Records:
     """Put a whole stored data set on a device."""
-    return Records(
-        torch.from_numpy(dataset.features()).to(device),
-        torch.from_numpy(dataset.labels.astype(np.int64)).to(device),
-    )
+    features = np.pad(dataset.features(), ((0, 0), (0, 1)), constant_values=1)
+    labels = torch.from_numpy(dataset.labels.astype(np.int64))
+    return Records(torch.from_numpy(features).to(device), labels.to(device))
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the training of M models stands after some epochs: all that is needed to go on."""
+
+    epochs: int
+    weights: Tensor  # (M, P)
+    optimizer: Tensor  # (2 for Adam, 0 for SGD; M, P)
 
 
 def train(
@@ -117,6 +136,8 @@ def train(
     training_sets: Sequence[np.ndarray],
     seeds: Sequence[int],
     options: TrainingOptions,
+    state: State | None = None,
+    after_epoch: Callable[[State], None] = lambda state: None,
 ) -> Parameters:
     """Train one model per seed, all together.
 
@@ -126,38 +147,125 @@ def train(
     Args:
         training_sets: data-set indices (n,) for each model, in training order.
         seeds: each model's own seed, from which its weights, samples and noise are drawn.
+        state: where to go on, as given to `after_epoch` by an earlier call with the same arguments.
+        after_epoch: called with the state after every epoch; it must copy what it keeps.
 
     Returns:
-        parameters under their state-dict keys, with a leading dimension of len(seeds).
+        parameters as the architecture holds them, with a leading dimension of len(seeds).
     """
     device = records.features.device
-    order = np.stack(training_sets)
-    weights = torch.stack([_initial_weights(architecture, seed) for seed in seeds]).to(device)
-    gradient = torch.empty_like(weights)
-    parameters, gradients = _views(architecture, weights), _views(architecture, gradient)
-    update = OPTIMIZERS[options.optimizer](weights)
-    noise_std = (options.noise_multiplier or 0) * (options.clipping_norm or 0) / options.batch_size
-    noise = [_noise_stream(seed, device) for seed in seeds] if noise_std else []
-    count = weights.shape[1]
-    # Normals come in pairs: of an odd number of parameters' the last is not used.
-    drawn = weights.new_empty(count + count % 2)
+    own = records.take(np.stack(training_sets))
+    update, slots = OPTIMIZERS[options.optimizer]
+    if state is None:
+        weights = torch.stack([_initial_weights(architecture, seed) for seed in seeds]).to(device)
+        state = State(0, weights, weights.new_zeros(slots, *weights.shape))
+    weights, optimizer_state = state.weights, state.optimizer.unbind()
+    parameters = _views(architecture, weights)
+    gradient = torch.zeros_like(weights)
     if options.clipping_norm is None:
-        epoch_batches = partial(_ordered_batches, order, options.batch_size)
+        epoch_gradients = partial(_plain_gradients, architecture, own, options, parameters)
     else:
-        samples = [RandomStream(seed, "sampling") for seed in seeds]
-        epoch_batches = partial(_poisson_batches, order, options.batch_size, samples)
+        epoch_gradients = partial(_private_gradients, architecture, own, options, parameters, seeds)
 
-    for epoch in range(options.epochs):
+    steps = state.epochs * math.ceil(own.labels.shape[1] / options.batch_size)
+    step, one = torch.tensor([steps, 1], dtype=torch.float32, device=device)
+    for epoch in range(state.epochs, options.epochs):
         decays = epoch // options.lr_decay_epochs
         learning_rate = options.learning_rate * options.lr_decay**decays
-        for indices, weight in epoch_batches():
-            x, y = records.batch(torch.from_numpy(indices))
-            weight = torch.from_numpy(weight).to(device)
-            architecture.gradient_sum(parameters, x, y, weight, options.clipping_norm, gradients)
-            for model, draw in enumerate(noise):
-                gradient[model].add_(draw(drawn)[:count], alpha=noise_std)
-            update(gradient, learning_rate)
+        for _ in epoch_gradients(gradient, epoch):
+            step += one
+            update(weights, gradient, optimizer_state, step, learning_rate)
+        after_epoch(State(epoch + 1, weights, state.optimizer))
     return parameters
+
+
+def _plain_gradients(
+    architecture: MLP,
+    own: Records,
+    options: TrainingOptions,
+    parameters: Parameters,
+    gradient: Tensor,
+    epoch: int,
+) -> Iterator[None]:
+    """For each batch of an epoch, in the given order: write its mean gradient, then yield."""
+    out = _views(architecture, gradient)
+    for start in range(0, own.labels.shape[1], options.batch_size):
+        batch = slice(start, start + options.batch_size)
+        x = own.features[:, batch].float()
+        architecture.mean_gradient(parameters, x, own.labels[:, batch], out)
+        yield
+
+
+def _private_gradients(
+    architecture: MLP,
+    own: Records,
+    options: TrainingOptions,
+    parameters: Parameters,
+    seeds: Sequence[int],
+    gradient: Tensor,
+    epoch: int,
+) -> Iterator[None]:
+    """For each step of an epoch: write the noisy gradient of a Poisson sample, then yield.
+
+    The samples of several models are padded to the longest, with weight 0.
+    """
+    n = own.labels.shape[1]
+    device = gradient.device
+    out = _views(architecture, gradient)
+    features, labels = own.features.flatten(0, 1), own.labels.flatten()
+    norms = own.norms.flatten()
+    keys = [None if options.secure else seed for seed in seeds]
+    rows, sizes = _poisson_samples(n, options.batch_size, keys, epoch)
+    widths = sizes.max(1).tolist()
+    rows = torch.from_numpy(rows).to(device)
+    weights = torch.arange(rows.shape[2]) < torch.from_numpy(sizes).unsqueeze(2)
+    weights = (weights / options.batch_size).to(device)
+    std = options.noise_multiplier * options.clipping_norm / options.batch_size
+    noise = [_noise(key, epoch, device) for key in keys] if std else []
+
+    for step, width in enumerate(widths):
+        chosen = rows[step, :, :width]
+        flat = chosen.flatten()
+        if not std:
+            gradient.zero_()
+        for model, fill in enumerate(noise):
+            fill(gradient[model], std)
+        architecture.add_clipped_gradients(
+            parameters,
+            features.index_select(0, flat).float().view(*chosen.shape, features.shape[1]),
+            norms.index_select(0, flat).view(chosen.shape),
+            labels.index_select(0, flat).view(chosen.shape),
+            weights[step, :, :width],
+            options.clipping_norm,
+            out,
+        )
+        yield
+
+
+def _poisson_samples(
+    n: int, batch_size: int, seeds: Sequence[int | None], epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """An epoch's Poisson samples of all models.
+
+    Returns:
+        rows: (steps, M, largest sample) int64 into the models' training sets, one after the other;
+        0 after a sample's end.
+        sizes: (steps, M) of the samples.
+    """
+    sample_rate, steps = sampling(n, batch_size, epochs=1)
+    starts = np.arange(steps + 1) * n
+    # One sample of steps * n positions is a sample of n positions for every step.
+    drawn = [
+        poisson_sample(RandomStream(seed, f"sampling/{epoch}"), steps * n, sample_rate)
+        for seed in seeds
+    ]
+    ends = np.stack([np.searchsorted(positions, starts) for positions in drawn], axis=1)
+    sizes = np.diff(ends, axis=0)
+    rows = np.zeros((*sizes.shape, sizes.max()), np.int64)
+    for model, positions in enumerate(drawn):
+        step, record = np.divmod(positions, n)
+        rows[step, model, np.arange(len(positions)) - ends[step, model]] = model * n + record
+    return rows, sizes
 
 
 def _initial_weights(architecture: MLP, seed: int) -> Tensor:
@@ -167,7 +275,9 @@ def _initial_weights(architecture: MLP, seed: int) -> Tensor:
     for name, shape in architecture.shapes.items():
         uniform = torch.from_numpy(stream.uniform(math.prod(shape)))
         parts.append((2 * uniform - 1) * architecture.init_bound(name))
-    return torch.cat(parts).float()
+    flat = torch.cat(parts).float()
+    # Normals come in pairs: an odd number of parameters is rounded up by one that is not used.
+    return nn.functional.pad(flat, (0, len(flat) % 2))
 
 
 def _views(architecture: MLP, flat: Tensor) -> Parameters:
@@ -180,40 +290,18 @@ def _views(architecture: MLP, flat: Tensor) -> Parameters:
     return views
 
 
-Batches = Iterator[tuple[np.ndarray, np.ndarray]]
-
-
-def _ordered_batches(order: np.ndarray, batch_size: int) -> Batches:
-    """An epoch of batches in the given order: indices (M, B) and weights 1 / B (M, B)."""
-    for start in range(0, order.shape[1], batch_size):
-        indices = order[:, start : start + batch_size]
-        yield indices, np.full(indices.shape, 1 / indices.shape[1], np.float32)
-
-
-def _poisson_batches(
-    order: np.ndarray, batch_size: int, samples: Sequence[RandomStream]
-) -> Batches:
-    """An epoch of Poisson samples: indices (M, largest sample) and weights 1 / L, 0 for padding."""
-    models, n = order.shape
-    sample_rate, steps = sampling(n, batch_size, epochs=1)
-    for _ in range(steps):
-        chosen = [poisson_sample(sample, n, sample_rate) for sample in samples]
-        width = max(len(positions) for positions in chosen)
-        indices = np.zeros((models, width), np.int64)
-        weight = np.zeros((models, width), np.float32)
-        for model, positions in enumerate(chosen):
-            indices[model, : len(positions)] = order[model, positions]
-            weight[model, : len(positions)] = 1 / batch_size
-        yield indices, weight
-
-
-def _noise_stream(seed: int, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """A function that fills a tensor on `device` with the model's next standard normals."""
-    stream = RandomStream(seed, "noise")
+def _noise(seed: int | None, epoch: int, device: torch.device) -> Callable[[Tensor, float], Tensor]:
+    """A function that fills a tensor on `device` with the epoch's next normals of a given std."""
+    stream = RandomStream(seed, f"noise/{epoch}")
     if device.type == "cpu":
         return stream.normal_
-    generator = torch.Generator(device).manual_seed(int(stream.bits(1)[0]))
-    return lambda out: out.normal_(generator=generator)
+    if seed is None:
+        # A GPU's own generator is not made to withstand somebody who wants to predict it.
+        return lambda out, std: out.copy_(stream.normal_(torch.empty(out.shape), std))
+    word = np.empty(1, np.int64)
+    stream.fill_(word)
+    generator = torch.Generator(device).manual_seed(int(word[0]))
+    return lambda out, std: out.normal_(0, std, generator=generator)
 
 
 def accuracy(
@@ -223,7 +311,8 @@ def accuracy(
     if not len(indices):
         return math.nan
     correct = 0
-    for rows in torch.from_numpy(indices).split(EVALUATION_BATCH):
-        x, y = records.batch(rows.unsqueeze(0))
-        correct += int((architecture.logits(parameters, x).argmax(-1) == y).sum())
+    for start in range(0, len(indices), EVALUATION_BATCH):
+        batch = records.take(indices[None, start : start + EVALUATION_BATCH])
+        predicted = architecture.logits(parameters, batch.inputs()).argmax(-1)
+        correct += int((predicted == batch.labels).sum())
     return correct / len(indices)

@@ -158,7 +158,9 @@ def training_options(wildcards):
         "lr_decay_epochs",
     ]
     scenario = SCENARIOS[wildcards.scenario]
-    return json.dumps({name: scenario[name] for name in [*names, "clipping_norm"]})
+    options = {name: scenario[name] for name in [*names, "clipping_norm"]}
+    private = checked.scenarios[wildcards.scenario].private
+    return json.dumps(options | {"secure": config["secure"] and private})
 
 
 def shards(scenario, kind):
