@@ -9,6 +9,9 @@ demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 test: .venv/installed  ## all tests
 	python -m pytest
 
+bench: .venv/installed  ## the engine against the published loop, Opacus and the matrix products
+	python scripts/benchmark.py --output results/benchmark.json
+
 lint: .venv/installed  ## what CI checks besides the tests
 	ruff check .
 	ruff format --check .
@@ -22,4 +25,4 @@ lint: .venv/installed  ## what CI checks besides the tests
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.PHONY: demo test lint
+.PHONY: demo test bench lint

@@ -38,7 +38,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 def words(stream: RandomStream, count: int) -> np.ndarray:
     """The stream's next words (count,) uint64."""
     drawn = np.empty(count, np.uint64)
-    stream.fill_(drawn)
+    stream.bits(drawn)()
     return drawn
 
 
@@ -83,7 +83,7 @@ def test_uniforms_reach_one_but_never_zero(
 ) -> None:
     """The logarithm of a uniform is always finite."""
     stream = RandomStream(3, "weights")
-    monkeypatch.setattr(stream, "fill_", lambda out: out.fill(word))
+    monkeypatch.setattr(stream, "bits", lambda out: lambda: out.fill(word))
     assert list(stream.uniform(2)) == [expected, expected]
 
 
@@ -91,7 +91,13 @@ def test_uniforms_reach_one_but_never_zero(
 def normals() -> np.ndarray:
     """Two consecutive calls (2, a million)."""
     stream = RandomStream(4, "noise")
-    return np.stack([stream.normal_(torch.empty(MILLION), 1.0).double().numpy() for _ in range(2)])
+    out = torch.empty(MILLION)
+    fill = stream.normals(out, 1.0)
+    calls = []
+    for _ in range(2):
+        fill()
+        calls.append(out.double().numpy())
+    return np.stack(calls)
 
 
 def test_normals_have_the_standard_normal_distribution(normals: np.ndarray) -> None:
@@ -128,13 +134,23 @@ def test_normals_are_independent_within_and_between_calls(normals: np.ndarray) -
 
 
 def test_normals_keep_the_shape_and_need_an_even_size() -> None:
-    out = torch.full((3, 4), 100.0)
-    assert RandomStream(5, "noise").normal_(out, 1.0) is out
+    out, twice = torch.full((3, 4), 100.0), torch.empty(3, 4)
+    RandomStream(5, "noise").normals(out, 1.0)()
+    assert out.abs().min() > 0
     assert out.abs().max() < 7
-    twice = RandomStream(5, "noise").normal_(torch.empty(3, 4), 2.0)
+    RandomStream(5, "noise").normals(twice, 2.0)()
     torch.testing.assert_close(twice, 2 * out, rtol=1e-6, atol=0)
     with pytest.raises(RuntimeError, match="invalid for input of size 3"):
-        RandomStream(5, "noise").normal_(torch.empty(3), 1.0)
+        RandomStream(5, "noise").normals(torch.empty(3), 1.0)
+
+
+@pytest.mark.parametrize("word", [0, 1, -1, 2**31 - 1, -(2**31)])
+def test_normals_are_finite_whatever_is_drawn(monkeypatch: pytest.MonkeyPatch, word: int) -> None:
+    stream = RandomStream(5, "noise")
+    monkeypatch.setattr(stream, "bits", lambda out: lambda: out.fill(word))
+    out = torch.empty(4)
+    stream.normals(out, 1.0)()
+    assert out.isfinite().all()
 
 
 class Uniforms:

@@ -189,10 +189,9 @@ def _plain_gradients(
 ) -> Iterator[None]:
     """For each batch of an epoch, in the given order: write its mean gradient, then yield."""
     out = _views(architecture, gradient)
-    for start in range(0, own.labels.shape[1], options.batch_size):
-        batch = slice(start, start + options.batch_size)
-        x = own.features[:, batch].float()
-        architecture.mean_gradient(parameters, x, own.labels[:, batch], out)
+    batches = (tensor.split(options.batch_size, 1) for tensor in (own.features, own.labels))
+    for features, labels in zip(*batches, strict=True):
+        architecture.mean_gradient(parameters, features.float(), labels, out)
         yield
 
 
@@ -205,67 +204,63 @@ def _private_gradients(
     gradient: Tensor,
     epoch: int,
 ) -> Iterator[None]:
-    """For each step of an epoch: write the noisy gradient of a Poisson sample, then yield.
-
-    The samples of several models are padded to the longest, with weight 0.
-    """
-    n = own.labels.shape[1]
+    """For each step of an epoch: write the noisy gradient of a Poisson sample, then yield."""
+    models, n = own.labels.shape
     device = gradient.device
     out = _views(architecture, gradient)
-    features, labels = own.features.flatten(0, 1), own.labels.flatten()
-    norms = own.norms.flatten()
     keys = [None if options.secure else seed for seed in seeds]
-    rows, sizes = _poisson_samples(n, options.batch_size, keys, epoch)
-    widths = sizes.max(1).tolist()
-    rows = torch.from_numpy(rows).to(device)
-    weights = torch.arange(rows.shape[2]) < torch.from_numpy(sizes).unsqueeze(2)
-    weights = (weights / options.batch_size).to(device)
     std = options.noise_multiplier * options.clipping_norm / options.batch_size
-    noise = [_noise(key, epoch, device) for key in keys] if std else []
+    noise = [_noise(*pair, epoch, std) for pair in zip(keys, gradient, strict=True)] if std else []
+    chosen, valid, widths = _poisson_samples(n, options.batch_size, keys, epoch)
+    # All of an epoch's small look-ups at once: a call into torch takes as long as a thousand.
+    rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
+    labels, norms = (
+        of_all.flatten()[rows.flatten()].view(rows.shape) for of_all in (own.labels, own.norms)
+    )
+    bounds = torch.from_numpy(valid).to(device) * (options.clipping_norm / options.batch_size)
+    of_all = own.features.flatten(0, 1)
 
-    for step, width in enumerate(widths):
-        chosen = rows[step, :, :width]
-        flat = chosen.flatten()
-        if not std:
+    samples = (tensor.split(widths, 1) for tensor in (rows, labels, norms, bounds))
+    for own_rows, y, x_norm, bound in zip(*samples, strict=True):
+        for fill in noise:
+            fill()
+        if not noise:
             gradient.zero_()
-        for model, fill in enumerate(noise):
-            fill(gradient[model], std)
+        x = of_all.index_select(0, own_rows.flatten()).float().view(*y.shape, of_all.shape[1])
         architecture.add_clipped_gradients(
-            parameters,
-            features.index_select(0, flat).float().view(*chosen.shape, features.shape[1]),
-            norms.index_select(0, flat).view(chosen.shape),
-            labels.index_select(0, flat).view(chosen.shape),
-            weights[step, :, :width],
-            options.clipping_norm,
-            out,
+            parameters, x, x_norm, y, bound, options.clipping_norm, out
         )
         yield
 
 
 def _poisson_samples(
     n: int, batch_size: int, seeds: Sequence[int | None], epoch: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """An epoch's Poisson samples of all models.
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """An epoch's Poisson samples of all models, those of a step padded to the longest.
 
     Returns:
-        rows: (steps, M, largest sample) int64 into the models' training sets, one after the other;
-        0 after a sample's end.
-        sizes: (steps, M) of the samples.
+        chosen: (M, sum of widths) int64 positions in the training sets, step by step; 0 is padding.
+        valid: the same shape, False where there is padding.
+        widths: of each step, its longest sample.
     """
     sample_rate, steps = sampling(n, batch_size, epochs=1)
-    starts = np.arange(steps + 1) * n
     # One sample of steps * n positions is a sample of n positions for every step.
     drawn = [
         poisson_sample(RandomStream(seed, f"sampling/{epoch}"), steps * n, sample_rate)
         for seed in seeds
     ]
-    ends = np.stack([np.searchsorted(positions, starts) for positions in drawn], axis=1)
-    sizes = np.diff(ends, axis=0)
-    rows = np.zeros((*sizes.shape, sizes.max()), np.int64)
+    boundaries = np.arange(steps + 1) * n
+    ends = np.stack([np.searchsorted(positions, boundaries) for positions in drawn])
+    widths = np.diff(ends).max(0)
+    starts = np.cumsum(widths) - widths
+    chosen = np.zeros((len(seeds), widths.sum()), np.int64)
+    valid = np.zeros(chosen.shape, bool)
     for model, positions in enumerate(drawn):
         step, record = np.divmod(positions, n)
-        rows[step, model, np.arange(len(positions)) - ends[step, model]] = model * n + record
-    return rows, sizes
+        column = starts[step] + np.arange(len(positions)) - ends[model, step]
+        chosen[model, column] = record
+        valid[model, column] = True
+    return chosen, valid, widths.tolist()
 
 
 def _initial_weights(architecture: MLP, seed: int) -> Tensor:
@@ -290,18 +285,20 @@ def _views(architecture: MLP, flat: Tensor) -> Parameters:
     return views
 
 
-def _noise(seed: int | None, epoch: int, device: torch.device) -> Callable[[Tensor, float], Tensor]:
-    """A function that fills a tensor on `device` with the epoch's next normals of a given std."""
+def _noise(seed: int | None, out: Tensor, epoch: int, std: float) -> Callable[[], object]:
+    """A function that fills `out` with the epoch's next normals each time it is called."""
     stream = RandomStream(seed, f"noise/{epoch}")
-    if device.type == "cpu":
-        return stream.normal_
+    if out.device.type == "cpu":
+        return stream.normals(out, std)
     if seed is None:
         # A GPU's own generator is not made to withstand somebody who wants to predict it.
-        return lambda out, std: out.copy_(stream.normal_(torch.empty(out.shape), std))
+        on_cpu = torch.empty(out.shape)
+        fill = stream.normals(on_cpu, std)
+        return lambda: (fill(), out.copy_(on_cpu))
     word = np.empty(1, np.int64)
-    stream.fill_(word)
-    generator = torch.Generator(device).manual_seed(int(word[0]))
-    return lambda out, std: out.normal_(0, std, generator=generator)
+    stream.bits(word)()
+    generator = torch.Generator(out.device).manual_seed(int(word[0]))
+    return lambda: out.normal_(0, std, generator=generator)
 
 
 def accuracy(

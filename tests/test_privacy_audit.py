@@ -1,0 +1,124 @@
+"""Auditing the mechanism: what an adversary with every advantage can tell, against what is claimed.
+
+The worst case for DP-SGD with q = 1 is an example whose gradient always has the norm C and the same
+direction: the noisy sums, projected on it, are then Gaussians that differ by C at every step. An
+adversary who knows everything but whether the example was there sees their sum in the weights, if
+the steps are too small to change anything else. That is the Gaussian mechanism with mu =
+sqrt(steps) / sigma, whose epsilon is known in closed form (Balle and Wang 2018, arXiv 1805.06530,
+Theorem 8), and which the accountant must not undercut.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import optimize, stats
+
+from mico.accountant import account
+from mico.mlp import MLP
+from mico.training import Records, TrainingOptions, train
+
+MODELS = 10_000  # with the example, and as many without
+DELTA = 0.1  # where the best test has rates of percents, which so many models can measure
+EPOCHS, SIGMA, BOUND = 4, 2.0, 0.1
+OTHERS, EXAMPLE = np.arange(5), np.array([5])
+NETWORK = MLP(features=3, classes=20)
+
+
+def gaussian_epsilon(mu: float) -> float:
+    """Epsilon of the Gaussian mechanism with sensitivity over noise mu, at DELTA."""
+
+    def delta(epsilon: float) -> float:
+        above = stats.norm.cdf(mu / 2 - epsilon / mu)
+        return above - math.exp(epsilon) * stats.norm.cdf(-mu / 2 - epsilon / mu)
+
+    return optimize.brentq(lambda epsilon: delta(epsilon) - DELTA, 0, 50)
+
+
+def scores(batch_size: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """The adversary's statistic for models trained with the example and without (MODELS,) each.
+
+    It is how far the weights went in the example's direction. What the other records add to that is
+    subtracted where it is known, without sampling; it is little, as they have other labels.
+    """
+    features = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 0], [1, 1, 1]])
+    features = torch.cat([features, torch.ones(6, 1)], dim=1).to(torch.uint8)
+    records = Records(features, torch.tensor([0, 1, 2, 3, 4, 5]))
+
+    def weights(
+        training_set: np.ndarray, first_seed: int, noise: float = 0.0, rate: float = 0.01
+    ) -> torch.Tensor:
+        options = TrainingOptions(
+            EPOCHS,
+            batch_size,
+            "sgd",
+            learning_rate=rate,
+            lr_decay=1.0,
+            lr_decay_epochs=1,
+            clipping_norm=BOUND,
+            noise_multiplier=noise,
+        )
+        seeds = range(first_seed, first_seed + MODELS)
+        trained = train(NETWORK, records, [training_set] * MODELS, seeds, options)
+        return torch.cat([value.flatten(1) for value in trained.values()], dim=1).double()
+
+    statistics = []
+    for training_set, first_seed in (np.append(OTHERS, EXAMPLE), 0), (OTHERS, MODELS):
+        start = weights(EXAMPLE, first_seed, rate=1e-30)
+        direction = weights(EXAMPLE, first_seed) - start
+        direction /= direction.norm(dim=1, keepdim=True)
+        observed = weights(training_set, first_seed, sigma)
+        known = weights(OTHERS, first_seed) if batch_size > len(OTHERS) else start
+        statistics.append(((observed - known) * direction).sum(1).numpy())
+    return statistics[0], statistics[1]
+
+
+def lower_bound(inside: np.ndarray, outside: np.ndarray) -> float:
+    """A lower bound of epsilon at DELTA that errs with a chance of 1e-3.
+
+    The threshold is chosen on one half of the models, the bound (Jagielski et al. 2020, arXiv
+    2006.07709) computed on the other from Clopper and Pearson's limits of the rates.
+    """
+    half = MODELS // 2
+    grid = np.quantile(outside[:half], np.linspace(0.5, 0.999, 200))
+
+    def bound(chosen: slice, threshold: float, error_rate: float) -> float:
+        limits = []
+        for values, end in (inside, 0), (outside, 1):
+            hits = int((values[chosen] > threshold).sum())
+            interval = stats.binomtest(hits, half).proportion_ci(1 - error_rate)
+            limits.append(interval[end])
+        return math.log(max(limits[0] - DELTA, 1e-9) / limits[1])
+
+    threshold = max(grid, key=lambda t: bound(slice(half), t, 0.05))
+    return bound(slice(half, None), threshold, 1e-3)
+
+
+@torch.no_grad()
+def test_the_worst_case_comes_near_the_accountants_epsilon_and_not_above() -> None:
+    claimed = account(6, 6, EPOCHS, DELTA, noise_multiplier=SIGMA)
+    assert claimed.sample_rate == 1
+    exact = gaussian_epsilon(math.sqrt(EPOCHS) / SIGMA)
+    assert exact <= claimed.epsilon < exact + 0.1  # the accountant's own tolerance
+    found = lower_bound(*scores(6, SIGMA))
+    # The best threshold's rates are .05 and .26; their limits allow 0.91 of 1.16 in the mean.
+    assert 0.7 * exact < found < claimed.epsilon
+
+
+@torch.no_grad()
+def test_too_little_noise_is_found_out() -> None:
+    """The audit has power: with 0.7 of the noise that is claimed, the bound exceeds the claim."""
+    claimed = account(6, 6, EPOCHS, DELTA, noise_multiplier=SIGMA)
+    assert lower_bound(*scores(6, 0.7 * SIGMA)) > claimed.epsilon
+
+
+@torch.no_grad()
+def test_subsampling_amplifies_as_the_accountant_says() -> None:
+    """With q = 1/3, for six records and for five, three steps an epoch tell less than one each."""
+    claimed = account(6, 2, EPOCHS, DELTA, noise_multiplier=SIGMA)
+    assert claimed == account(5, 2, EPOCHS, DELTA, noise_multiplier=SIGMA)
+    assert claimed.sample_rate == pytest.approx(1 / 3)
+    found = lower_bound(*scores(2, SIGMA))
+    assert 0 < found < claimed.epsilon
+    assert claimed.epsilon < gaussian_epsilon(math.sqrt(3 * EPOCHS) / SIGMA)
