@@ -107,6 +107,7 @@ def main() -> None:
 
 def _measure(device: str, size: Size, processes: int, repeats: int) -> dict[str, Sequence[float]]:
     """Each contestant's rates, in records a second of all processes together, a rate per turn."""
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as the workflow has it for its jobs
     context = multiprocessing.get_context("spawn")
     connections = []
     for _ in range(processes):
