@@ -11,9 +11,7 @@ from mico.report import read_curves, read_models, read_run, read_scores, render
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", type=Path, required=True, help="scores.csv of the run")
-    parser.add_argument(
-        "--curves", type=Path, nargs="+", required=True, help="ROC curves, a JSON per scenario"
-    )
+    parser.add_argument("--curves", type=Path, required=True, help="ROC curves, JSON")
     parser.add_argument(
         "--models", type=Path, nargs="+", required=True, help="tables of the trained models, CSV"
     )

@@ -1,95 +1,111 @@
-"""Score all submissions to a challenge: every published metric, phase by phase, with intervals."""
+"""Check and score one entry of a track, a built-in attack or somebody's archive."""
 
 import argparse
-import json
-from collections.abc import Iterator
+import datetime
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from mico import command_line, scoring, submissions
-from mico.atomic import atomic_file
+from mico import command_line, entries, intake, submissions
 from mico.command_line import progress
 from mico.membership import read
-from mico.phases import PHASES, Phases
+from mico.phases import Phases
 
-CURVE_POINTS = 400
+PARTICIPANT = re.compile(r"[^\W_][\w .-]{0,63}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenario", required=True, help="the scenario's id")
-    parser.add_argument("--challenge", required=True, help="its published name")
     parser.add_argument("--track", required=True)
-    parser.add_argument("--data", required=True, help="the name of its data set")
-    parser.add_argument("--splits", type=Path, required=True, help="the scenario's splits.npz")
+    parser.add_argument("--participant", required=True, help="whose entry it is")
+    parser.add_argument("--challenges", nargs="+", required=True, help="the track's challenges")
+    parser.add_argument("--scenarios", nargs="+", required=True, help="their scenarios' ids")
+    parser.add_argument("--data", nargs="+", required=True, help="the names of their data sets")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="their splits.npz")
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
-    parser.add_argument("--participants", nargs="+", required=True, help="names, in order")
-    parser.add_argument("--submissions", type=Path, nargs="+", required=True, help="directories")
-    parser.add_argument("--scores", type=Path, required=True, help=".csv to write")
-    parser.add_argument("--curves", type=Path, required=True, help=".json of ROC curves to write")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--submissions", type=Path, nargs="+", help="a built-in attack's directories"
+    )
+    source.add_argument("--archive", type=Path, help="a participant's .zip")
+    parser.add_argument("--taken", nargs="*", default=[], help="names a participant can't have")
+    parser.add_argument("--max-bytes", type=int, default=intake.MAX_PACKED, help="of an archive")
+    parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
-    membership = read(args.splits).membership
-    about = {name: getattr(args, name) for name in ("scenario", "challenge", "track", "data")}
-    rows, curves = [], {}
-    entries = list(zip(args.participants, args.submissions, strict=True))
-    for participant, directory in progress(entries, len(entries), f"{args.scenario} submissions"):
-        predictions = submissions.read(directory, phases, membership.shape[1])
-        for phase, models in _model_sets(phases):
-            values = _score(predictions[models], membership[models])
-            rows.append(
-                about | {"participant": participant, "phase": phase, "models": len(models)} | values
-            )
-        attacked = dict(_model_sets(phases))["both"]
-        curves[participant] = _curve(attacked, predictions[attacked], membership[attacked])
-
-    with atomic_file(args.scores) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
-    with atomic_file(args.curves) as temporary:
-        content = {"scenario": args.scenario, "participants": curves}
-        temporary.write_text(json.dumps(content) + "\n")
-
-
-def _model_sets(phases: Phases) -> Iterator[tuple[str, np.ndarray]]:
-    for phase in PHASES:
-        yield phase, np.array(phases.of(phase))
-    yield "both", np.concatenate([phases.of("dev"), phases.of("final")])
-
-
-def _score(predictions: np.ndarray, membership: np.ndarray) -> dict[str, float]:
-    values = scoring.metrics(scoring.roc(predictions, membership, np.ones(len(predictions))))
-    low, high = scoring.bootstrap(predictions, membership)
-    columns = {}
-    for number, metric in enumerate(scoring.METRICS):
-        columns |= {
-            metric: values[number],
-            f"{metric}_low": low[number],
-            f"{metric}_high": high[number],
-        }
-    return columns
-
-
-def _curve(models: np.ndarray, predictions: np.ndarray, membership: np.ndarray) -> dict:
-    """The ROC thinned evenly on a logarithmic FPR axis, with each published FPR; models' TPRs."""
-    curve = scoring.roc(predictions, membership, np.ones(len(models)))
-    even = np.geomspace(1 / (~membership).sum(), 1, CURVE_POINTS - 2 - len(scoring.FPRS))
-    wanted = np.concatenate([[0.0], even, scoring.FPRS])
-    last = np.searchsorted(curve.fpr, wanted + 1e-12, side="right") - 1
-    kept = np.unique(np.append(0, last))
-    called = predictions >= scoring.headline_threshold(curve)
-    tprs = (called & membership).sum(axis=1) / membership.sum(axis=1)
-    return {
-        "fpr": curve.fpr[kept].round(6).tolist(),
-        "tpr": curve.tpr[kept].round(6).tolist(),
-        "models": {
-            str(model): round(tpr, 6) for model, tpr in zip(models, tprs.tolist(), strict=True)
-        },
+    membership = [read(path).membership for path in args.splits]
+    attacked = {phase: np.array(phases.of(phase)) for phase in ("dev", "final")}
+    attacked["both"] = np.concatenate(list(attacked.values()))
+    entry: entries.Entry = {
+        "participant": args.participant,
+        "track": args.track,
+        "builtin": args.archive is None,
+        "file": None,
+        "submitted": None,
+        "problems": [],
+        "scores": [],
+        "curves": {},
+        "replicates": {},
     }
+    if args.archive:
+        entry["file"], entry["submitted"] = args.archive.name, _modified(args.archive)
+        entry["problems"] = _name_problems(args.participant, args.archive.name, args.taken)
+        predictions = []
+        try:
+            size = membership[0].shape[1]
+            found = intake.read(
+                args.archive, args.track, args.challenges, phases, size, args.max_bytes
+            )
+            for challenge in args.challenges:
+                # Archives hold no predictions for the train models, whose memberships are public.
+                predictions.append(np.full((phases.models, size), np.nan))
+                predictions[-1][attacked["both"]] = found[challenge]
+        except intake.Rejected as rejected:
+            entry["problems"] += rejected.problems
+    else:
+        attacked = {"train": np.array(phases.of("train")), **attacked}
+        predictions = [
+            submissions.read(directory, phases, truth.shape[1])
+            for directory, truth in zip(args.submissions, membership, strict=True)
+        ]
+    if not entry["problems"]:
+        parts = zip(
+            args.challenges, args.scenarios, args.data, predictions, membership, strict=True
+        )
+        for challenge, scenario, data, predicted, truth in progress(
+            parts, len(args.challenges), "challenges"
+        ):
+            about = {"scenario": scenario, "challenge": challenge, "track": args.track}
+            about |= {"data": data, "participant": args.participant}
+            rows, curves, replicates = entries.score(about, attacked, predicted, truth)
+            entry["scores"] += rows
+            entry["curves"][challenge] = curves
+            entry["replicates"][challenge] = replicates
+    entries.write(args.output, entry)
+
+
+def _modified(path: Path) -> str:
+    """When a file was last written, which is when it was submitted."""
+    modified = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+    return modified.isoformat(timespec="seconds")
+
+
+def _name_problems(participant: str, file: str, taken: Sequence[str]) -> list[str]:
+    if entries.UNUSABLE_NAME.search(file):
+        return [f"file name {file[:80]!a}: expected none of < > {{ }} and no control characters"]
+    if not PARTICIPANT.fullmatch(participant):
+        return [
+            f"participant name {participant[:80]!a}: expected a letter or digit, then up to 63 "
+            "letters, digits, spaces, dots, hyphens or underscores"
+        ]
+    if participant in taken:
+        return [f"participant name {participant}: is that of a built-in attack"]
+    return []
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def write_run(
     Attacks are ordered as in `participants`, from strong to weak.
     """
     rng = np.random.default_rng(7)
-    rows, settings, curve_paths, model_paths = [], [], [], []
+    rows, settings, all_curves, model_paths = [], [], {}, []
     for scenario, epsilon, strength in ("T1", None, 1.2), ("T2", 4.0, 0.15):
         challenge = "purchase100_inf" if epsilon is None else "purchase100_lo"
         curves = {}
@@ -50,8 +50,7 @@ def write_run(
                     row |= {metric: value, f"{metric}_low": max(0, value - half)}
                     row |= {f"{metric}_high": min(1, value + half)}
                 rows.append(row)
-        curve_paths.append(folder / f"{scenario}.json")
-        curve_paths[-1].write_text(json.dumps({"scenario": scenario, "participants": curves}))
+        all_curves[scenario] = curves
         for shard, numbers in enumerate(np.array_split(np.arange(models), 2)):
             table = pd.DataFrame({"scenario": scenario, "model": numbers})
             table["training_accuracy"] = 0.99 if epsilon is None else 0.41
@@ -84,7 +83,9 @@ def write_run(
     (folder / "run.json").write_text(json.dumps(run))
     scores = [folder / "scores.csv"]
     run_json = [folder / "run.json"]
-    return {"scores": scores, "curves": curve_paths, "models": model_paths, "run": run_json}
+    curves_json = folder / "curves.json"
+    curves_json.write_text(json.dumps(all_curves))
+    return {"scores": scores, "curves": [curves_json], "models": model_paths, "run": run_json}
 
 
 def _curve(members: np.ndarray, others: np.ndarray) -> dict:
@@ -112,7 +113,7 @@ def _metrics(curve: dict) -> dict[str, float]:
 def page(paths: dict[str, list[Path]]) -> str:
     return render(
         read_scores(paths["scores"][0]),
-        read_curves(paths["curves"]),
+        read_curves(paths["curves"][0]),
         read_models(paths["models"]),
         read_run(paths["run"][0]),
     )
@@ -197,7 +198,7 @@ def test_downloads_carry_the_inputs(paths: dict) -> None:
     (paths["scores"][0].parent / "copy.csv").write_text(links["scores.csv"])
     copy = pd.read_csv(paths["scores"][0].parent / "copy.csv")
     pd.testing.assert_frame_equal(copy, table, check_dtype=False)
-    curves = json.loads(paths["curves"][0].read_text())["participants"]
+    curves = json.loads(paths["curves"][0].read_text())["T1"]
     points = sum(len(curve["fpr"]) for curve in curves.values())
     assert links["T1-roc.csv"].count("\n") == 1 + points
     assert links["T1-models.csv"].count("\n") == 1 + 12 * len(curves)
@@ -248,7 +249,8 @@ def test_a_run_with_one_phase_and_no_curves(paths: dict) -> None:
         (scores.phase == "dev") & (scores.participant != "gap") | (scores.scenario == "T1")
     ]
     scores.to_csv(paths["scores"][0], index=False)
-    paths["curves"].pop()
+    curves = json.loads(paths["curves"][0].read_text())
+    paths["curves"][0].write_text(json.dumps({"T1": curves["T1"]}))
     text = page(paths)
     assert "dev + final, 12 models" in text
     assert "<small>dev, 6 models</small>" in text
@@ -304,10 +306,10 @@ def test_bad_value_is_named(paths: dict, column: str, value: str, message: str) 
 
 
 def test_program_reports_bad_input_in_one_line(paths: dict, tmp_path: Path) -> None:
-    paths["curves"][0].write_text("{}")
+    paths["curves"][0].write_text('{"T1": {"strong": {}}}')
     done = run_program(paths, tmp_path / "report.html")
     assert done.returncode == 1
-    assert done.stderr == f"error: {paths['curves'][0]}: 'scenario' is missing\n"
+    assert done.stderr == f"error: {paths['curves'][0]}: T1.strong: 'fpr' is missing\n"
     assert not (tmp_path / "report.html").exists()
 
 

@@ -22,7 +22,7 @@ from mico import scoring, submissions
 from mico.membership import Splits, write
 from mico.phases import Phases
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "score.py"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
 METRICS = [f"tpr_at_fpr_{rate}" for rate in RATES] + ["auc", "advantage", "accuracy"]
 AUC, HEADLINE = METRICS.index("auc"), METRICS.index("tpr_at_fpr_0.1")
@@ -262,30 +262,34 @@ def test_many_weightings_at_once_are_each_of_them_alone() -> None:
 @pytest.mark.parametrize("kind", ["good", "tied", "constant"])
 @pytest.mark.parametrize("replicates", [1, 7, 120])
 def test_the_bootstrap_is_a_loop_over_resampled_models(kind: str, replicates: int) -> None:
-    """Resamples are a multinomial of as many models, seeded with their number."""
+    """Resamples are a multinomial of as many models, seeded with their number and the challenge."""
     predictions, membership = make(kind, models=6, m=10)
-    counts = np.random.default_rng(6).multinomial(6, [1 / 6] * 6, size=replicates)
+    counts = np.random.default_rng([6, ord("x"), ord("y")]).multinomial(
+        6, [1 / 6] * 6, size=replicates
+    )
     rows = [np.repeat(np.arange(6), one) for one in counts]
     values = [by_definition(predictions[one], membership[one]) for one in rows]
+    found = scoring.bootstrap(predictions, membership, "xy", replicates)
+    np.testing.assert_allclose(found, values, rtol=0, atol=1e-12)
     expected = np.quantile(values, [0.025, 0.975], axis=0)
-    interval = scoring.bootstrap(predictions, membership, replicates)
-    np.testing.assert_allclose(interval, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(scoring.interval(found), expected, rtol=0, atol=1e-12)
 
 
 def test_all_participants_are_compared_on_the_same_resamples() -> None:
-    """One whose predictions rank alike gets the same interval, and so does any repetition."""
+    """One whose predictions rank alike gets the same values, and so does any repetition."""
     predictions, membership = make("good")
-    interval = scoring.bootstrap(predictions, membership, 50)
-    assert interval.shape == (2, len(METRICS))
-    np.testing.assert_array_equal(interval, scoring.bootstrap(predictions, membership, 50))
-    np.testing.assert_array_equal(
-        interval, scoring.bootstrap(np.arctan(predictions), membership, 50)
-    )
+    values = scoring.bootstrap(predictions, membership, "a", 50)
+    assert values.shape == (50, len(METRICS))
+    np.testing.assert_array_equal(values, scoring.bootstrap(predictions, membership, "a", 50))
+    alike = scoring.bootstrap(np.arctan(predictions), membership, "a", 50)
+    np.testing.assert_array_equal(values, alike)
+    # Another challenge has other models.
+    assert (values != scoring.bootstrap(predictions, membership, "b", 50)).any()
 
 
 def test_intervals_of_the_published_size_enclose_the_estimate() -> None:
     predictions, membership = make("good", models=30)
-    low, high = scoring.bootstrap(predictions, membership)
+    low, high = scoring.interval(scoring.bootstrap(predictions, membership, "a"))
     estimate = library(predictions, membership)
     assert (low < estimate).all()
     assert (estimate < high).all()
@@ -324,7 +328,7 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
     widths = {"models": 0.0, "points": 0.0}
     for _ in range(200):
         data, true = simulate(rng)
-        low, high = scoring.bootstrap(*data, replicates=120)
+        low, high = scoring.interval(scoring.bootstrap(*data, "a", replicates=120))
         for metric, value in true.items():
             covered[metric] += low[metric] <= value <= high[metric]
         widths["models"] += high[HEADLINE] - low[HEADLINE]
@@ -337,7 +341,7 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
     assert widths["points"] < 0.7 * widths["models"]
 
 
-# ---- scripts/score.py
+# ---- scripts/score.py and scripts/collect.py
 
 PHASES = Phases(3, 10, 10)
 M = 50
@@ -367,26 +371,31 @@ def write_inputs(folder: Path) -> dict[str, Data]:
     return data
 
 
-def run_program(folder: Path, names: list[str], output: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "error", str(SCRIPT), "--scenario=T1"]
-    command += ["--challenge=purchase100_inf", "--track=purchase100", "--data=made-up"]
-    command += [f"--splits={folder}/splits.npz", "--phases", "3", "10", "10"]
-    command += ["--participants", *names, "--submissions", *(f"{folder}/{name}" for name in names)]
-    command += [f"--scores={output}/scores.csv", f"--curves={output}/curves.json"]
+def run(program: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "error", str(SCRIPTS / program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=50)
+
+
+def score(folder: Path, name: str) -> subprocess.CompletedProcess:
+    about = ("--challenges=purchase100_inf", "--scenarios=T1", "--data=made-up")
+    about += ("--track=purchase100", f"--participant={name}", f"--splits={folder}/splits.npz")
+    about += ("--phases", 3, 10, 10, f"--submissions={folder / name}")
+    return run("score.py", *about, f"--output={folder}/entries/{name}.json")
 
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Data]]:
-    """The folder of the program's outputs, and what it was given."""
+    """The folder of the programs' outputs, and what they were given."""
     folder = tmp_path_factory.mktemp("score")
     data = write_inputs(folder)
-    done = run_program(folder, PARTICIPANTS, folder / "out")
+    for name in PARTICIPANTS:
+        done = score(folder, name)
+        assert done.returncode == 0, done.stderr
+    entries = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
+    outputs = (f"--scores={folder}/out/scores.csv", f"--curves={folder}/out/curves.json")
+    done = run("collect.py", "--entries", *entries, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in sorted((folder / "out").iterdir())] == [
-        "curves.json",
-        "scores.csv",
-    ]
+    assert {path.name for path in folder.glob("out/*")} == {"curves.json", "scores.csv"}
     return folder / "out", data
 
 
@@ -410,7 +419,8 @@ def test_the_table_holds_the_librarys_values(scored: tuple[Path, dict[str, Data]
         models = list(sets[row["phase"]])
         predictions, membership = (array[models] for array in scored[1][row["participant"]])
         values = library(predictions, membership)
-        low, high = scoring.bootstrap(predictions, membership)
+        resampled = scoring.bootstrap(predictions, membership, "purchase100_inf")
+        low, high = scoring.interval(resampled)
         for number, metric in enumerate(METRICS):
             assert float(row[metric]) == values[number]
             assert float(row[f"{metric}_low"]) == low[number]
@@ -423,9 +433,9 @@ def test_the_table_holds_the_librarys_values(scored: tuple[Path, dict[str, Data]
 @pytest.mark.parametrize("name", PARTICIPANTS)
 def test_the_curves_are_whole_and_monotone(scored: tuple[Path, dict[str, Data]], name: str) -> None:
     content = json.loads((scored[0] / "curves.json").read_text())
-    assert content["scenario"] == "T1"
-    assert list(content["participants"]) == PARTICIPANTS
-    curve = content["participants"][name]
+    assert list(content) == ["T1"]
+    assert list(content["T1"]) == PARTICIPANTS
+    curve = content["T1"][name]
     points = list(zip(curve["fpr"], curve["tpr"], strict=True))
     assert points[0] == (0, 0)
     assert points[-1] == (1, 1)
@@ -437,7 +447,7 @@ def test_the_curves_pass_through_the_published_rates(
     scored: tuple[Path, dict[str, Data]], name: str
 ) -> None:
     """As a step function, at every published FPR; values are rounded to six digits."""
-    curve = json.loads((scored[0] / "curves.json").read_text())["participants"][name]
+    curve = json.loads((scored[0] / "curves.json").read_text())["T1"][name]
     table = pd.read_csv(scored[0] / "scores.csv").set_index(["participant", "phase"])
     expected = [table.loc[(name, "both"), f"tpr_at_fpr_{rate}"] for rate in RATES]
     points = list(zip(curve["fpr"], curve["tpr"], strict=True))
@@ -449,7 +459,7 @@ def test_the_curves_pass_through_the_published_rates(
 def test_the_tprs_of_models_average_to_the_headline(
     scored: tuple[Path, dict[str, Data]], name: str
 ) -> None:
-    curve = json.loads((scored[0] / "curves.json").read_text())["participants"][name]
+    curve = json.loads((scored[0] / "curves.json").read_text())["T1"][name]
     table = pd.read_csv(scored[0] / "scores.csv").set_index(["participant", "phase"])
     assert list(curve["models"]) == [str(model) for model in range(3, 23)]
     predictions, membership = (array[3:] for array in scored[1][name])
@@ -473,10 +483,9 @@ def test_a_bad_submission_is_one_line_and_no_output(tmp_path: Path, problem: str
         path.unlink()
     else:
         path.write_text(path.read_text().replace(",", ",x", 1))
-    done = run_program(tmp_path, PARTICIPANTS, tmp_path / "out")
+    done = score(tmp_path, "weak")
     assert done.returncode == 1
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("T1 submissions: ")]
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith(f"error: {path}: ")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(f"error: {path}: ")
     assert done.stdout == ""
-    assert not [*tmp_path.glob("out/*"), *tmp_path.rglob("*.partial")]
+    assert not [*tmp_path.glob("entries/*"), *tmp_path.rglob("*.partial")]

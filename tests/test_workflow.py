@@ -1,5 +1,7 @@
 """The workflow itself, run for real on a tiny configuration in a copy of the checkout."""
 
+import io
+import json
 import os
 import re
 import shutil
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -68,7 +71,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def products(results: Path) -> dict[str, bytes]:
     """All that must be the same to the byte: models, predictions and scores."""
-    kept = ("challenge", "submissions", "signals", "scores")
+    kept = ("challenge", "submissions", "signals", "entries")
     return {
         name: content
         for name, content in files(results).items()
@@ -91,7 +94,90 @@ def test_run_makes_everything(tiny: Path) -> None:
     scores = (tiny / "scores.csv").read_text().splitlines()
     assert len(scores) == 1 + 2 * 4 * 4  # header; scenarios, participants, phases
     assert b"synthetic data" in names["report.html"].lower()
+    for track in "shopping", "ddp":
+        assert b"synthetic data" in names[f"scoreboard/{track}.html"].lower()
+        assert json.loads(names[f"scoreboard/{track}-winners.json"])["revealed"] is False
     assert not [name for name in names if name.endswith(".partial")]
+
+
+def submit(checkout: Path, participant: str, content: bytes, name: str = "entry.zip") -> Path:
+    path = checkout / "submissions" / "shopping" / participant / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def archive(submission: Path, challenge: str) -> bytes:
+    """A built-in attack's predictions for a challenge as a participant would hand them in."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for phase in ("dev", "final"):
+            for path in sorted((submission / phase).rglob("prediction.csv")):
+                inside = path.relative_to(submission).as_posix()
+                file.writestr(f"shopping/{challenge}/{inside}", path.read_text())
+    return packed.getvalue()
+
+
+def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path) -> None:
+    """A copy of a built-in attack's predictions scores as it does; only the new entry is scored."""
+    before = products(tiny)
+    good = archive(tiny / "submissions/lira/shopping/shopping_inf", "shopping_inf")
+    bad = {
+        "mallory": b"PK not a zip",
+        "<b>bold & 'quoted' {braces}": good,
+        "lira": good,
+    }
+    earlier = submit(checkout, "alice", b"", "a first try.zip")
+    os.utime(earlier, (10**9, 10**9))
+    submit(checkout, "alice", good)
+    for name, content in bad.items():
+        submit(checkout, name, content)
+    assert planned(snakemake(checkout, "--dry-run", *TINY)) == {
+        "score": 5,
+        "collect_scores": 1,
+        "scoreboard": 1,
+        "report": 1,
+        "all": 1,
+        "total": 9,
+    }
+    snakemake(checkout, "--cores", "2", *TINY)
+    after = products(tiny)
+    assert {name: after[name] for name in before if name != "scores.csv"} == {
+        name: content for name, content in before.items() if name != "scores.csv"
+    }
+    rows = (tiny / "scores.csv").read_text().splitlines()
+    assert set(before["scores.csv"].decode().splitlines()) < set(rows)
+    of_lira = [row for row in rows if ",shopping,shopping,lira," in row and ",train," not in row]
+    of_alice = [row for row in rows if ",alice," in row]
+    assert of_alice == [row.replace(",lira,", ",alice,") for row in of_lira]
+    assert len(rows) == len(before["scores.csv"].decode().splitlines()) + 3
+
+    entries = [json.loads(path.read_text()) for path in tiny.glob("entries/shopping/zip-*.json")]
+    problems = {(one["participant"], one["file"]): one["problems"] for one in entries}
+    assert problems.pop(("alice", "entry.zip")) == []
+    assert len(problems) == 4
+    assert all(problems.values())
+    assert problems["lira", "entry.zip"] == ["participant name lira: is that of a built-in attack"]
+    board = (tiny / "scoreboard" / "shopping.html").read_text()
+    assert "alice" in board
+    assert "mallory" in board  # rejected, and says so
+    for page in board, (tiny / "report.html").read_text():
+        assert "<b>bold" not in page
+    shutil.rmtree(checkout / "submissions")
+    snakemake(checkout, "--cores", "2", *TINY)
+    assert products(tiny)["scores.csv"] == before["scores.csv"]
+    for path in tiny.glob("entries/shopping/zip-*.json"):
+        path.unlink()
+
+
+def test_archives_of_the_tracks_are_made_on_demand(checkout: Path, tiny: Path) -> None:
+    snakemake(checkout, "--cores", "2", "archives", *TINY)
+    for track, challenge in ("shopping", "shopping_inf"), ("ddp", "shopping_ddp"):
+        with zipfile.ZipFile(tiny / "archives" / f"{track}.zip") as public:
+            assert f"{track}/{challenge}/final/model_6/model.pt" in public.namelist()
+            assert f"{track}/starter_kit/starter_kit.py" in public.namelist()
+        with zipfile.ZipFile(tiny / "private/archives" / f"{track}-reference.zip") as reference:
+            assert f"{track}/{challenge}/final/model_6/solution.csv" in reference.namelist()
 
 
 def test_second_run_does_nothing(checkout: Path, tiny: Path) -> None:
@@ -102,15 +188,16 @@ def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny
     text = (checkout / "tiny.yaml").read_text()
     (checkout / "changed.yaml").write_text(text.replace("gamma: 1}", "gamma: 2}"))
     plan = planned(snakemake(checkout, "--dry-run", "--configfile", "changed.yaml"))
-    # One participant in two scenarios; both scenarios are scored again.
+    # One participant in two scenarios of two tracks.
     assert plan == {
         "attack": 2,
         "score": 2,
         "collect_scores": 1,
+        "scoreboard": 2,
         "describe": 1,
         "report": 1,
         "all": 1,
-        "total": 8,
+        "total": 10,
     }
 
 
@@ -188,7 +275,7 @@ def test_killed_at_any_moment_and_started_again(checkout: Path, tiny: Path) -> N
         ("private/SD/models", True),
         ("challenge", True),
         ("submissions", False),
-        ("scores", True),
+        ("entries", True),
     )
     for place, group in moments:
         process = start(checkout, *run)

@@ -46,8 +46,12 @@ def write(
             for kind in disclosed_seeds(phase, disclosed):
                 (folder / kind).write_text(f"{seeds[model][kind]}\n")
             if phase == "train":
-                row = ",".join(str(int(value)) for value in membership[model])
-                (folder / "solution.csv").write_bytes(f"{row}\r\n".encode())
+                (folder / "solution.csv").write_bytes(solution(membership[model]))
+
+
+def solution(membership: np.ndarray) -> bytes:
+    """A model's memberships (2m,) as the competition wrote them: one row of 0 and 1, CR LF."""
+    return (",".join(str(int(value)) for value in membership) + "\r\n").encode()
 
 
 def write_checksums(directory: Path, path: Path) -> None:

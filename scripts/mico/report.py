@@ -52,16 +52,16 @@ def read_models(paths: Iterable[Path]) -> pd.DataFrame:
     return models
 
 
-def read_curves(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+def read_curves(path: Path) -> dict[str, dict[str, Any]]:
     """ROC curves and per-model TPRs: scenario -> participant -> fpr, tpr, models."""
-    curves = {}
-    for path in paths:
-        content = _read_json(path, ["scenario", "participants"])
-        for name, curve in content["participants"].items():
-            _require(curve, ["fpr", "tpr", "models"], f"{path}: participants.{name}")
+    curves = _read_json(path, [])
+    for scenario, participants in curves.items():
+        _require(participants, [], f"{path}: {scenario}")
+        for name, curve in participants.items():
+            where = f"{path}: {scenario}.{name}"
+            _require(curve, ["fpr", "tpr", "models"], where)
             if not len(curve["fpr"]) == len(curve["tpr"]) > 0:
-                raise InputError(f"{path}: participants.{name}: expected fpr and tpr of one length")
-        curves[content["scenario"]] = content["participants"]
+                raise InputError(f"{where}: expected fpr and tpr of one length")
     return curves
 
 
@@ -207,6 +207,8 @@ def _read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _require(content: Any, keys: Iterable[str], where: str) -> None:
+    if not hasattr(content, "keys"):
+        raise InputError(f"{where}: expected a JSON object")
     for key in keys:
-        if not hasattr(content, "keys") or key not in content:
+        if key not in content:
             raise InputError(f"{where}: {key!r} is missing")

@@ -108,19 +108,24 @@ def headline_threshold(curves: Curves) -> float:
 
 
 def bootstrap(
-    predictions: np.ndarray, membership: np.ndarray, replicates: int = REPLICATES
+    predictions: np.ndarray, membership: np.ndarray, challenge: str, replicates: int = REPLICATES
 ) -> np.ndarray:
-    """The 95 % percentile interval (2, len(METRICS)) of each metric, resampling models.
+    """The metrics (replicates, len(METRICS)) on resamples of the models.
 
     A model's points are correlated, so whole models are drawn, with replacement (Efron and
-    Tibshirani 1993, chapter 8 and 13). All calls with as many models draw the same models, so that
-    participants are compared on the same resamples.
+    Tibshirani 1993, chapters 8 and 13). All calls for a challenge with as many models draw the same
+    models, so that participants can be compared on the same resamples; different challenges draw
+    independently.
     """
     models = len(predictions)
-    rng = np.random.default_rng(models)
+    rng = np.random.default_rng([models, *challenge.encode()])
     counts = rng.multinomial(models, np.full(models, 1 / models), size=replicates)
     calls = _corners(_calls(predictions, membership))
     parts = np.array_split(counts, max(replicates // 100, 1))  # a few at a time, for the memory
-    values = np.concatenate([metrics(_curves(calls, part)) for part in parts])
+    return np.concatenate([metrics(_curves(calls, part)) for part in parts])
+
+
+def interval(replicates: np.ndarray) -> np.ndarray:
+    """The 95 % percentile interval (2, ...) of values (replicates, ...)."""
     tail = (1 - CONFIDENCE) / 2
-    return np.quantile(values, [tail, 1 - tail], axis=0)
+    return np.quantile(replicates, [tail, 1 - tail], axis=0)

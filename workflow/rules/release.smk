@@ -25,3 +25,38 @@ rule release:
         "{params.program} --seeds {input.seeds} --splits {input.splits} --shards {input.shards}"
         " --phases {params.phases} --disclosed {params.disclosed} {params.private}"
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
+
+
+rule archive:
+    input:
+        challenges=of_whole_track("<results>/challenge/{track}/{challenge}"),
+        checksums=of_whole_track("<results>/challenge/{track}/{challenge}.sha256"),
+        privacy=of_whole_track("<results>/private/{id}/privacy.json"),
+        splits=of_whole_track("<results>/private/{id}/splits.npz"),
+        data=of_whole_track("<results>/data/{data}"),
+        kit=[SCRIPTS / "starter_kit/README.md", SCRIPTS / "starter_kit/starter_kit.py"],
+        card=SCRIPTS / "mico/data_card.md",
+    output:
+        public="<results>/archives/{track}.zip",
+        reference="<results>/private/archives/{track}-reference.zip",
+    log:
+        "<logs>/archive/{track}.log",
+    benchmark:
+        "<benchmarks>/archive/{track}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        program=program("archive"),
+        code=fingerprint("archive"),
+        scenarios=track_scenarios,
+        phases=PHASES,
+        max_bytes=config["submissions"]["max_bytes"],
+    shell:
+        "{params.program} --track {wildcards.track} --challenges {input.challenges}"
+        " --checksums {input.checksums} --scenarios {params.scenarios:q}"
+        " --privacy {input.privacy} --splits {input.splits} --data {input.data}"
+        " --phases {params.phases} --max-bytes {params.max_bytes}"
+        " --output {output.public} --reference {output.reference} 2> {log}"

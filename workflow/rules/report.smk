@@ -24,7 +24,7 @@ rule report:
     input:
         run="<results>/run.json",
         scores="<results>/scores.csv",
-        curves=of_every_challenge("<results>/scores/{track}/{challenge}.json"),
+        curves="<results>/curves.json",
         models=all_model_rows,
         template=SCRIPTS / "mico/report.html.j2",
     output:

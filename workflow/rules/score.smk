@@ -1,17 +1,13 @@
 rule score:
     input:
-        splits=private("splits.npz"),
-        submissions=expand(
-            "<results>/submissions/{participant}/{{track}}/{{challenge}}",
-            participant=checked.attacks,
-        ),
+        splits=of_whole_track("<results>/private/{id}/splits.npz"),
+        entry=entry_files,
     output:
-        scores="<results>/scores/{track}/{challenge}.csv",
-        curves="<results>/scores/{track}/{challenge}.json",
+        "<results>/entries/{track}/{entry}.json",
     log:
-        "<logs>/score/{track}/{challenge}.log",
+        "<logs>/score/{track}/{entry}.log",
     benchmark:
-        "<benchmarks>/score/{track}/{challenge}.tsv"
+        "<benchmarks>/score/{track}/{entry}.tsv"
     conda:
         "../../envs/score.yaml"
     resources:
@@ -21,30 +17,34 @@ rule score:
         program=program("score"),
         code=fingerprint("score"),
         phases=PHASES,
-        scenario=lookup(dpath="{challenge}/id", within=CHALLENGES),
-        data=lookup(dpath="{challenge}/data", within=CHALLENGES),
-        participants=list(checked.attacks),
+        track=track_columns,
+        entry=entry_flags,
+        max_bytes=config["submissions"]["max_bytes"],
     shell:
-        "{params.program} --scenario {params.scenario} --challenge {wildcards.challenge}"
-        " --track {wildcards.track} --data {params.data} --splits {input.splits}"
-        " --phases {params.phases} --participants {params.participants}"
-        " --submissions {input.submissions} --scores {output.scores} --curves {output.curves}"
-        " 2> {log}"
+        "{params.program} --track {wildcards.track} {params.track} --splits {input.splits}"
+        " --phases {params.phases} {params.entry} --max-bytes {params.max_bytes}"
+        " --output {output} 2> {log}"
 
 
 rule collect_scores:
     input:
-        of_every_challenge("<results>/scores/{track}/{challenge}.csv"),
+        all_entries,
     output:
-        "<results>/scores.csv",
+        scores="<results>/scores.csv",
+        curves="<results>/curves.json",
     log:
         "<logs>/collect_scores.log",
     benchmark:
         "<benchmarks>/collect_scores.tsv"
     conda:
-        "../../envs/seeds.yaml"
+        "../../envs/report.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=1000,
         runtime=10,
+    params:
+        program=program("collect"),
+        code=fingerprint("collect"),
+        challenges=list(CHALLENGES),
     shell:
-        "awk 'FNR > 1 || NR == 1' {input} > {output} 2> {log}"
+        "{params.program} --entries {input} --challenges {params.challenges}"
+        " --scores {output.scores} --curves {output.curves} 2> {log}"

@@ -1,0 +1,50 @@
+"""Pack a track for participants, if nothing secret is in it, and its solutions for a scorer."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mico import archive, command_line, datasets, membership, privacy
+from mico.archive import Challenge
+from mico.command_line import InputError
+from mico.phases import Phases
+from mico.scenarios import Scenario
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--track", required=True)
+    several = {"type": Path, "nargs": "+", "required": True}
+    parser.add_argument("--challenges", **several, help="the track's released directories")
+    parser.add_argument("--checksums", **several, help="their .sha256 files, in the same order")
+    parser.add_argument("--scenarios", required=True, help="JSON list of their scenarios")
+    parser.add_argument("--privacy", **several, help="their privacy.json files")
+    parser.add_argument("--splits", **several, help="their splits.npz files")
+    parser.add_argument("--data", **several, help="their stored data sets")
+    parser.add_argument(
+        "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
+    )
+    parser.add_argument("--max-bytes", type=int, required=True, help="limit of a submission's size")
+    parser.add_argument("--output", type=Path, required=True, help="public .zip to write")
+    parser.add_argument("--reference", type=Path, required=True, help="organiser's .zip to write")
+    args = parser.parse_args()
+
+    phases = Phases(*args.phases)
+    columns = {
+        "scenarios": [Scenario(**fields) for fields in json.loads(args.scenarios)],
+        "challenges": args.challenges,
+        "checksums": args.checksums,
+        "privacy": [privacy.read(path) for path in args.privacy],
+        "splits": [membership.read(path) for path in args.splits],
+        "data": [datasets.describe(path) for path in args.data],
+    }
+    for name, column in columns.items():
+        if len(column) != len(args.challenges):
+            raise InputError(f"--{name}: {len(column)} given, expected {len(args.challenges)}")
+    challenges = [Challenge(*values) for values in zip(*columns.values(), strict=True)]
+    archive.write(args.output, args.track, challenges, phases, args.max_bytes)
+    archive.write_reference(args.reference, args.track, challenges, phases)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

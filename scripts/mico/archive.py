@@ -1,0 +1,297 @@
+"""A track as one download: its released challenges, a data card, a starter kit, checksums.
+
+The public archive is refused unless every file in it is what the published form wants there, to the
+byte: no name beyond those of the phase, seeds that give the splits they are released for, models
+that hold the network's parameters and nothing besides. The organiser's reference archive holds the
+memberships of dev and final, for a scorer elsewhere.
+"""
+
+import hashlib
+import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from string import Template
+
+import numpy as np
+
+from mico import splits, weights
+from mico.atomic import atomic_file
+from mico.command_line import InputError
+from mico.datasets import Description
+from mico.membership import Splits
+from mico.mlp import MLP
+from mico.phases import PHASES, Phases
+from mico.privacy import Privacy
+from mico.release import disclosed_seeds, solution
+from mico.scenarios import Scenario
+from mico.seeds import SPLIT_SEEDS, parse_seed
+
+KIT = Path(__file__).parents[1] / "starter_kit"
+KIT_FILES = ("README.md", "starter_kit.py")
+CARD = Path(__file__).with_name("data_card.md")
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake leaves it in a directory; it is not packed
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A released challenge, and what its organiser knows of it."""
+
+    scenario: Scenario
+    directory: Path  # as `mico.release.write` wrote it
+    checksums: Path
+    privacy: Privacy
+    splits: Splits
+    data: Description
+
+
+def write(
+    path: Path, track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int
+) -> None:
+    """Write the public archive of a track.
+
+    Args:
+        max_bytes: the largest packed submission that is taken.
+
+    Raises:
+        InputError: a challenge is not exactly in the published form, or not as its checksums say.
+    """
+    files: dict[str, Path] = {}
+    digests: dict[str, str] = {}
+    for challenge in challenges:
+        _check(challenge, track, phases)
+        listed = _read_checksums(challenge.checksums)
+        name = challenge.scenario.challenge
+        own = {f"{name}/{file}": challenge.directory / file for file in _names(challenge, phases)}
+        if unlike := own.keys() ^ listed.keys():
+            raise InputError(f"{challenge.checksums}: {min(unlike)}: released or listed, not both")
+        files |= own
+        digests |= listed
+    texts = {f"{KIT.name}/{name}": (KIT / name).read_bytes() for name in KIT_FILES}
+    texts["README.md"] = data_card(track, challenges, phases, max_bytes).encode()
+    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
+    texts["SHA256SUMS"] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in sorted([*files, *texts]):
+            content = texts[name] if name in texts else files[name].read_bytes()
+            if name in files and hashlib.sha256(content).hexdigest() != digests[name]:
+                raise InputError(f"{files[name]}: not the file that its checksum is of")
+            _add(archive, f"{track}/{name}", content)
+
+
+def write_reference(
+    path: Path, track: str, challenges: Sequence[Challenge], phases: Phases
+) -> None:
+    """Write the organiser's archive: <track>/<challenge>/{dev,final}/model_i/solution.csv."""
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for challenge in sorted(challenges, key=lambda one: one.scenario.challenge):
+            for phase, model in phases.named():
+                if phase != "train":
+                    name = f"{challenge.scenario.challenge}/{phase}/model_{model}/solution.csv"
+                    _add(archive, f"{track}/{name}", solution(challenge.splits.membership[model]))
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Add a file under zip's first date and mode 644, whoever and wherever we are.
+
+    It is not compressed: weights hardly can be, and another zlib would give other bytes.
+    """
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3  # Unix, which the mode needs
+    info.external_attr = 0o100644 << 16
+    archive.writestr(info, content)
+
+
+# What may be in a public archive
+
+
+def _names(challenge: Challenge, phases: Phases) -> list[str]:
+    """The files of a released challenge, below its directory."""
+    return [
+        f"{phase}/model_{model}/{file}"
+        for phase, model in phases.named()
+        for file in (
+            *disclosed_seeds(phase, challenge.scenario.disclosed),
+            "model.pt",
+            *(["solution.csv"] if phase == "train" else []),
+        )
+    ]
+
+
+def _check(challenge: Challenge, track: str, phases: Phases) -> None:
+    """Refuse a challenge that is not to the byte what its organiser would give away."""
+    scenario, directory, known = challenge.scenario, challenge.directory, challenge.splits
+    for what, found, expected in (
+        ("track", scenario.track, track),
+        ("challenge", directory.name, scenario.challenge),
+        ("data", challenge.data.name, scenario.data),
+        ("models", len(known.membership), phases.models),
+    ):
+        if found != expected:
+            raise InputError(f"{directory}: {what} is {found}, expected {expected}")
+    if secret := set(scenario.disclosed) - {"seed_training"}:
+        raise InputError(f"{directory}: {min(secret)} must never be disclosed")
+    _check_names(directory, set(_names(challenge, phases)))
+    network = MLP(challenge.data.features, challenge.data.classes)
+    for phase, model in phases.named():
+        folder = directory / phase / f"model_{model}"
+        _check_seeds(folder, disclosed_seeds(phase, scenario.disclosed), challenge, model)
+        answer = folder / "solution.csv"
+        if phase == "train" and answer.read_bytes() != solution(known.membership[model]):
+            raise InputError(f"{answer}: not the memberships of the organiser's splits")
+        _check_model(folder / "model.pt", network, scenario.private)
+
+
+def _check_names(directory: Path, files: set[str]) -> None:
+    folders = {str(parent) for file in files for parent in PurePosixPath(file).parents}
+    for entry in sorted(set(directory.rglob("*")) - {directory / TIMESTAMP}):
+        name = entry.relative_to(directory).as_posix()
+        expected = name in files if entry.is_file() else name in folders and entry.is_dir()
+        if entry.is_symlink() or not expected:
+            raise InputError(f"{entry}: no part of the published form, not to be given away")
+    for file in sorted(files):
+        if not (directory / file).is_file():
+            raise InputError(f"{directory / file}: missing")
+
+
+def _check_seeds(folder: Path, kinds: Sequence[str], challenge: Challenge, model: int) -> None:
+    """Each seed must give the organiser's split: it could be another's under a harmless name."""
+    scenario, known = challenge.scenario, challenge.splits
+    seeds = {kind: _read_seed(folder / kind) for kind in kinds}
+    withheld = dict.fromkeys(SPLIT_SEEDS, 0)
+    one = splits.split(challenge.data.records, scenario.n, scenario.m, withheld | seeds)
+    right = {
+        "seed_challenge": np.array_equal(one.challenge, known.challenge[model]),
+        "seed_training": known.trained[model, one.training_set[scenario.m :]].all(),
+        "seed_membership": np.array_equal(one.membership, known.membership[model]),
+    }
+    for kind in kinds:
+        if not right[kind]:
+            raise InputError(f"{folder / kind}: not the seed of the organiser's splits")
+
+
+def _read_seed(path: Path) -> int:
+    content = path.read_bytes()
+    seed = parse_seed(content.decode("ascii", "replace").strip(), str(path))
+    if content != b"%d\n" % seed:
+        raise InputError(f"{path}: expected a decimal number and a newline")
+    return seed
+
+
+def _check_model(path: Path, network: MLP, private: bool) -> None:
+    """The file must be the one that its parameters alone give, whatever torch would read in it."""
+    try:
+        parameters = network.from_state_dicts([weights.read_model(path)])
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else InputError(f"{path}: {error}") from None
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.name
+        weights.write_model(plain, network.to_state_dicts(parameters)[0], private)
+        if plain.read_bytes() != path.read_bytes():
+            raise InputError(f"{path}: holds more than the parameters, not to be given away")
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    """Digests by name, as `mico.release.write_checksums` lists them."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    digests = {}
+    for number, line in enumerate(lines, 1):
+        match = re.fullmatch("([0-9a-f]{64})  (.+)", line)
+        if not match:
+            raise InputError(f"{path}: line {number}: expected a SHA-256 sum and a name")
+        digests[match[2]] = match[1]
+    return digests
+
+
+# The data card
+
+
+def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int) -> str:
+    """What a participant has to know, as Markdown, with the facts of this run."""
+    datasets = {one.data.name: one.data for one in challenges}.values()
+    synthetic = ", ".join(data.name for data in datasets if data.synthetic)
+    disclosing = [one.scenario.challenge for one in challenges if one.scenario.disclosed]
+    return Template(CARD.read_text(encoding="utf-8")).substitute(
+        track=track,
+        warning=f"> **SYNTHETIC DATA** ({synthetic}): generated by a program, so nobody's records;"
+        " results say nothing about a real data set.\n\n"
+        if synthetic
+        else "",
+        models=phases.models,
+        facts=_facts(challenges, phases),
+        datasets="\n".join(_describe_data(data) for data in datasets),
+        networks="\n".join(_describe_network(one) for one in challenges),
+        numbers=", ".join(f"{phase} {span[0]} to {span[-1]}" for phase, span in _spans(phases)),
+        disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
+        if disclosing
+        else "only in train",
+        max_bytes=f"{max_bytes:,}",
+    )
+
+
+def _spans(phases: Phases) -> list[tuple[str, range]]:
+    return [(phase, phases.of(phase)) for phase in PHASES]
+
+
+def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
+    """A table with a column for each challenge."""
+    columns = []
+    for one in challenges:
+        scenario, spent = one.scenario, one.privacy
+        columns.append(
+            {
+                "": scenario.challenge,
+                "---": "---",
+                "scenario": scenario.id,
+                "data set": scenario.data,
+                "its records, N": f"{one.data.records:,}",
+                "records in a training set, n": f"{scenario.n:,}",
+                "challenge points, 2m": f"{2 * scenario.m:,}",
+                "models": ", ".join(f"{len(span)} {phase}" for phase, span in _spans(phases)),
+                "network": scenario.architecture,
+                "optimizer": scenario.optimizer,
+                "epochs": scenario.epochs,
+                "batch size": f"{scenario.batch_size}{' expected' if scenario.private else ''}",
+                "steps": f"{spent.steps:,}",
+                "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
+                f" after every {scenario.lr_decay_epochs} epochs",
+                "differential privacy": "DP-SGD" if scenario.private else "none",
+                "ε": _number(spent.epsilon),
+                "δ": _number(spent.delta),
+                "sample rate": _number(spent.sample_rate if scenario.private else None),
+                "noise multiplier": _number(spent.noise_multiplier),
+                "clipping norm": _number(scenario.clipping_norm),
+            }
+        )
+    rows = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _describe_data(data: Description) -> str:
+    kind = "**synthetic**" if data.synthetic else "from"
+    return (
+        f"- {data.name}: {data.records:,} records of {data.features:,} binary features,"
+        f" {data.classes} classes; {kind} {data.source}"
+    )
+
+
+def _describe_network(challenge: Challenge) -> str:
+    """Architecture and parameters, as found in a released model."""
+    parameters = weights.read_model(challenge.directory / "train" / "model_0" / "model.pt")
+    shapes = ", ".join(f"`{name}` {tuple(value.shape)}" for name, value in parameters.items())
+    count = sum(value.numel() for value in parameters.values())
+    prefix = f"; keys begin with `{weights.OPACUS_PREFIX}`" if challenge.scenario.private else ""
+    return (
+        f"- {challenge.scenario.challenge}: {challenge.scenario.architecture}, {count:,}"
+        f" parameters: {shapes}{prefix}"
+    )

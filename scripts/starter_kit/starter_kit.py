@@ -1,0 +1,197 @@
+"""Attack every challenge of a track and write a submission. README.md beside this says more.
+
+pip install numpy torch
+python starter_kit.py --release <unzipped track> --data <data set> --output submission.zip
+"""
+
+import argparse
+import json
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import random_split
+
+Predictions = dict[str, np.ndarray]  # by the model's folder: <challenge>/<phase>/model_<i>
+
+
+def attack(model: nn.Module, x: Tensor, y: Tensor) -> np.ndarray:
+    """Score the challenge points of a model in [0, 1], higher for members: yours to improve.
+
+    This one takes the loss, which is lower on records that a model was trained on.
+    """
+    loss = nn.functional.cross_entropy(model(x).double(), y, reduction="none")
+    return torch.exp(-loss).numpy()
+
+
+class MLP(nn.Module):
+    """The network of the challenges."""
+
+    def __init__(self, features: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(x)
+
+
+def load_model(path: Path) -> MLP:
+    """Load a model.pt; models trained with differential privacy have a prefix in their keys."""
+    loaded = torch.load(path, weights_only=True)
+    state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
+    hidden, features = state_dict["mlp.0.weight"].shape
+    model = MLP(features, hidden, len(state_dict["mlp.2.bias"]))
+    model.load_state_dict(state_dict)
+    return model.eval()
+
+
+@cache
+def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, d) of 0/1 and labels (N,) from 0, from a directory or Shokri et al.'s CSV."""
+    if path.is_dir():
+        description = json.loads((path / "dataset.json").read_text())
+        packed = np.load(path / "features.npy")
+        features = np.unpackbits(packed, axis=1, count=description["features"])
+        return features, np.load(path / "labels.npy").astype(np.int64)
+    with path.open() as file:
+        rows = [line.strip().split(",", 1) for line in file]
+    features = np.stack(
+        [np.frombuffer(bits.encode(), np.uint8)[::2] - ord("0") for _, bits in rows]
+    )
+    return features, np.array([int(label.strip('"')) - 1 for label, _ in rows])
+
+
+def challenge_points(folder: Path, records: int, m: int) -> list[int]:
+    """The positions in the data set of a model's 2m challenge points, in challenge order."""
+    generator = torch.Generator().manual_seed(int((folder / "seed_challenge").read_text()))
+    challenge, _ = random_split(range(records), [2 * m, records - 2 * m], generator)
+    return list(challenge)
+
+
+def challenges(release: Path) -> list[Path]:
+    """The challenges of a track, by name."""
+    return sorted(folder.parent for folder in release.glob("*/train"))
+
+
+def models(challenge: Path, *phases: str) -> Iterator[Path]:
+    """The folders of a challenge's models, by number."""
+    for phase in phases:
+        folders = (challenge / phase).glob("model_*")
+        yield from sorted(folders, key=lambda folder: int(folder.name.removeprefix("model_")))
+
+
+def memberships(challenge: Path) -> np.ndarray:
+    """Who is a member, for all train models: (models, 2m) bool."""
+    files = [folder / "solution.csv" for folder in models(challenge, "train")]
+    return np.stack([np.loadtxt(file, delimiter=",") for file in files]) == 1
+
+
+@torch.no_grad()
+def predict(challenge: Path, features: np.ndarray, labels: np.ndarray) -> Predictions:
+    """Attack all models of a challenge."""
+    m = memberships(challenge).shape[1] // 2
+    predictions = {}
+    for folder in models(challenge, "train", "dev", "final"):
+        points = challenge_points(folder, len(labels), m)
+        x, y = torch.from_numpy(features[points]).float(), torch.from_numpy(labels[points])
+        name = folder.relative_to(challenge.parent).as_posix()
+        predictions[name] = attack(load_model(folder / "model.pt"), x, y)
+    return predictions
+
+
+def tpr_at_fpr(predictions: np.ndarray, members: np.ndarray, fpr: float = 0.1) -> float:
+    """The share of members found when at most a share `fpr` of non-members is called members.
+
+    Points whose prediction reaches a threshold are called members. The smallest threshold that
+    will do is just above the first non-member that would be one too many.
+    """
+    nonmembers = np.sort(predictions[~members])[::-1]
+    one_too_many = nonmembers[int(fpr * len(nonmembers) + 1e-9)]
+    return float((predictions[members] > one_too_many).mean())
+
+
+def write(path: Path, track: str, predictions: Predictions) -> None:
+    """Write the predictions for dev and final models as a submission."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in predictions.items():
+            if "/train/" not in name:
+                row = ",".join(repr(float(value)) for value in values)
+                info = zipfile.ZipInfo(f"{track}/{name}/prediction.csv")
+                info.external_attr = 0o644 << 16
+                archive.writestr(info, row + "\n", zipfile.ZIP_DEFLATED)
+
+
+def check(path: Path, release: Path, max_bytes: int) -> list[str]:
+    """What is wrong with a submission, one line each."""
+    expected = {
+        f"{release.name}/{folder.relative_to(release).as_posix()}/prediction.csv": count
+        for challenge in challenges(release)
+        for count in [memberships(challenge).shape[1]]
+        for folder in models(challenge, "dev", "final")
+    }
+    problems = []
+    if path.stat().st_size > max_bytes:
+        problems.append(f"{path}: {path.stat().st_size:,} bytes, expected at most {max_bytes:,}")
+    with zipfile.ZipFile(path) as archive:
+        found = {name for name in archive.namelist() if not name.endswith("/")}
+        problems += [f"{name}: missing" for name in sorted(expected.keys() - found)]
+        problems += [f"{name}: not expected" for name in sorted(found - expected.keys())]
+        for name in sorted(found & expected.keys()):
+            try:
+                rows = archive.read(name).decode().splitlines()
+                values = [float(text) for row in rows for text in row.split(",")]
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+                continue
+            if len(rows) != 1 or len(values) != expected[name]:
+                problems.append(f"{name}: expected one row of {expected[name]} numbers")
+            if not all(0 <= value <= 1 for value in values):
+                problems.append(f"{name}: expected numbers in [0, 1]")
+    return problems
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Attack a track and write a submission.")
+    parser.add_argument("--release", type=Path, required=True, help="the unzipped track")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="a data set for all challenges, or one for each, by the challenges' names",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="submission.zip to write")
+    parser.add_argument(
+        "--max-bytes", type=int, default=2_000_000, help="the limit that the data card says"
+    )
+    args = parser.parse_args()
+
+    release = args.release.resolve()
+    found = challenges(release)
+    if not found:
+        raise SystemExit(f"{release}: no challenges in it, expected <challenge>/train/model_0 ...")
+    paths = args.data * len(found) if len(args.data) == 1 else args.data
+    if len(paths) != len(found):
+        raise SystemExit(f"--data: {len(paths)} given, expected one, or {len(found)}")
+    predictions: Predictions = {}
+    for challenge, path in zip(found, paths, strict=True):
+        features, labels = load_data(path)
+        print(f"{challenge.name}: {len(labels):,} records of {features.shape[1]} features")
+        own = predict(challenge, features, labels)
+        train = np.stack([values for name, values in own.items() if "/train/" in name])
+        tpr = tpr_at_fpr(train, memberships(challenge))
+        print(f"{challenge.name}: {len(own)} models attacked, TPR @ 0.1 FPR on train {tpr:.4f}")
+        predictions |= own
+    write(args.output, release.name, predictions)
+    problems = check(args.output, release, args.max_bytes)
+    if problems:
+        raise SystemExit("\n".join(problems))
+    print(f"{args.output}: {args.output.stat().st_size:,} bytes, checked")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,680 @@
+"""A track's archives hold what participants and scorers need, and a secret keeps them unwritten."""
+
+import json
+import re
+import shutil
+import struct
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mico import archive, datasets, membership, release, weights
+from mico import privacy as privacy_file
+from mico.archive import Challenge
+from mico.command_line import InputError
+from mico.phases import Phases
+from mico.privacy import Privacy
+from mico.scenarios import Scenario
+from mico.seeds import SPLIT_SEEDS
+
+TRACK = "tiny"
+PHASES = Phases(train=3, dev=2, final=2)
+MODELS = PHASES.named()
+NAMES = ("plain", "private")
+
+
+def scenario(name: str, disclosed: tuple[str, ...], sigma: float | None) -> Scenario:
+    return Scenario(
+        id=f"S-{name}",
+        challenge=name,
+        track=TRACK,
+        data="tiny",
+        architecture="mlp",
+        n=150,
+        m=10,
+        epochs=6,
+        batch_size=16,
+        optimizer="adam",
+        learning_rate=0.01,
+        lr_decay=0.9,
+        lr_decay_epochs=2,
+        clipping_norm=sigma and 2.6,
+        epsilon=None,
+        delta=sigma and 1e-5,
+        noise_multiplier=sigma,
+        disclosed=list(disclosed),
+    )
+
+
+def described(challenges: dict, name: str) -> Challenge:
+    """A challenge of the fixture as the archive's module takes it."""
+    one = challenges[name]
+    return Challenge(
+        scenario(name, one.disclosed, 0.7 if one.private else None),
+        one.directory,
+        one.checksums,
+        privacy_file.read(one.organiser / "privacy.json"),
+        membership.read(one.organiser / "splits.npz"),
+        datasets.describe(one.data.directory),
+    )
+
+
+def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Path]:
+    """Run the program on both challenges; the public archive and the reference."""
+    ones = [challenges[name] for name in NAMES]
+    scenarios = [vars(described(challenges, name).scenario) for name in NAMES]
+    paths = folder / "tiny.zip", folder / "tiny-reference.zip"
+    result = run_script(
+        "archive",
+        *("--track", TRACK, "--phases", 3, 2, 2, "--max-bytes", 1_234_567),
+        *("--challenges", *(one.directory for one in ones)),
+        *("--checksums", *(one.checksums for one in ones)),
+        *("--scenarios", json.dumps(scenarios)),
+        *("--privacy", *(one.organiser / "privacy.json" for one in ones)),
+        *("--splits", *(one.organiser / "splits.npz" for one in ones)),
+        *("--data", *(one.data.directory for one in ones)),
+        *("--output", paths[0], "--reference", paths[1]),
+    )
+    assert result.returncode == 0, result.stderr
+    return paths
+
+
+@pytest.fixture(scope="module")
+def packed(
+    tmp_path_factory: pytest.TempPathFactory, run_script: Callable, challenges: dict
+) -> tuple[Path, Path]:
+    return pack(run_script, challenges, tmp_path_factory.mktemp("packed"))
+
+
+@pytest.fixture(scope="module")
+def public(packed: tuple[Path, Path]) -> Path:
+    return packed[0]
+
+
+# What is in them
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as opened:
+        assert opened.testzip() is None
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_public_archive_is_the_released_directories_and_a_few_files(
+    challenges: dict, public: Path
+) -> None:
+    expected = {
+        f"{TRACK}/{name}/{path.relative_to(challenges[name].directory).as_posix()}"
+        for name in NAMES
+        for path in challenges[name].directory.rglob("*")
+        if path.is_file()
+    }
+    found = contents(public)
+    assert len(expected) == 3 * 5 * 2 + 4 * 2 + 4 * 3
+    extra = ("README.md", "SHA256SUMS", "starter_kit/README.md", "starter_kit/starter_kit.py")
+    assert found.keys() == expected | {f"{TRACK}/{name}" for name in extra}
+    for name in expected:
+        relative = name.removeprefix(f"{TRACK}/")
+        assert found[name] == (challenges["plain"].directory.parent / relative).read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum on this machine")
+def test_sums_check_inside_the_unzipped_folder(public: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(public) as opened:
+        opened.extractall(tmp_path)
+
+    def check() -> subprocess.CompletedProcess[str]:
+        command = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+        folder = tmp_path / TRACK
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+    assert (check().returncode, check().stdout) == (0, "")
+    listed = (tmp_path / TRACK / "SHA256SUMS").read_text().splitlines()
+    assert len(listed) == len(contents(public)) - 1  # all but itself
+    (tmp_path / TRACK / "README.md").write_text("other")
+    assert check().returncode == 1
+
+
+def test_reference_archive_equals_the_memberships(
+    challenges: dict, packed: tuple[Path, Path]
+) -> None:
+    found = contents(packed[1])
+    attacked = [(phase, model) for phase, model in MODELS if phase != "train"]
+    assert list(found) == [
+        f"{TRACK}/{name}/{phase}/model_{model}/solution.csv"
+        for name in NAMES
+        for phase, model in attacked
+    ]
+    for name in NAMES:
+        known = np.load(challenges[name].organiser / "splits.npz")["membership"]
+        for phase, model in attacked:
+            content = found[f"{TRACK}/{name}/{phase}/model_{model}/solution.csv"]
+            assert re.fullmatch(rb"[01](,[01]){19}\r\n", content)
+            np.testing.assert_array_equal([int(v) for v in content.split(b",")], known[model])
+
+
+def test_reference_rows_are_written_as_those_of_train(challenges: dict) -> None:
+    known = described(challenges, "plain").splits
+    path = challenges["plain"].directory / "train/model_1/solution.csv"
+    assert archive.solution(known.membership[1]) == path.read_bytes()
+
+
+def test_packing_again_elsewhere_and_later_gives_the_same_bytes(
+    run_script: Callable, challenges: dict, packed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    moved = {}
+    for name in NAMES:
+        directory = tmp_path / "elsewhere" / name
+        shutil.copytree(challenges[name].directory, directory, copy_function=shutil.copyfile)
+        for path in directory.rglob("*"):
+            path.chmod(0o700)
+        shutil.copy(challenges[name].checksums, directory.with_suffix(".sha256"))
+        checksums = directory.with_suffix(".sha256")
+        moved[name] = replace(challenges[name], directory=directory, checksums=checksums)
+    again = pack(run_script, moved, tmp_path)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in packed]
+
+
+def test_order_of_the_challenges_does_not_reach_the_reference(
+    challenges: dict, packed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    ones = [described(challenges, name) for name in reversed(NAMES)]
+    archive.write_reference(tmp_path / "other.zip", TRACK, ones, PHASES)
+    assert (tmp_path / "other.zip").read_bytes() == packed[1].read_bytes()
+
+
+# The data card
+
+
+@pytest.fixture(scope="module")
+def card(public: Path) -> str:
+    return contents(public)[f"{TRACK}/README.md"].decode()
+
+
+def row(card: str, name: str) -> list[str]:
+    (line,) = [line for line in card.splitlines() if line.startswith(f"| {name} |")]
+    return [cell.strip() for cell in line.split("|")[2:-1]]
+
+
+def test_card_says_how_each_challenge_was_made(card: str) -> None:
+    expected = {
+        "": ["plain", "private"],
+        "scenario": ["S-plain", "S-private"],
+        "data set": ["tiny", "tiny"],
+        "its records, N": ["300", "300"],
+        "records in a training set, n": ["150", "150"],
+        "challenge points, 2m": ["20", "20"],
+        "models": ["3 train, 2 dev, 2 final"] * 2,
+        "network": ["mlp", "mlp"],
+        "optimizer": ["adam", "adam"],
+        "epochs": ["6", "6"],
+        "batch size": ["16", "16 expected"],
+        "steps": ["60", "60"],
+        "learning rate": ["0.01, times 0.9 after every 2 epochs"] * 2,
+        "differential privacy": ["none", "DP-SGD"],
+        "sample rate": ["", "0.1"],
+        "noise multiplier": ["", "0.7"],
+        "clipping norm": ["", "2.6"],
+    }
+    assert {name: row(card, name) for name in expected} == expected
+    assert "train 0 to 2, dev 3 to 4, final 5 to 6" in card
+    assert "in train; private: in dev and final too" in card
+    assert "at most 1,234,567 bytes" in card
+    assert "`mlp.0.weight` (128, 37)" in card
+    assert "5,380 parameters" in card
+    assert "$" not in card
+
+
+def test_card_gives_the_budget(challenges: dict) -> None:
+    one = described(challenges, "private")
+    one = replace(one, privacy=Privacy(1 / 10, 60, 0.7071234, 4.0, 1e-5))
+    text = archive.data_card(TRACK, [one], PHASES, 1)
+    assert row(text, "ε") == ["4"]
+    assert row(text, "δ") == ["1e-05"]
+    assert row(text, "noise multiplier") == ["0.707123"]
+
+
+def test_card_says_at_the_top_that_data_are_synthetic(challenges: dict, card: str) -> None:
+    assert card.splitlines()[2].startswith("> **SYNTHETIC DATA** (tiny)")
+    one = described(challenges, "plain")
+    one = replace(one, data=replace(one.data, synthetic=False, source="real.tgz"))
+    text = archive.data_card(TRACK, [one], PHASES, 1)
+    assert "synthetic" not in text.lower()
+    assert "from real.tgz" in text
+    assert text.splitlines()[2].startswith("A membership-inference challenge")
+
+
+# Walking it for secrets
+
+
+def test_all_entries_look_alike(packed: tuple[Path, Path]) -> None:
+    """No times, owners, comments or extra fields that could tell one file from another."""
+    for path in packed:
+        with zipfile.ZipFile(path) as opened:
+            infos = opened.infolist()
+            assert opened.comment == b""
+        assert [info.filename for info in infos] == sorted(info.filename for info in infos)
+        looks = {
+            (i.date_time, i.external_attr, i.create_system, i.compress_type, i.comment, i.extra)
+            for i in infos
+        }
+        assert looks == {((1980, 1, 1, 0, 0, 0), 0o100644 << 16, 3, 0, b"", b"")}
+        size = sum(30 + 46 + 2 * len(i.filename) + i.file_size for i in infos)
+        assert path.stat().st_size == size + 22  # nothing between or after them
+
+
+def test_model_files_look_alike_inside(public: Path, tmp_path: Path) -> None:
+    for name in NAMES:
+        looks = set()
+        for path, content in contents(public).items():
+            if path.startswith(f"{TRACK}/{name}/") and path.endswith("model.pt"):
+                (tmp_path / "model.pt").write_bytes(content)
+                with zipfile.ZipFile(tmp_path / "model.pt") as opened:
+                    looks.add(
+                        tuple((i.filename, i.date_time, i.file_size) for i in opened.infolist())
+                    )
+        assert len(looks) == 1
+
+
+def forms(value: int) -> Iterator[bytes]:
+    yield str(value).encode()
+    yield b"%x" % value
+    yield struct.pack("<q", value)
+    yield struct.pack(">q", value)
+
+
+def row_forms(members: np.ndarray) -> Iterator[bytes]:
+    for separator in (",", ", ", " ", "\n", ""):
+        yield separator.join(str(int(value)) for value in members).encode()
+    for kind in ("?", "<i8", "<f4"):
+        yield members.astype(kind).tobytes()
+
+
+def test_nothing_withheld_is_in_the_public_archive(challenges: dict, public: Path) -> None:
+    """Entries are stored, those of model.pt too, so the archive's own bytes can be searched."""
+    content = public.read_bytes()
+    told = 0
+    for challenge in challenges.values():
+        known = np.load(challenge.organiser / "splits.npz")["membership"]
+        for phase, model in MODELS:
+            given = release.disclosed_seeds(phase, challenge.disclosed)
+            for kind, value in challenge.seeds[model].items():
+                found = any(form in content for form in forms(value))
+                assert found == (kind in given), (kind, model)
+                told += found
+            found = any(form in content for form in row_forms(known[model]))
+            assert found == (phase == "train"), model
+    assert told == 2 * 3 * 3 + 4 * 1 + 4 * 2  # the search finds what is there
+
+
+def test_nothing_of_this_machine_is_in_the_archives(
+    challenges: dict, packed: tuple[Path, Path]
+) -> None:
+    root = challenges["plain"].directory.parents[1]
+    words = {str(root), root.name, root.parents[0].name, str(Path.home()), str(Path.cwd())}
+    words |= {str(path.parent) for path in packed} | {"/tmp/", "/home/", "organiser/", ".npz"}
+    for path in packed:
+        content = path.read_bytes()
+        assert not [word for word in words if len(word) > 4 and word.encode() in content]
+
+
+# Refusals
+
+
+Plant = Callable[[Path, object], object]  # given the path, and the fixture's challenge
+
+
+def put_seed(model: int, kind: str) -> Plant:
+    """Write a seed of that model and kind."""
+    return lambda path, challenge: path.write_text(f"{challenge.seeds[model][kind]}\n")
+
+
+def append(content: bytes) -> Plant:
+    return lambda path, _: path.write_bytes(path.read_bytes() + content)
+
+
+def move_from(name: str) -> Plant:
+    return lambda path, challenge: (path.parents[1] / name).rename(path)
+
+
+def copy_of(name: str) -> Plant:
+    """Overwrite with another file of the released challenge."""
+    return lambda path, challenge: shutil.copy(challenge.directory / name, path)
+
+
+def remove(path: Path, _: object) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def replace_by_folder(path: Path, _: object) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_link(path: Path, challenge: object) -> None:
+    remove(path, challenge)
+    (original,) = challenge.directory.rglob(str(Path(*path.parts[path.parts.index("dev") :])))
+    path.symlink_to(original)
+
+
+def save(change: Callable[[dict], dict]) -> Plant:
+    """Save the model's changed state dict as `mico.weights` writes it."""
+
+    def do(path: Path, _: object) -> None:
+        changed = change(torch.load(path, weights_only=True))
+        with path.open("wb") as file:
+            torch.save(changed, file)
+
+    return do
+
+
+def save_all(change: Callable[[dict], dict]) -> Plant:
+    """The same change in every model, so that none is unlike the others."""
+    return lambda path, _: [save(change)(one, _) for one in path.parents[2].rglob("model.pt")]
+
+
+def rezip(date: tuple[int, ...] | None = None, comment: bytes = b"") -> Plant:
+    """Write a model's entries again, with other times or with a comment."""
+
+    def do(path: Path, _: object) -> None:
+        with zipfile.ZipFile(path) as opened:
+            infos = [(info, opened.read(info)) for info in opened.infolist()]
+        with zipfile.ZipFile(path, "w") as rewritten:
+            for info, content in infos:
+                rewritten.writestr(zipfile.ZipInfo(info.filename, date or info.date_time), content)
+            rewritten.comment = comment
+
+    return do
+
+
+NOT_PUBLISHED = "no part of the published form"
+NOT_ITS_SEED = "not the seed of the organiser's splits"
+HOLDS_MORE = "holds more than the parameters"
+BIAS = "mlp.2.bias"
+
+# What is planted: where, how, and why the archive is refused; the message begins with the place.
+PLANTED: dict[str, tuple[str, Plant, str]] = {
+    "solution of a dev model": (
+        "plain/dev/model_3/solution.csv",
+        copy_of("train/model_0/solution.csv"),
+        NOT_PUBLISHED,
+    ),
+    "undisclosed seed": (
+        "plain/final/model_5/seed_training",
+        put_seed(5, "seed_training"),
+        NOT_PUBLISHED,
+    ),
+    "membership where training is disclosed": (
+        "private/dev/model_4/seed_membership",
+        put_seed(4, "seed_membership"),
+        NOT_PUBLISHED,
+    ),
+    "training's seed of a train model": (
+        "plain/train/model_0/seed_model",
+        put_seed(0, "seed_model"),
+        NOT_PUBLISHED,
+    ),
+    "private file": (
+        "plain/splits.npz",
+        lambda path, challenge: shutil.copy(challenge.organiser / "splits.npz", path),
+        NOT_PUBLISHED,
+    ),
+    "predictions": (
+        "plain/train/model_1/prediction.csv",
+        lambda path, _: path.write_text("0,1\n"),
+        NOT_PUBLISHED,
+    ),
+    "hidden file": ("plain/dev/.members", lambda path, _: path.write_text("1\n"), NOT_PUBLISHED),
+    "number of no model": ("plain/dev/model_7", move_from("dev/model_3"), NOT_PUBLISHED),
+    "number of another phase": ("plain/train/model_4", move_from("dev/model_4"), NOT_PUBLISHED),
+    "number with a zero": ("plain/dev/model_04", move_from("dev/model_4"), NOT_PUBLISHED),
+    "empty folder": ("plain/test", lambda path, _: path.mkdir(), NOT_PUBLISHED),
+    "folder for a file": ("plain/dev/model_3/model.pt", replace_by_folder, NOT_PUBLISHED),
+    "link to a file": ("plain/dev/model_3/model.pt", replace_by_link, NOT_PUBLISHED),
+    "link to a folder": ("plain/dev/model_3", replace_by_link, NOT_PUBLISHED),
+    "missing model": ("plain/final/model_6", remove, "missing"),
+    "missing file": ("plain/train/model_2/solution.csv", remove, "missing"),
+    "missing challenge": ("plain", remove, "missing"),
+    "membership under another name": (
+        "plain/dev/model_3/seed_challenge",
+        put_seed(3, "seed_membership"),
+        NOT_ITS_SEED,
+    ),
+    "membership under a disclosed name": (
+        "private/dev/model_3/seed_training",
+        put_seed(3, "seed_membership"),
+        NOT_ITS_SEED,
+    ),
+    "another model's membership": (
+        "plain/train/model_0/seed_membership",
+        put_seed(3, "seed_membership"),
+        NOT_ITS_SEED,
+    ),
+    "another model's solution": (
+        "plain/train/model_0/solution.csv",
+        copy_of("train/model_1/solution.csv"),
+        "not the memberships",
+    ),
+    "two numbers in a seed file": (
+        "plain/dev/model_3/seed_challenge",
+        append(b"1011\n"),
+        "expected an integer",
+    ),
+    "blanks in a seed file": (
+        "plain/dev/model_3/seed_challenge",
+        append(b" \t \t\t"),
+        "expected a decimal number and a newline",
+    ),
+    "number beside the tensors": (
+        "plain/dev/model_3/model.pt",
+        save(lambda state: {**state, "epoch": 3}),
+        "expected a state dict",
+    ),
+    "tensor besides the parameters": (
+        "plain/train/model_0/model.pt",
+        save_all(lambda state: {**state, "members": torch.ones(20)}),
+        "parameters .*members.*, expected",
+    ),
+    "double precision": (
+        "plain/dev/model_3/model.pt",
+        save(lambda state: {name: value.double() for name, value in state.items()}),
+        "expected finite float32",
+    ),
+    "another order of parameters": (
+        "plain/dev/model_3/model.pt",
+        save(lambda state: dict(reversed(state.items()))),
+        HOLDS_MORE,
+    ),
+    "another layout of a parameter": (
+        "plain/dev/model_3/model.pt",
+        save(lambda state: {name: value.t().contiguous().t() for name, value in state.items()}),
+        HOLDS_MORE,
+    ),
+    "flag of a parameter": (
+        "plain/dev/model_3/model.pt",
+        save(lambda state: {**state, BIAS: state[BIAS].requires_grad_()}),
+        HOLDS_MORE,
+    ),
+    "numbers behind a parameter": (
+        "plain/dev/model_3/model.pt",
+        save(lambda state: {**state, BIAS: torch.cat([state[BIAS], torch.ones(9)])[:4]}),
+        HOLDS_MORE,
+    ),
+    "prefix of DP without DP": (
+        "plain/train/model_0/model.pt",
+        save_all(lambda state: {f"_module.{name}": value for name, value in state.items()}),
+        HOLDS_MORE,
+    ),
+    "times in a model": (
+        "plain/dev/model_3/model.pt",
+        rezip((2022, 11, 10, 9, 8, 6)),
+        HOLDS_MORE,
+    ),
+    "comment in a model": ("plain/dev/model_3/model.pt", rezip(comment=b"1011"), HOLDS_MORE),
+    "bytes before a model": (
+        "plain/dev/model_3/model.pt",
+        lambda path, _: path.write_bytes(b"1011" + path.read_bytes()),
+        f"{HOLDS_MORE}|cannot be read",
+    ),
+}
+
+
+@pytest.fixture
+def copied(challenges: dict, tmp_path: Path) -> Path:
+    for name in NAMES:
+        shutil.copytree(challenges[name].directory, tmp_path / "challenge" / name)
+        shutil.copy(challenges[name].checksums, tmp_path / "challenge")
+    return tmp_path / "challenge"
+
+
+def write_from(root: Path, challenges: dict, **changes: object) -> Path:
+    """Write the public archive of the copied directories; the first described otherwise."""
+    ones = [
+        replace(
+            described(challenges, name), directory=root / name, checksums=root / f"{name}.sha256"
+        )
+        for name in NAMES
+    ]
+    ones[0] = replace(ones[0], **changes)
+    output = root.parent / "out" / "tiny.zip"
+    output.parent.mkdir()
+    archive.write(output, TRACK, ones, PHASES, 1_234_567)
+    return output
+
+
+def assert_refused(root: Path, challenges: dict, message: str, **changes: object) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        write_from(root, challenges, **changes)
+    assert "\n" not in str(refused.value)
+    assert list((root.parent / "out").iterdir()) == []
+
+
+def test_undamaged_copies_are_packed(challenges: dict, public: Path, copied: Path) -> None:
+    """Snakemake's own mark, which the rule leaves in its output, stays out."""
+    (copied / "plain" / ".snakemake_timestamp").touch()
+    assert write_from(copied, challenges).read_bytes() == public.read_bytes()
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_planted_secrets_are_refused_whatever_the_checksums_say(
+    challenges: dict, copied: Path, kind: str
+) -> None:
+    place, plant, message = PLANTED[kind]
+    plant(copied / place, challenges[place.split("/")[0]])
+    for name in NAMES:
+        release.write_checksums(copied / name, copied / f"{name}.sha256")
+    assert_refused(copied, challenges, rf"{place}\b.*({message})")
+
+
+def test_a_tampered_model_is_refused_by_its_checksum(challenges: dict, copied: Path) -> None:
+    """The weights of another model are a model, but not this one's."""
+    path = copied / "plain/dev/model_3/model.pt"
+    shutil.copy(copied / "plain/dev/model_4/model.pt", path)
+    assert_refused(copied, challenges, r"dev/model_3/model\.pt: not the file that its checksum")
+
+
+def test_a_damaged_model_is_refused(challenges: dict, copied: Path) -> None:
+    path = copied / "plain/dev/model_3/model.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert_refused(copied, challenges, r"dev/model_3/model\.pt: cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.split("\n", 1)[1], r"plain\.sha256: plain/dev/model_3/model\.pt: "),
+        (lambda text: text + "0" * 64 + "  plain/x\n", r"plain\.sha256: plain/x: "),
+        (lambda text: text.upper(), r"plain\.sha256: line 1: expected a SHA-256 sum"),
+        (lambda text: "\n" + text, r"plain\.sha256: line 1: expected a SHA-256 sum"),
+        (lambda text: "", r"plain\.sha256: plain/dev/model_3/model\.pt: "),
+    ],
+)
+def test_other_lists_of_checksums_are_refused(
+    challenges: dict, copied: Path, change: Callable[[str], str], message: str
+) -> None:
+    path = copied / "plain.sha256"
+    path.write_text(change(path.read_text()))
+    assert_refused(copied, challenges, message)
+
+
+def test_missing_checksums_are_refused(challenges: dict, copied: Path) -> None:
+    (copied / "plain.sha256").unlink()
+    assert_refused(copied, challenges, r"plain\.sha256: cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"track": "other"}, "track is other, expected tiny"),
+        ({"challenge": "other"}, "challenge is plain, expected other"),
+        ({"data": "other"}, "data is tiny, expected other"),
+        ({"disclosed": ["seed_membership"]}, "seed_membership must never be disclosed"),
+        ({"disclosed": ["seed_training"]}, "dev/model_3/seed_training: missing"),
+    ],
+)
+def test_a_scenario_that_is_not_the_challenges_is_refused(
+    challenges: dict, copied: Path, changes: dict, message: str
+) -> None:
+    other = replace(described(challenges, "plain").scenario, **changes)
+    assert_refused(copied, challenges, message, scenario=other)
+
+
+def test_what_is_disclosed_is_refused_where_it_is_not(challenges: dict, copied: Path) -> None:
+    shutil.rmtree(copied / "plain")
+    (copied / "private").rename(copied / "plain")
+    one = described(challenges, "private")
+    undisclosed = replace(one.scenario, challenge="plain", disclosed=[])
+    message = f"dev/model_3/seed_training: {NOT_PUBLISHED}"
+    assert_refused(copied, challenges, message, scenario=undisclosed, splits=one.splits)
+
+
+def test_other_numbers_of_models_are_refused(challenges: dict, tmp_path: Path) -> None:
+    one = described(challenges, "plain")
+    with pytest.raises(InputError, match="models is 7, expected 8"):
+        archive.write(tmp_path / "x.zip", TRACK, [one], Phases(3, 3, 2), 1)
+    with pytest.raises(InputError, match=f"train/model_3: {NOT_PUBLISHED}|dev/model_3"):
+        archive.write(tmp_path / "x.zip", TRACK, [one], Phases(4, 1, 2), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_challenges_splits_are_refused(challenges: dict, copied: Path) -> None:
+    splits = described(challenges, "private").splits
+    assert_refused(
+        copied, challenges, f"train/model_0/seed_challenge: {NOT_ITS_SEED}", splits=splits
+    )
+
+
+def test_program_refuses_in_one_line_and_writes_nothing(
+    run_script: Callable, challenges: dict, tmp_path: Path
+) -> None:
+    one = challenges["plain"]
+    wrong = vars(scenario("plain", ("seed_membership",), None))
+    arguments = ["--track", TRACK, "--challenges", one.directory, "--checksums", one.checksums]
+    arguments += ["--scenarios", json.dumps([wrong]), "--splits", one.organiser / "splits.npz"]
+    arguments += ["--data", one.data.directory, "--phases", 3, 2, 2, "--max-bytes", 9]
+    arguments += ["--output", tmp_path / "a.zip", "--reference", tmp_path / "b.zip", "--privacy"]
+    path = one.organiser / "privacy.json"
+    for given, message in (
+        ([path], "must never be disclosed"),
+        ([path, path], "--privacy: 2 given"),
+    ):
+        result = run_script("archive", *arguments, *given)
+        assert result.returncode == 1
+        assert re.fullmatch(rf"error: .*{message}.*\n", result.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_all_models_are_those_released(challenges: dict, public: Path) -> None:
+    """The check of models is not too strict: what passes has DP's prefix or has not."""
+    for name in NAMES:
+        raw = torch.load(challenges[name].directory / "dev/model_3/model.pt", weights_only=True)
+        assert all(key.startswith(weights.OPACUS_PREFIX) == (name == "private") for key in raw)
+    assert set(SPLIT_SEEDS) <= {name.rsplit("/", 1)[1] for name in contents(public)}

@@ -1,0 +1,298 @@
+"""The starter kit of a public archive works with nothing but the archive, the data, numpy, torch.
+
+What it computes equals what the library does, which it never imports.
+"""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from test_archive import NAMES, PHASES, TRACK, pack
+from torch import nn
+
+from mico import datasets, intake, membership, outputs, scoring, splits, training
+from mico.attacks import threshold
+from mico.mlp import MLP
+
+HEADLINE = scoring.METRICS.index(scoring.HEADLINE)
+
+
+@pytest.fixture(scope="module")
+def unzipped(
+    tmp_path_factory: pytest.TempPathFactory, run_script: Callable, challenges: dict
+) -> Path:
+    """The track's folder as a participant has it."""
+    folder = tmp_path_factory.mktemp("participant")
+    public, _ = pack(run_script, challenges, tmp_path_factory.mktemp("packed"))
+    with zipfile.ZipFile(public) as opened:
+        opened.extractall(folder)
+    return folder / TRACK
+
+
+@pytest.fixture(scope="module")
+def kit(unzipped: Path) -> ModuleType:
+    """The program as a module."""
+    path = unzipped / "starter_kit" / "starter_kit.py"
+    spec = importlib.util.spec_from_file_location("starter_kit", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(release: Path, *arguments: object, code: int = 0) -> str:
+    """Run the program where the library cannot be imported; what it printed."""
+    program = release / "starter_kit" / "starter_kit.py"
+    command = [sys.executable, "-I", "-W", "error", program, "--release", release, *arguments]
+    result = subprocess.run(
+        list(map(str, command)), cwd=release.parent, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == code, result.stderr
+    return result.stderr if code else result.stdout
+
+
+@pytest.fixture(scope="module")
+def written(unzipped: Path, challenges: dict) -> tuple[Path, str]:
+    """The submission of the program, and what it printed."""
+    path = unzipped.parent / "submission.zip"
+    data = challenges["plain"].data.directory
+    return path, run(unzipped, "--data", data, "--output", path)
+
+
+def library_scores(challenge: object) -> np.ndarray:
+    """The built-in attack by the loss: log-probabilities (models, 2m)."""
+    data = datasets.read(challenge.data.directory)
+    network = MLP(data.description.features, data.description.classes)
+    records = training.load(data, torch.device("cpu"))
+    with torch.no_grad():
+        signals = outputs.compute(
+            challenge.directory, challenge.phases, network, records, challenge.n, challenge.m
+        )
+    return threshold.scores(signals, threshold.Options("loss"))
+
+
+def test_it_imports_numpy_and_torch_and_nothing_else(unzipped: Path) -> None:
+    tree = ast.parse((unzipped / "starter_kit" / "starter_kit.py").read_text())
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    assert names - set(sys.stdlib_module_names) == {"numpy", "torch"}
+
+
+def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
+    written: tuple[Path, str], challenges: dict
+) -> None:
+    accepted = intake.read(written[0], TRACK, NAMES, PHASES, 20)
+    for name in NAMES:
+        expected = np.exp(library_scores(challenges[name]))[PHASES.train :]
+        np.testing.assert_allclose(accepted[name], expected, rtol=1e-6)
+
+
+def test_submission_has_the_published_names(written: tuple[Path, str]) -> None:
+    with zipfile.ZipFile(written[0]) as opened:
+        names = opened.namelist()
+    assert sorted(names) == [
+        f"{TRACK}/{name}/{phase}/model_{model}/prediction.csv"
+        for name in NAMES
+        for phase, model in PHASES.named()
+        if phase != "train"
+    ]
+
+
+def test_it_prints_the_score_on_train(written: tuple[Path, str], challenges: dict) -> None:
+    for name in NAMES:
+        known = membership.read(challenges[name].organiser / "splits.npz").membership
+        train = slice(PHASES.train)
+        scores = library_scores(challenges[name])[train]
+        curve = scoring.roc(scores, known[train], np.ones(PHASES.train))
+        tpr = scoring.metrics(curve)[HEADLINE]
+        assert f"{name}: 7 models attacked, TPR @ 0.1 FPR on train {tpr:.4f}\n" in written[1]
+    assert "plain: 300 records of 37 features\n" in written[1]
+    size = written[0].stat().st_size
+    assert written[1].splitlines()[-1] == f"{written[0]}: {size:,} bytes, checked"
+
+
+def test_challenge_points_are_those_of_the_splits(
+    kit: ModuleType, unzipped: Path, challenges: dict
+) -> None:
+    for name in NAMES:
+        known = membership.read(challenges[name].organiser / "splits.npz")
+        folders = list(kit.models(unzipped / name, "train", "dev", "final"))
+        assert [folder.name for folder in folders] == [f"model_{i}" for i in range(7)]
+        for model, folder in enumerate(folders):
+            points = kit.challenge_points(folder, 300, 10)
+            np.testing.assert_array_equal(points, known.challenge[model])
+            order = splits.challenge_order(300, challenges[name].seeds[model]["seed_challenge"])
+            np.testing.assert_array_equal(points, order[:20])
+        train = slice(PHASES.train)
+        np.testing.assert_array_equal(kit.memberships(unzipped / name), known.membership[train])
+
+
+def test_models_are_read_with_and_without_prefix(
+    kit: ModuleType, unzipped: Path, challenges: dict, published_mlp: type[nn.Module]
+) -> None:
+    x = torch.from_numpy(challenges["plain"].data.features).float()
+    for name in NAMES:
+        for folder in kit.models(unzipped / name, "train", "final"):
+            expected = published_mlp(37, 4)
+            state = torch.load(folder / "model.pt", weights_only=True)
+            expected.load_state_dict({k.replace("_module.", ""): v for k, v in state.items()})
+            with torch.no_grad():
+                assert torch.equal(kit.load_model(folder / "model.pt")(x), expected(x))
+
+
+def write_csv(path: Path, data: object, quote: str) -> None:
+    rows = zip(data.labels, data.features, strict=True)
+    text = "".join(
+        f"{quote}{label + 1}{quote},{','.join(map(str, bits))}\n" for label, bits in rows
+    )
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_data_are_read_from_both_forms(
+    kit: ModuleType, challenges: dict, tmp_path: Path, quote: str
+) -> None:
+    data = challenges["plain"].data
+    write_csv(tmp_path / "data", data, quote)
+    for path in tmp_path / "data", data.directory:
+        features, labels = kit.load_data(path)
+        np.testing.assert_array_equal(features, data.features)
+        np.testing.assert_array_equal(labels, data.labels)
+        assert labels.dtype == np.int64
+
+
+def test_data_for_each_challenge_give_the_same_bytes(
+    unzipped: Path, written: tuple[Path, str], challenges: dict, tmp_path: Path
+) -> None:
+    data = challenges["plain"].data
+    write_csv(tmp_path / "data", data, '"')
+    again = tmp_path / "again.zip"
+    run(unzipped, "--data", data.directory, tmp_path / "data", "--output", again)
+    assert again.read_bytes() == written[0].read_bytes()
+
+
+def test_what_it_cannot_use_is_said(unzipped: Path, challenges: dict, tmp_path: Path) -> None:
+    data = challenges["plain"].data.directory
+    output = ("--output", tmp_path / "x.zip")
+    message = run(unzipped, "--data", *[data] * 3, *output, code=1)
+    assert message == "--data: 3 given, expected one, or 2\n"
+    folder = unzipped / "plain"
+    message = run(unzipped, "--release", folder, "--data", data, *output, code=1)
+    assert message.startswith(f"{folder}: no challenges in it")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["continuous", "tied", "constant", "two values", "perfect"])
+@pytest.mark.parametrize("models", [1, 3, 10])
+def test_score_is_that_of_the_definition_and_of_the_scorer(
+    kit: ModuleType, kind: str, models: int
+) -> None:
+    rng = np.random.default_rng(models)
+    known = rng.permuted(np.tile(np.repeat([False, True], 10), (models, 1)), axis=1)
+    noise = rng.random(known.shape)
+    predictions = {
+        "continuous": noise,
+        "tied": noise.round(1),
+        "constant": np.full(known.shape, 0.5),
+        "two values": noise.round(),
+        "perfect": known.astype(float),
+    }[kind]
+    tpr = kit.tpr_at_fpr(predictions, known)
+    curve = scoring.roc(predictions, known, np.ones(models))
+    assert tpr == pytest.approx(scoring.metrics(curve)[HEADLINE], abs=1e-12)
+    nonmembers, members = predictions[~known], predictions[known]
+    allowed = [
+        limit for limit in [np.inf, *predictions.flat] if (nonmembers >= limit).sum() <= models
+    ]
+    assert tpr == (members >= min(allowed)).mean()
+
+
+# The check
+
+
+def damaged(source: Path, target: Path, changes: dict[str, str | None]) -> Path:
+    """A copy of a submission with files changed, added, or (None) left out."""
+    with zipfile.ZipFile(source) as opened:
+        rows = {name: opened.read(name).decode() for name in opened.namelist()}
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, row in (rows | changes).items():
+            if row is not None:
+                opened.writestr(name, row)
+    return target
+
+
+ROW = ",".join(["0.5"] * 20)
+MODEL = f"{TRACK}/plain/dev/model_3/prediction.csv"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({MODEL: ROW}, None),
+        ({MODEL: ROW + "\r\n"}, None),
+        ({MODEL: None}, f"{MODEL}: missing"),
+        ({"plain/extra.csv": ROW}, "plain/extra.csv: not expected"),
+        ({MODEL: ROW + ",0.5"}, f"{MODEL}: expected one row of 20 numbers"),
+        ({MODEL: ROW.replace(",", "\n", 1)}, f"{MODEL}: expected one row of 20 numbers"),
+        ({MODEL: ROW.replace("0.5", "1.5", 1)}, f"{MODEL}: expected numbers in [0, 1]"),
+        ({MODEL: ROW.replace("0.5", "nan", 1)}, f"{MODEL}: expected numbers in [0, 1]"),
+        ({MODEL: ROW.replace("0.5", "inf", 1)}, f"{MODEL}: expected numbers in [0, 1]"),
+        ({MODEL: "yes," + ROW}, f"{MODEL}: could not convert string to float: 'yes'"),
+        ({MODEL: ""}, f"{MODEL}: expected one row of 20 numbers"),
+    ],
+)
+def test_check_says_what_is_wrong_and_agrees_with_the_intake(
+    kit: ModuleType,
+    unzipped: Path,
+    written: tuple[Path, str],
+    tmp_path: Path,
+    changes: dict[str, str | None],
+    problem: str | None,
+) -> None:
+    path = damaged(written[0], tmp_path / "x.zip", changes)
+    assert kit.check(path, unzipped, 2_000_000) == ([problem] if problem else [])
+    if problem:
+        with pytest.raises(intake.Rejected):
+            intake.read(path, TRACK, NAMES, PHASES, 20)
+    else:
+        intake.read(path, TRACK, NAMES, PHASES, 20)
+
+
+def test_a_submission_over_the_limit_fails(
+    unzipped: Path, challenges: dict, tmp_path: Path
+) -> None:
+    data, path = challenges["plain"].data.directory, tmp_path / "x.zip"
+    message = run(unzipped, "--data", data, "--output", path, "--max-bytes", 99, code=1)
+    assert re.fullmatch(rf"{re.escape(str(path))}: [\d,]+ bytes, expected at most 99\n", message)
+
+
+def test_steps_of_the_readme_run(unzipped: Path, challenges: dict, tmp_path: Path) -> None:
+    """As written there, within its folder, but for the name of the data set."""
+    text = (unzipped / "starter_kit" / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert code.count("<data set>") == 1
+    steps = code.replace("<data set>", str(challenges["plain"].data.directory))
+    steps = steps.replace('"submission.zip"', repr(str(tmp_path / "x.zip")))
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", steps],
+        cwd=unzipped / "starter_kit",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    tpr, problems = result.stdout.splitlines()
+    assert 0 <= float(tpr) <= 1
+    assert problems.count("private/") == problems.count(": missing") == 4  # one challenge of two
