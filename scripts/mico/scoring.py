@@ -116,13 +116,33 @@ def bootstrap(
     Tibshirani 1993, chapters 8 and 13). All calls for a challenge with as many models draw the same
     models, so that participants can be compared on the same resamples; different challenges draw
     independently.
+
+    Args:
+        membership: (models, 2m) bool, as many members as non-members in every model.
     """
     models = len(predictions)
     rng = np.random.default_rng([models, *challenge.encode()])
     counts = rng.multinomial(models, np.full(models, 1 / models), size=replicates)
     calls = _corners(_calls(predictions, membership))
-    parts = np.array_split(counts, max(replicates // 100, 1))  # a few at a time, for the memory
-    return np.concatenate([metrics(_curves(calls, part)) for part in parts])
+    # As many members as non-members in every model: the difference of rates is that of counts.
+    lead = calls.members - calls.nonmembers
+    # The AUC is a sum over pairs of models, of the one's members and the other's non-members.
+    middle = (calls.members[:, 1:] + calls.members[:, :-1]) / 2
+    pairs = middle @ np.diff(calls.nonmembers, axis=1).T
+    values = []
+    for part in np.array_split(counts, max(replicates // 100, 1)):  # a few, for the memory
+        weights = part.astype(np.float32)  # in which all these sums of integers are exact
+        nonmembers = weights @ calls.nonmembers
+        total = nonmembers[:, -1:].astype(np.float64)
+        allowed = total * (np.array(FPRS) + 1e-12)
+        last = np.stack(
+            [np.searchsorted(*r, side="right") - 1 for r in zip(nonmembers, allowed, strict=True)]
+        )
+        tprs = np.einsum("rm,mrf->rf", weights, calls.members[:, last]) / total
+        advantage = (weights @ lead).max(axis=1, keepdims=True) / total
+        auc = ((part @ pairs) * part).sum(axis=1, keepdims=True) / total**2
+        values.append(np.hstack([tprs, auc, advantage, (1 + advantage) / 2]))
+    return np.concatenate(values)
 
 
 def interval(replicates: np.ndarray) -> np.ndarray:
