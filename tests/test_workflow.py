@@ -136,9 +136,10 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
         "score": 5,
         "collect_scores": 1,
         "scoreboard": 1,
+        "details": 1,
         "report": 1,
         "all": 1,
-        "total": 9,
+        "total": 10,
     }
     snakemake(checkout, "--cores", "2", *TINY)
     after = products(tiny)
@@ -194,10 +195,11 @@ def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny
         "score": 2,
         "collect_scores": 1,
         "scoreboard": 2,
+        "details": 2,
         "describe": 1,
         "report": 1,
         "all": 1,
-        "total": 10,
+        "total": 12,
     }
 
 

@@ -270,13 +270,16 @@ def all_entries(wildcards):
     ]
 
 
-def scoreboard_flags(wildcards):
-    """The flags that name a track's challenges and say whether its data are synthetic."""
-    scenarios = scenarios_of(wildcards.track)
-    names = " ".join(f"{one['challenge']}={one['id']}" for one in scenarios)
-    formats = {config["datasets"][one["data"]]["format"] for one in scenarios}
-    synthetic = " --synthetic" if "purchase100-synthetic" in formats else ""
-    return f"--challenges {names}{synthetic}"
+def named_challenges(wildcards):
+    """A track's challenges and their scenarios' ids."""
+    return [f"{one['challenge']}={one['id']}" for one in scenarios_of(wildcards.track)]
+
+
+def synthetic_flag(wildcards):
+    """Whether some of a track's data are synthetic, as a flag."""
+    data = [config["datasets"][one["data"]] for one in scenarios_of(wildcards.track)]
+    synthetic = "purchase100-synthetic" in {dataset["format"] for dataset in data}
+    return "--synthetic" if synthetic else ""
 
 
 def attack_options(wildcards):

@@ -17,8 +17,35 @@ rule scoreboard:
     params:
         program=program("scoreboard"),
         code=fingerprint("scoreboard"),
-        flags=scoreboard_flags,
+        challenges=named_challenges,
+        synthetic=synthetic_flag,
         reveal=config["reveal"],
     shell:
-        "{params.program} --track {wildcards.track} --entries {input.entries} {params.flags}"
-        " --reveal {params.reveal} --output {output.page} --winners {output.winners} 2> {log}"
+        "{params.program} --track {wildcards.track} --entries {input.entries}"
+        " --challenges {params.challenges} {params.synthetic} --reveal {params.reveal}"
+        " --output {output.page} --winners {output.winners} 2> {log}"
+
+
+rule details:
+    input:
+        entries=track_entries,
+        template=SCRIPTS / "mico/details.html.j2",
+    output:
+        directory("<results>/details/{track}"),
+    log:
+        "<logs>/details/{track}.log",
+    benchmark:
+        "<benchmarks>/details/{track}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        program=program("details"),
+        code=fingerprint("details"),
+        reveal=config["reveal"],
+        synthetic=synthetic_flag,
+    shell:
+        "{params.program} --entries {input.entries} --reveal {params.reveal} {params.synthetic}"
+        " --output {output} 2> {log}"

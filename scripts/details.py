@@ -1,0 +1,34 @@
+"""Write for every entry of a track what its participant is told: scores.txt and a page."""
+
+import argparse
+from pathlib import Path
+
+from mico import command_line, details, entries
+from mico.atomic import atomic_directory
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=Path, nargs="+", required=True, help="JSON of score.py")
+    parser.add_argument(
+        "--reveal", choices=["dev", "final"], required=True, help="the last phase to be told of"
+    )
+    parser.add_argument("--synthetic", action="store_true", help="the data are a stand-in")
+    parser.add_argument("--output", type=Path, required=True, help="the directory to write")
+    args = parser.parse_args()
+
+    phases = ["dev"] if args.reveal == "dev" else ["dev", "final"]
+    with atomic_directory(args.output) as temporary:
+        for path, entry in zip(args.entries, entries.read(args.entries), strict=True):
+            folder = temporary / path.stem
+            folder.mkdir()
+            text = details.page(entry, phases, args.synthetic)
+            (folder / "detailed_results.html").write_text(text, encoding="utf-8")
+            for phase in phases:
+                if not entry["problems"]:
+                    text = details.scores_text(entry, phase)
+                    (folder / f"scores_{phase}.txt").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,90 @@
+"""What a participant is told: scores in the published form, nothing of final before its time."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mico import entries, scoring
+
+RunScript = Callable[..., subprocess.CompletedProcess[str]]
+CHALLENGES = {"toys_lo": "T3", "toys_hi": "T2", "toys_inf": "T1"}
+EVIL = "<script>window.pwned=1</script>"
+
+
+def entry(**changes: object) -> entries.Entry:
+    """An entry with scores from random predictions for three challenges."""
+    made = {"participant": "alice", "track": "toys", "builtin": False, "file": "a.zip"}
+    made |= {"submitted": "2026-11-24T10:30:00+00:00", "problems": []}
+    made |= {"scores": [], "curves": {}, "replicates": {}}
+    rng = np.random.default_rng(1)
+    membership = np.tile([True, False], (8, 20))
+    phases = {"dev": np.arange(4), "final": np.arange(4, 8)}
+    for challenge, scenario in CHALLENGES.items():
+        about = {"scenario": scenario, "challenge": challenge}
+        predictions = rng.random(membership.shape) + 0.3 * membership
+        rows, curves, replicates = entries.score(about, phases, predictions, membership)
+        made["scores"] += rows
+        made["curves"][challenge], made["replicates"][challenge] = curves, replicates
+    return made | changes
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, run_script: RunScript) -> Path:
+    """The outputs before (dev) and after (final) the reveal, for a good and a rejected entry."""
+    folder = tmp_path_factory.mktemp("details")
+    nothing = {"scores": [], "curves": {}, "replicates": {}}
+    bad = entry(participant=EVIL, problems=[f"{EVIL}: unknown file"], **nothing)
+    paths = [folder / "zip-good.json", folder / "zip-bad.json"]
+    for path, content in zip(paths, (entry(), bad), strict=True):
+        entries.write(path, content)
+    for reveal in "dev", "final":
+        arguments = ("--reveal", reveal, "--output", folder / reveal, "--synthetic")
+        done = run_script("details", "--entries", *paths, *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_scores_are_in_the_published_form(written: Path) -> None:
+    """Scenarios in the order of their challenges' names: hi, inf, lo."""
+    content = json.loads((written / "zip-good.json").read_text())
+    rows = {row["challenge"]: row for row in content["scores"] if row["phase"] == "final"}
+    text = (written / "final/zip-good/scores_final.txt").read_text()
+    found = {name: float(value) for name, value in (line.split(": ") for line in text.splitlines())}
+    assert len(found) == 4 * len(scoring.METRICS)
+    names = {"tpr_at_fpr_0.1": "TPR_FPR_1000", "tpr_at_fpr_0.001": "TPR_FPR_10", "auc": "AUC"}
+    names |= {"advantage": "MIA", "accuracy": "accuracy"}
+    for metric, name in names.items():
+        values = [rows[challenge][metric] for challenge in ("toys_hi", "toys_inf", "toys_lo")]
+        assert [found[f"scenario{number}_{name}"] for number in (1, 2, 3)] == values
+        assert found[f"average_{name}"] == pytest.approx(np.mean(values), rel=1e-12)
+
+
+def test_nothing_of_final_is_told_before_the_reveal(written: Path) -> None:
+    names = {path.name for path in (written / "dev/zip-good").iterdir()}
+    assert names == {"detailed_results.html", "scores_dev.txt"}
+    rows = json.loads((written / "zip-good.json").read_text())["scores"]
+    shown = {
+        phase: (written / phase / "zip-good/detailed_results.html").read_text()
+        for phase in ("dev", "final")
+    }
+    for row in rows:
+        for metric in ("tpr_at_fpr_0.1", "auc"):
+            number = f"{row[metric]:.4f}"
+            assert number in shown["final"]
+            if row["phase"] == "dev":
+                assert number in shown["dev"]
+    assert "final models" in shown["final"]
+    assert "final" not in shown["dev"]
+
+
+def test_a_rejected_entry_is_told_why_and_names_stay_text(written: Path) -> None:
+    folder = written / "final/zip-bad"
+    assert [path.name for path in folder.iterdir()] == ["detailed_results.html"]
+    text = (folder / "detailed_results.html").read_text()
+    assert "unknown file" in text
+    assert "<script" not in text
+    assert "Synthetic data." in text
