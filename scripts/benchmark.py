@@ -20,13 +20,14 @@ from functools import partial
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mico import baselines, command_line, training
 from mico.atomic import atomic_file
-from mico.command_line import Meter
+from mico.command_line import InputError, Meter
 from mico.device import choose
 from mico.mlp import MLP
 from mico.training import Records, TrainingOptions
@@ -113,10 +114,9 @@ def _measure(device: str, size: Size, processes: int, repeats: int) -> dict[str,
     for _ in range(processes):
         own, others = context.Pipe()
         context.Process(target=_serve, args=(others, device, size), daemon=True).start()
+        others.close()  # so that a process that dies is noticed
         connections.append(own)
-    names = connections[0].recv()
-    for other in connections[1:]:
-        other.recv()
+    names, *_ = [_answer(connection) for connection in connections]
     rates: dict[str, list[float]] = {name: [] for name in names}
     turns = [name for _ in range(repeats) for name in names]
     meter = Meter("benchmark", len(turns))
@@ -124,13 +124,20 @@ def _measure(device: str, size: Size, processes: int, repeats: int) -> dict[str,
         taking_part = connections[:1] if name in ALONE else connections
         for connection in taking_part:
             connection.send((name, processes if name in ALONE else 1))
-        results = [connection.recv() for connection in taking_part]
+        results = [_answer(connection) for connection in taking_part]
         rates[name].append(sum(records / taken for records, taken in results))
         meter.update(number + 1, lambda _: f"{number + 1} of {len(turns)}")  # noqa: B023
     for connection in connections:
         connection.send(None)
     meter.finish(f"{len(turns)} of {len(turns)}")
     return rates
+
+
+def _answer(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except EOFError:
+        raise InputError("a process of the benchmark has died, see above") from None
 
 
 def _serve(connection: Connection, device_name: str, size: Size) -> None:

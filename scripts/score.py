@@ -97,7 +97,7 @@ def _modified(path: Path) -> str:
 
 def _name_problems(participant: str, file: str, taken: Sequence[str]) -> list[str]:
     if entries.UNUSABLE_NAME.search(file):
-        return [f"file name {file[:80]!a}: expected none of < > {{ }} and no control characters"]
+        return [f"file name {file[:80]!a}: expected plain text, without < > {{ }}"]
     if not PARTICIPANT.fullmatch(participant):
         return [
             f"participant name {participant[:80]!a}: expected a letter or digit, then up to 63 "

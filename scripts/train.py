@@ -147,7 +147,10 @@ def _identity(
     device: torch.device,
 ) -> str:
     """A hash of all that decides what the models become."""
-    decisive = [asdict(dataset.description), dict(own_seeds), n, m, asdict(options)]
+    data = hashlib.sha256(dataset.packed)
+    data.update(dataset.labels)
+    decisive = [asdict(dataset.description), data.hexdigest()]
+    decisive += [dict(own_seeds), n, m, asdict(options)]
     decisive += [str(device), torch.__version__, source_hash(Path(__file__))]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 

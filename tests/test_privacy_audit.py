@@ -6,8 +6,12 @@ adversary who knows everything but whether the example was there sees their sum 
 the steps are too small to change anything else. That is the Gaussian mechanism with mu =
 sqrt(steps) / sigma, whose epsilon is known in closed form (Balle and Wang 2018, arXiv 1805.06530,
 Theorem 8), and which the accountant must not undercut.
+
+Seeds are fixed. Under fresh ones each test would fail with a chance below 1e-4: exact Gaussians in
+place of models give bounds that are further than 4 standard deviations from what is asserted.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -17,7 +21,7 @@ from scipy import optimize, stats
 
 from mico.accountant import account
 from mico.mlp import MLP
-from mico.training import Records, TrainingOptions, train
+from mico.training import Records, State, TrainingOptions, train
 
 MODELS = 10_000  # with the example, and as many without
 DELTA = 0.1  # where the best test has rates of percents, which so many models can measure
@@ -36,42 +40,59 @@ def gaussian_epsilon(mu: float) -> float:
     return optimize.brentq(lambda epsilon: delta(epsilon) - DELTA, 0, 50)
 
 
-def scores(batch_size: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def trained(
+    training_set: np.ndarray,
+    batch_size: int,
+    first_seed: int = 0,
+    start: torch.Tensor | None = None,
+    sigma: float = 0.0,
+    epochs: int = EPOCHS,
+    rate: float = 0.01,
+) -> torch.Tensor:
+    """Weights (MODELS, P) after training from `start`, by default from each seed's own weights."""
+    features = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 0], [1, 1, 1]])
+    features = torch.cat([features, torch.ones(6, 1)], dim=1).to(torch.uint8)
+    records = Records(features, torch.tensor([0, 1, 2, 3, 4, 5]))
+    options = TrainingOptions(
+        epochs,
+        batch_size,
+        "sgd",
+        learning_rate=rate,
+        lr_decay=1.0,
+        lr_decay_epochs=1,
+        clipping_norm=BOUND,
+        noise_multiplier=sigma,
+    )
+    state = None
+    if start is not None:
+        state = State(0, start.clone(), start.new_empty(0, *start.shape))
+    states = []
+    seeds = range(first_seed, first_seed + MODELS)
+    train(NETWORK, records, [training_set] * MODELS, seeds, options, state, states.append)
+    return states[-1].weights
+
+
+@functools.cache
+def known_to_the_adversary() -> tuple[torch.Tensor, torch.Tensor]:
+    """The initial weights, and the directions of length 1 in which the example draws them."""
+    start = trained(EXAMPLE, 1, epochs=1, rate=1e-30)
+    direction = trained(EXAMPLE, 1, start=start, epochs=1, rate=1.0) - start
+    return start, direction / direction.norm(dim=1, keepdim=True)
+
+
+def scores(batch_size: int, sigma: float) -> list[np.ndarray]:
     """The adversary's statistic for models trained with the example and without (MODELS,) each.
 
     It is how far the weights went in the example's direction. What the other records add to that is
     subtracted where it is known, without sampling; it is little, as they have other labels.
     """
-    features = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 0], [1, 1, 1]])
-    features = torch.cat([features, torch.ones(6, 1)], dim=1).to(torch.uint8)
-    records = Records(features, torch.tensor([0, 1, 2, 3, 4, 5]))
-
-    def weights(
-        training_set: np.ndarray, first_seed: int, noise: float = 0.0, rate: float = 0.01
-    ) -> torch.Tensor:
-        options = TrainingOptions(
-            EPOCHS,
-            batch_size,
-            "sgd",
-            learning_rate=rate,
-            lr_decay=1.0,
-            lr_decay_epochs=1,
-            clipping_norm=BOUND,
-            noise_multiplier=noise,
-        )
-        seeds = range(first_seed, first_seed + MODELS)
-        trained = train(NETWORK, records, [training_set] * MODELS, seeds, options)
-        return torch.cat([value.flatten(1) for value in trained.values()], dim=1).double()
-
+    start, direction = known_to_the_adversary()
+    known = trained(OTHERS, batch_size, start=start) if batch_size > len(OTHERS) else start
     statistics = []
     for training_set, first_seed in (np.append(OTHERS, EXAMPLE), 0), (OTHERS, MODELS):
-        start = weights(EXAMPLE, first_seed, rate=1e-30)
-        direction = weights(EXAMPLE, first_seed) - start
-        direction /= direction.norm(dim=1, keepdim=True)
-        observed = weights(training_set, first_seed, sigma)
-        known = weights(OTHERS, first_seed) if batch_size > len(OTHERS) else start
+        observed = trained(training_set, batch_size, first_seed, start, sigma)
         statistics.append(((observed - known) * direction).sum(1).numpy())
-    return statistics[0], statistics[1]
+    return statistics
 
 
 def lower_bound(inside: np.ndarray, outside: np.ndarray) -> float:
@@ -81,7 +102,7 @@ def lower_bound(inside: np.ndarray, outside: np.ndarray) -> float:
     2006.07709) computed on the other from Clopper and Pearson's limits of the rates.
     """
     half = MODELS // 2
-    grid = np.quantile(outside[:half], np.linspace(0.5, 0.999, 200))
+    grid = np.quantile(outside[:half], np.linspace(0.5, 0.999, 100))
 
     def bound(chosen: slice, threshold: float, error_rate: float) -> float:
         limits = []
@@ -100,17 +121,20 @@ def test_the_worst_case_comes_near_the_accountants_epsilon_and_not_above() -> No
     claimed = account(6, 6, EPOCHS, DELTA, noise_multiplier=SIGMA)
     assert claimed.sample_rate == 1
     exact = gaussian_epsilon(math.sqrt(EPOCHS) / SIGMA)
-    assert exact <= claimed.epsilon < exact + 0.1  # the accountant's own tolerance
+    # The accountant adds the 0.1 by which it may err on epsilon, and sets a thousandth of delta
+    # aside for its error on that: 7e-4 of epsilon here.
+    assert exact <= claimed.epsilon < exact + 0.101
     found = lower_bound(*scores(6, SIGMA))
-    # The best threshold's rates are .05 and .26; their limits allow 0.91 of 1.16 in the mean.
-    assert 0.7 * exact < found < claimed.epsilon
+    # Exact Gaussians give 0.85 +- 0.08, of 1.16: the limits of the rates take the rest.
+    assert 0.45 * exact < found < claimed.epsilon
 
 
 @torch.no_grad()
 def test_too_little_noise_is_found_out() -> None:
-    """The audit has power: with 0.7 of the noise that is claimed, the bound exceeds the claim."""
+    """The audit has power: with two thirds of the noise that is claimed it exceeds the claim."""
     claimed = account(6, 6, EPOCHS, DELTA, noise_multiplier=SIGMA)
-    assert lower_bound(*scores(6, 0.7 * SIGMA)) > claimed.epsilon
+    # Exact Gaussians give 1.80 +- 0.12, and 1.26 is claimed.
+    assert lower_bound(*scores(6, SIGMA * 2 / 3)) > claimed.epsilon
 
 
 @torch.no_grad()
@@ -120,5 +144,6 @@ def test_subsampling_amplifies_as_the_accountant_says() -> None:
     assert claimed == account(5, 2, EPOCHS, DELTA, noise_multiplier=SIGMA)
     assert claimed.sample_rate == pytest.approx(1 / 3)
     found = lower_bound(*scores(2, SIGMA))
+    # Exact Gaussians give 0.22 +- 0.04, and 0.54 is claimed.
     assert 0 < found < claimed.epsilon
     assert claimed.epsilon < gaussian_epsilon(math.sqrt(3 * EPOCHS) / SIGMA)

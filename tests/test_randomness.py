@@ -1,4 +1,4 @@
-"""The random streams are AES-256 in counter mode, and what is drawn from them is distributed right.
+"""The random streams are AES-128 in counter mode, and what is drawn from them is distributed right.
 
 Statistical tests have fixed seeds, so they give the same answer every time; the error rate is the
 chance that a right generator would fail under a fresh seed. For one comparison it is at most 1e-4:
@@ -8,6 +8,7 @@ p-values are held to 1e-4, means and correlations to 4.5 standard deviations (7e
 import hashlib
 import math
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from scipy import stats
 
+from mico import randomness
 from mico.randomness import RandomStream, poisson_sample
 
 P_VALUE = 1e-4
@@ -22,10 +24,9 @@ SIGMAS = 4.5
 MILLION = 1_000_000
 
 
-def aes_counter_words(seed: int, purpose: str, words: int) -> np.ndarray:
+def aes_counter_words(key: bytes, words: int) -> np.ndarray:
     """The key stream from its definition: the blocks 0, 1, 2, ... each encrypted by itself."""
-    key = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
-    encryptor = Cipher(algorithms.AES(key[:16]), modes.ECB()).encryptor()
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     blocks = [encryptor.update(block.to_bytes(16, "big")) for block in range(words // 2 + 1)]
     return np.frombuffer(b"".join(blocks), np.uint64)[:words]
 
@@ -45,7 +46,8 @@ def words(stream: RandomStream, count: int) -> np.ndarray:
 def test_bits_are_aes_128_in_counter_mode_across_calls() -> None:
     # Odd sizes leave half a block to the next call; the large one is encrypted in several parts.
     sizes = (1, 2, 3, 0, 20_000, 1, 7, 186)
-    expected = aes_counter_words(42, "noise", sum(sizes))
+    key = hashlib.sha256(b"42/noise").digest()[:16]
+    expected = aes_counter_words(key, sum(sizes))
     stream = RandomStream(42, "noise")
     drawn = [words(stream, size) for size in sizes]
     np.testing.assert_array_equal(np.concatenate(drawn), expected)
@@ -66,6 +68,22 @@ def test_other_seeds_and_purposes_give_unrelated_streams() -> None:
         same = 64 * count - int(np.bitwise_count(streams[first] ^ streams[second]).sum())
         # Each of the ten pairs has an error rate of 1e-5.
         assert stats.binomtest(same, 64 * count, 0.5).pvalue > P_VALUE / 10, (first, second)
+
+
+def test_a_stream_without_a_seed_cannot_be_repeated() -> None:
+    """Not even for the same purpose: the chance that any words agree is below 1e-14."""
+    streams = [words(RandomStream(None, "noise"), 200) for _ in range(10)]
+    for first, second in combinations(streams, 2):
+        assert (first != second).all()
+
+
+def test_a_stream_without_a_seed_has_its_key_from_the_operating_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A whole key: fewer bytes would be no AES-128."""
+    monkeypatch.setattr(randomness, "os", SimpleNamespace(urandom=lambda size: bytes(range(size))))
+    expected = aes_counter_words(bytes(range(16)), 20)
+    np.testing.assert_array_equal(words(RandomStream(None, "noise"), 20), expected)
 
 
 def test_uniforms_are_uniform_in_the_half_open_interval() -> None:

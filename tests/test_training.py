@@ -9,7 +9,9 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +19,12 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from mico import datasets, privacy, seeds, training
+from mico import datasets, privacy, randomness, seeds, training
 from mico.command_line import InputError
 from mico.mlp import MLP
 from mico.privacy import Privacy
 from mico.randomness import RandomStream, poisson_sample
-from mico.training import Records, TrainingOptions, accuracy, train
+from mico.training import Records, State, TrainingOptions, accuracy, train
 
 FEATURES, CLASSES, RECORDS = 12, 6, 80
 NETWORK = MLP(FEATURES, CLASSES)
@@ -454,7 +456,10 @@ def test_accuracy_of_no_records_is_not_a_number(records: Records, models: list[n
 # The mechanism
 
 
-def test_noise_has_the_mechanisms_variance_and_is_independent() -> None:
+@pytest.mark.parametrize("secure", [False, True])
+def test_noise_has_the_mechanisms_variance_and_is_independent(
+    monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
     """Three steps of plain SGD with learning rate 1 add noise of variance 3 (sigma C / L)^2.
 
     The clipped signal's squared norm is below 1e-6 of the noise's. With 89,828 parameters a
@@ -464,17 +469,24 @@ def test_noise_has_the_mechanisms_variance_and_is_independent() -> None:
     rng = np.random.default_rng(1)
     features = torch.from_numpy(rng.integers(0, 2, (21, 600), dtype=np.uint8))
     records = Records(with_ones(features), torch.from_numpy(rng.integers(0, 100, 21)))
+    # What stands in for the operating system's entropy is the same every time.
+    monkeypatch.setattr(randomness, "os", SimpleNamespace(urandom=rng.bytes))
     # 21 records and L = 7 are three steps an epoch.
-    options = TrainingOptions(1, 7, "sgd", 1.0, 1.0, 1, clipping_norm=0.3, noise_multiplier=50.0)
+    options = TrainingOptions(2, 7, "sgd", 1.0, 1.0, 1, 0.3, noise_multiplier=50.0, secure=secure)
     std = 50.0 * 0.3 / 7
 
-    def weights(epochs: int) -> np.ndarray:
-        order = [np.arange(21)] * 2
-        trained = train(network, records, order, [8, 9], replace(options, epochs=epochs))
-        return np.stack([flatten(one) for one in network.to_state_dicts(trained)])
+    def weights(options: TrainingOptions) -> list[np.ndarray]:
+        """Of both models (2, 89828), after each epoch."""
+        after = []
 
-    start = np.stack([flatten(initial_state_dict(seed, network)) for seed in (8, 9)])
-    after = [start, weights(1), weights(2)]
+        def keep(state: State) -> None:
+            after.append(state.weights.double().numpy())
+
+        train(network, records, [np.arange(21)] * 2, [8, 9], options, after_epoch=keep)
+        return after
+
+    start = weights(replace(options, epochs=1, learning_rate=1e-30))
+    after = start + weights(options)
     steps = {(e, m): after[e + 1][m] - after[e][m] for e in (0, 1) for m in (0, 1)}
     for update in steps.values():
         standard = update / (std * math.sqrt(3))
@@ -488,6 +500,142 @@ def test_noise_has_the_mechanisms_variance_and_is_independent() -> None:
         for other in names[:i]:
             r = np.corrcoef(steps[one], steps[other])[0, 1]
             assert abs(r) < 4.5 / math.sqrt(89_828), (one, other)
+
+
+# Secure mode
+
+SECURE = replace(PRIVATE, secure=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [replace(SECURE, noise_multiplier=0.0), replace(SECURE, batch_size=23)],
+    ids=["samples", "noise"],
+)
+def test_secure_training_cannot_be_repeated(records: Records, options: TrainingOptions) -> None:
+    """Without noise only samples differ, with q = 1 only noise; a seed makes both the same.
+
+    The chance that all of 40 samples of 23 records agree by themselves is (1 - 2q + 2q^2)^920,
+    below 1e-90.
+    """
+    sets, same_seeds = [np.arange(23)] * 2, [11, 11]
+    together = NETWORK.to_state_dicts(train(NETWORK, records, sets, same_seeds, options))
+    again = NETWORK.to_state_dicts(train(NETWORK, records, sets, same_seeds, options))
+    for one, other in combinations(together + again, 2):
+        # Unrelated noise or samples in Adam's steps of 0.01 move weights apart by as much.
+        assert largest_difference(one, other) > 0.01
+    seeded = train(NETWORK, records, sets, same_seeds, replace(options, secure=False))
+    one, other = NETWORK.to_state_dicts(seeded)
+    assert largest_difference(one, other) < ROUNDING
+
+
+def test_secure_training_starts_from_the_seeds_weights(
+    records: Records, training_sets: list[np.ndarray]
+) -> None:
+    still = replace(SECURE, optimizer="sgd", learning_rate=1e-30)
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, still))
+    for seed, one in zip(SEEDS, trained, strict=True):
+        assert largest_difference(one, initial_state_dict(seed)) == 0
+
+
+# Poisson samples
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "count"),
+    [(23, 3, 3), (4, 1, 3), (4, 1, 1), (1000, 7, 2), (100, 200, 2), (1, 1, 2)],
+)
+def test_samples_are_those_of_each_models_own_stream(n: int, batch_size: int, count: int) -> None:
+    """Cut at multiples of n into steps, and padded at the end to the longest of a step."""
+    steps = math.ceil(n / batch_size)
+    padded = empty = 0
+    for epoch in range(20):
+        own = range(5, 5 + count)
+        chosen, valid, widths = training._poisson_samples(n, batch_size, own, epoch)
+        assert len(widths) == steps
+        expected: list[list[list[int]]] = [[[] for _ in own] for _ in range(steps)]
+        for model, seed in enumerate(own):
+            stream = RandomStream(seed, f"sampling/{epoch}")
+            for position in poisson_sample(stream, steps * n, 1 / steps):
+                expected[position // n][model].append(int(position % n))
+        start = 0
+        for width, samples in zip(widths, expected, strict=True):
+            assert width == max(len(sample) for sample in samples)
+            for model, sample in enumerate(samples):
+                rest = width - len(sample)
+                assert chosen[model, start : start + width].tolist() == sample + [0] * rest
+                marks = valid[model, start : start + width].tolist()
+                assert marks == [True] * len(sample) + [False] * rest
+                padded += rest
+                empty += not sample
+            start += width
+        assert chosen.shape == valid.shape == (count, start)
+        assert chosen.dtype == np.int64
+    # A model alone needs no padding, and has steps of width 0.
+    assert (padded > 0) == (count > 1 and steps > 1)
+    assert (empty > 0) == (steps > 1)
+
+
+@pytest.fixture(scope="module")
+def included() -> np.ndarray:
+    """Which record is in which sample (epochs, steps, models, records): q = 1/5, two models."""
+    n, batch_size, epochs = 40, 8, 3000
+    table = np.zeros((epochs, 5, 2, n), bool)
+    for epoch in range(epochs):
+        chosen, valid, widths = training._poisson_samples(n, batch_size, [21, 22], epoch)
+        step = np.repeat(np.arange(5), widths)
+        for model in range(2):
+            of_model = valid[model]
+            table[epoch, step[of_model], model, chosen[model, of_model]] = True
+    return table
+
+
+def squared_correlations(one: np.ndarray, other: np.ndarray) -> float:
+    """Of each column with the other's, times rows, added up: chi-square, a degree for each."""
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(one.T, other.T, strict=True)]
+    return float(np.square(r).sum() * len(one))
+
+
+def test_every_record_is_in_every_steps_sample_with_the_sample_rate(included: np.ndarray) -> None:
+    epochs, *_, n = included.shape
+    counts = included.sum(0)  # (steps, models, records)
+    squares = (counts - epochs / 5) ** 2 / (epochs / 5 * 4 / 5)
+    # Of every step, model and record, and added up over each and all of these.
+    for axes in (), (0,), (1,), (2,), (0, 1, 2):
+        freedom = math.prod(counts.shape[axis] for axis in axes)
+        values = np.ravel(squares.sum(axes))
+        # Together they fail with a chance of 1e-4.
+        assert stats.chi2(freedom).sf(values.max()) > 1e-4 / len(values)
+    assert stats.chi2(counts.size).cdf(squares.sum()) > 1e-4  # not too even either
+    assert counts.shape == (5, 2, n)
+
+
+def test_sizes_of_every_steps_sample_are_binomial(included: np.ndarray) -> None:
+    sizes = included.sum(-1).astype(float)  # (epochs, steps, models)
+    epochs, *_, n = included.shape
+    mean, variance, excess = stats.binom(n, 1 / 5).stats("mvk")
+    assert (abs(sizes.mean(0) - mean) < 4.5 * math.sqrt(variance / epochs)).all()
+    spread = variance * math.sqrt((excess + 2) / epochs)
+    assert (abs(((sizes - mean) ** 2).mean(0) - variance) < 4.5 * spread).all()
+
+
+def test_samples_of_steps_epochs_and_models_are_independent(included: np.ndarray) -> None:
+    """Record by record, and of the records on either side of a step's end."""
+    epochs, steps, models, n = included.shape
+    in_order = included.transpose(2, 0, 1, 3).reshape(models, epochs * steps, n).astype(float)
+    for own in in_order:
+        pairs = {
+            "consecutive steps": (own[:-1], own[1:]),
+            "consecutive epochs": (own[:-steps], own[steps:]),
+            "a step's end": (own[:-1, -1:], own[1:, :1]),
+            "neighbours": (own[:, :-1], own[:, 1:]),
+            "sizes": (own[:-1].sum(1, keepdims=True), own[1:].sum(1, keepdims=True)),
+        }
+        for name, (one, other) in pairs.items():
+            value = squared_correlations(one, other)
+            assert stats.chi2(one.shape[1]).sf(value) > 1e-4, name
+    between = squared_correlations(in_order[0], in_order[1])
+    assert stats.chi2(n).sf(between) > 1e-4
 
 
 # Options and budget

@@ -126,6 +126,8 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
         "mallory": b"PK not a zip",
         "<b>bold & 'quoted' {braces}": good,
         "lira": good,
+        "$(touch pwned)`touch pwned`;\n": good,
+        os.fsdecode(b"\xff\xfe"): good,
     }
     earlier = submit(checkout, "alice", b"", "a first try.zip")
     os.utime(earlier, (10**9, 10**9))
@@ -133,15 +135,16 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
     for name, content in bad.items():
         submit(checkout, name, content)
     assert planned(snakemake(checkout, "--dry-run", *TINY)) == {
-        "score": 5,
+        "score": 7,
         "collect_scores": 1,
         "scoreboard": 1,
         "details": 1,
         "report": 1,
         "all": 1,
-        "total": 10,
+        "total": 12,
     }
     snakemake(checkout, "--cores", "2", *TINY)
+    assert not list(checkout.rglob("pwned"))
     after = products(tiny)
     assert {name: after[name] for name in before if name != "scores.csv"} == {
         name: content for name, content in before.items() if name != "scores.csv"
@@ -156,7 +159,7 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
     entries = [json.loads(path.read_text()) for path in tiny.glob("entries/shopping/zip-*.json")]
     problems = {(one["participant"], one["file"]): one["problems"] for one in entries}
     assert problems.pop(("alice", "entry.zip")) == []
-    assert len(problems) == 4
+    assert len(problems) == 6
     assert all(problems.values())
     assert problems["lira", "entry.zip"] == ["participant name lira: is that of a built-in attack"]
     board = (tiny / "scoreboard" / "shopping.html").read_text()

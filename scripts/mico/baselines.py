@@ -17,6 +17,8 @@ from mico.mlp import HIDDEN
 from mico.training import TrainingOptions
 
 PHYSICAL_BATCH = 128  # of the published DP loop
+# What Opacus and its use of torch warn of every time.
+HARMLESS = ("Secure RNG turned off", "Full backward hook is firing", "Optimal order is the")
 
 
 def published_loop(
@@ -110,9 +112,8 @@ def _parts(
     ).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
     loader = DataLoader(TensorDataset(features, labels), batch_size=options.batch_size)
-    # Of hooks, of generators that are not secure, of losses: all known and harmless here.
-    warnings.filterwarnings("ignore", module="opacus")
-    warnings.filterwarnings("ignore", module="torch")
+    for harmless in HARMLESS:
+        warnings.filterwarnings("ignore", harmless)
     return model, optimizer, loader
 
 

@@ -2,13 +2,14 @@
 
 import json
 import sys
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mico.atomic import atomic_file
 from mico.training import State
@@ -55,12 +56,17 @@ def read(path: Path, job: str, device: torch.device) -> Checkpoint:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
-            if about["job"] != job:
-                return Checkpoint()
             arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        print(f"{path}: not a checkpoint ({error}), starting anew", file=sys.stderr)
+        return _decoded(about, arrays, device) if about["job"] == job else Checkpoint()
+    except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        print(f"{path}: not a checkpoint ({reason}), starting anew", file=sys.stderr)
         return Checkpoint()
+
+
+def _decoded(
+    about: Mapping[str, Any], arrays: Mapping[str, Tensor], device: torch.device
+) -> Checkpoint:
     state_dicts: list[StateDict] = [{} for _ in about["rows"]]
     for name, value in arrays.items():
         if name.startswith("model/"):

@@ -24,7 +24,7 @@ from mico.command_line import InputError
 
 CURVE_POINTS = 400
 # No participant or file may be called so: the workflow and terminals would take it for their own.
-UNUSABLE_NAME = re.compile(r"[<>{}\x00-\x1f\x7f]")
+UNUSABLE_NAME = re.compile("[<>{}\x00-\x1f\x7f\ud800-\udfff]")
 Entry = dict[str, Any]
 
 

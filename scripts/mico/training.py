@@ -212,7 +212,7 @@ def _private_gradients(
     std = options.noise_multiplier * options.clipping_norm / options.batch_size
     noise = [_noise(*pair, epoch, std) for pair in zip(keys, gradient, strict=True)] if std else []
     chosen, valid, widths = _poisson_samples(n, options.batch_size, keys, epoch)
-    # All of an epoch's small look-ups at once: a call into torch takes as long as a thousand.
+    # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
     rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
     labels, norms = (
         of_all.flatten()[rows.flatten()].view(rows.shape) for of_all in (own.labels, own.norms)

@@ -191,7 +191,7 @@ def archives(track):
     """
     found = Path(config["submissions"]["path"]).glob(f"{track}/*/*.zip")
     return {
-        f"zip-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}": path
+        f"zip-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}": path
         for path in sorted(found)
         if path.is_file() and not path.is_symlink()
     }
