@@ -6,14 +6,12 @@ challenges' names; detailed_results.html shows the same with intervals and ROC c
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import jinja2
-
 from mico import scoring
 from mico.entries import Entry
+from mico.pages import environment
 from mico.scoreboard import METRICS, visible
 
 # The published program's names; it writes an FPR in units of 1 / 10,000.
@@ -42,16 +40,10 @@ def scores_text(entry: Entry, phase: str) -> str:
 def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
     """detailed_results.html for these phases; `synthetic`: the data are a generated stand-in."""
     rows = {phase: _rows(entry, phase) for phase in phases if not entry["problems"]}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = visible
+    templates = environment()
+    templates.filters["visible"] = visible
     ticks = [10.0**exponent for exponent in range(round(math.log10(LOWEST)), 1)]
-    return environment.get_template("details.html.j2").render(
+    return templates.get_template("details.html.j2").render(
         name=entry["participant"],
         track=entry["track"],
         file=entry["file"],

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
 import pandas as pd
 
 from mico.command_line import InputError
 from mico.figures import scenario_figures
+from mico.pages import environment
 from mico.scoring import FPRS, HEADLINE, HEADLINE_FPR
 
 METRICS = {f"tpr_at_fpr_{fpr:g}": f"TPR @ {fpr:g}" for fpr in FPRS} | {
@@ -115,36 +115,33 @@ def render(
         name = setting["id"]
         figures[name] = scenario_figures(setting, best[name], curves.get(name, {}), participants)
     low, high = HEADLINE + "_low", HEADLINE + "_high"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        synthetic=[name for name, data in run["datasets"].items() if data["synthetic"]],
-        scored=scored,
-        phases=phases,
-        best=best,
-        overlapping={k: sum(row[high] >= v[0][low] for row in v[1:]) for k, v in best.items()},
-        guessing={
-            k: sum(row[low] <= HEADLINE_FPR <= row[high] for row in v) for k, v in best.items()
-        },
-        participants=participants,
-        figures=figures,
-        guess=HEADLINE_FPR,
-        headline=HEADLINE,
-        metrics=METRICS,
-        phase_labels=PHASES,
-        scale=max(row[high] for rows in best.values() for row in rows),
-        training=_training(models),
-        training_seconds=models.seconds.sum(),
-        csv_uri=csv_uri,
-        scores=scores,
-        models=models,
-        run_json=f"data:application/json,{quote(json.dumps(run, indent=1))}",
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            synthetic=[name for name, data in run["datasets"].items() if data["synthetic"]],
+            scored=scored,
+            phases=phases,
+            best=best,
+            overlapping={k: sum(row[high] >= v[0][low] for row in v[1:]) for k, v in best.items()},
+            guessing={
+                k: sum(row[low] <= HEADLINE_FPR <= row[high] for row in v) for k, v in best.items()
+            },
+            participants=participants,
+            figures=figures,
+            guess=HEADLINE_FPR,
+            headline=HEADLINE,
+            metrics=METRICS,
+            phase_labels=PHASES,
+            scale=max(row[high] for rows in best.values() for row in rows),
+            training=_training(models),
+            training_seconds=models.seconds.sum(),
+            csv_uri=csv_uri,
+            scores=scores,
+            models=models,
+            run_json=f"data:application/json,{quote(json.dumps(run, indent=1))}",
+        )
     )
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
 from mico.command_line import InputError
+from mico.pages import environment
 from mico.scoring import FPRS, HEADLINE, HEADLINE_FPR, interval
 
 REVEALED = ("dev", "final")  # the phase that a live board and one after the reveal show
@@ -202,15 +202,9 @@ def render(
     submissions = sorted((entry for entry in entries if not entry.builtin), key=_time)
     places = winners(entries) if phase == "final" else []
     script = (Path(__file__).parent / "scoreboard.js").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"visible": visible, "time": _text}
-    return environment.get_template("scoreboard.html.j2").render(
+    templates = environment()
+    templates.filters |= {"visible": visible, "time": _text}
+    return templates.get_template("scoreboard.html.j2").render(
         track=track,
         challenges=challenges,
         final=phase == "final",
