@@ -109,6 +109,7 @@ def main() -> None:
 def _measure(device: str, size: Size, processes: int, repeats: int) -> dict[str, Sequence[float]]:
     """Each contestant's rates, in records a second of all processes together, a rate per turn."""
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as the workflow has it for its jobs
+    cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
     connections = []
     for _ in range(processes):
@@ -123,7 +124,7 @@ def _measure(device: str, size: Size, processes: int, repeats: int) -> dict[str,
     for number, name in enumerate(turns):
         taking_part = connections[:1] if name in ALONE else connections
         for connection in taking_part:
-            connection.send((name, processes if name in ALONE else 1))
+            connection.send((name, cores if name in ALONE else 1))
         results = [_answer(connection) for connection in taking_part]
         rates[name].append(sum(records / taken for records, taken in results))
         meter.update(number + 1, lambda _: f"{number + 1} of {len(turns)}")  # noqa: B023

@@ -17,8 +17,13 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_erase()}", file=sys.stderr)
         sys.exit(1)
+
+
+def _erase() -> str:
+    """What clears the rest of a terminal's line, where a longer one may have been."""
+    return "\x1b[K" if sys.stderr.isatty() else ""
 
 
 class Meter:
@@ -51,13 +56,12 @@ class Meter:
         self._print(f"{self._what}: {detail} in {duration(time.monotonic() - self._start)}", "\n")
 
     def _print(self, line: str, end: str) -> None:
-        erase = "\x1b[K" if self._terminal else ""  # what a longer line has left behind
-        print(line + erase, end=end, file=sys.stderr, flush=True)
+        print(line + _erase(), end=end, file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person would say them: 4.2 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     seconds = round(seconds)
     minutes, hours = seconds // 60, seconds // 3600

@@ -147,7 +147,8 @@ def train(
     Args:
         training_sets: data-set indices (n,) for each model, in training order.
         seeds: each model's own seed, from which its weights, samples and noise are drawn.
-        state: where to go on, as given to `after_epoch` by an earlier call with the same arguments.
+        state: where to go on, as given to `after_epoch` by an earlier call with the same arguments;
+            its tensors are updated.
         after_epoch: called with the state after every epoch; it must copy what it keeps.
 
     Returns:
