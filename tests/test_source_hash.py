@@ -58,7 +58,7 @@ def test_hash_is_the_same_every_time_and_everywhere(before, scripts) -> None:
         ("mico/synthetic.py", "import numpy as np", "import numpy as np\nX = 1", {"dataset"}),
         ("mico/report.py", "import ", "import os\nimport ", {"report"}),
         # Imported by what every program imports.
-        ("mico/command_line.py", 'f"error: {error}"', 'f"error:  {error}"', PROGRAMS),
+        ("mico/command_line.py", "import sys\n", "import sys\nX = 1\n", PROGRAMS),
         ("mico/__init__.py", '"""\n', '"""\nX = 1\n', PROGRAMS),
     ],
 )
