@@ -4,19 +4,25 @@ import argparse
 import json
 from pathlib import Path
 
-from mico import attacks, command_line, signals, submissions
+import numpy as np
+
+from mico import command_line, references, signals, submissions, whitebox
+from mico.attacks import registry
 from mico.command_line import InputError
 from mico.phases import Phases
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--signals", type=Path, required=True, help="the challenge's signals.npz")
-    parser.add_argument("--attack", required=True, help=f"one of {', '.join(attacks.ATTACKS)}")
+    parser.add_argument("--attack", required=True, help=f"one of {', '.join(registry.ATTACKS)}")
     parser.add_argument("--options", default="{}", help="JSON of the attack's options")
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
+    parser.add_argument("--signals", type=Path, required=True, help="the challenge's signals.npz")
+    parser.add_argument("--whitebox", type=Path, help="its whitebox.npz, if the attack wants it")
+    parser.add_argument("--references", type=Path, nargs="+", help="likewise, of all shards")
+    parser.add_argument("--others", type=Path, nargs="+", help="likewise, other submissions")
     parser.add_argument("--output", type=Path, required=True, help="the directory to write")
     args = parser.parse_args()
 
@@ -26,12 +32,23 @@ def main() -> None:
         raise InputError(f"--options {args.options!r}: expected JSON ({error})") from None
     if not isinstance(values, dict):
         raise InputError(f"--options {args.options!r}: expected a JSON object")
-    options = attacks.options(args.attack, values)
+    options = registry.options(args.attack, values)
     phases = Phases(*args.phases)
     given = signals.read(args.signals)
     if (phases.train, phases.models) != (len(given.trained), len(given.challenge)):
         raise InputError(f"{args.signals}: not of {phases.models} models, {phases.train} of train")
-    scores = attacks.ATTACKS[args.attack].scores(given, options)
+
+    def read_others(paths: list[Path]) -> dict[str, np.ndarray]:
+        size = given.challenge.shape[1]
+        return {str(path): submissions.read(path, phases, size) for path in paths}
+
+    readers = {"whitebox": whitebox.read, "references": references.read, "others": read_others}
+    wanted = {}
+    for name in registry.inputs(args.attack):
+        if getattr(args, name) is None:
+            raise InputError(f"attack {args.attack}: expected --{name}")
+        wanted[name] = given if name == "signals" else readers[name](getattr(args, name))
+    scores = registry.ATTACKS[args.attack].scores(**wanted, options=options)
     submissions.write(args.output, phases, submissions.to_predictions(scores))
 
 

@@ -1,4 +1,4 @@
-"""Gather the standing entries of all tracks: a table of scores, and ROC curves for the report."""
+"""Gather the standing entries of all tracks: scores, comparisons, audits, and ROC curves."""
 
 import argparse
 import json
@@ -15,23 +15,34 @@ def main() -> None:
     parser.add_argument("--entries", type=Path, nargs="+", required=True, help="JSON of score.py")
     parser.add_argument("--challenges", nargs="+", required=True, help="in the order of the table")
     parser.add_argument("--scores", type=Path, required=True, help=".csv to write")
+    parser.add_argument("--comparisons", type=Path, required=True, help=".csv to write")
     parser.add_argument("--curves", type=Path, required=True, help=".json to write")
+    parser.add_argument("--audit", type=Path, required=True, help=".json to write")
     args = parser.parse_args()
 
     standing = entries.standing(entries.read(args.entries))
     rows = [row for entry in standing for row in entry["scores"]]
     rows.sort(key=lambda row: args.challenges.index(row["challenge"]))
+    comparisons = entries.comparisons(standing, args.challenges)
     curves: dict[str, dict[str, object]] = {}
+    audits: dict[str, dict[str, object]] = {}
     for entry in standing:
         scenarios = {row["challenge"]: row["scenario"] for row in entry["scores"]}
         for challenge, scenario in scenarios.items():
-            of_scenario = curves.setdefault(scenario, {})
-            of_scenario[entry["participant"]] = entry["curves"][challenge]["both"]
+            name = entry["participant"]
+            curves.setdefault(scenario, {})[name] = entry["curves"][challenge]["both"]
+            audits.setdefault(scenario, {})[name] = entry["audit"][challenge]
 
-    with atomic_file(args.scores) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
-    with atomic_file(args.curves) as temporary:
-        temporary.write_text(json.dumps(curves) + "\n", encoding="utf-8")
+    tables = {
+        args.scores: pd.DataFrame(rows),
+        args.comparisons: pd.DataFrame(comparisons, columns=entries.COMPARISON),
+    }
+    for path, table in tables.items():
+        with atomic_file(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    for path, content in (args.curves, curves), (args.audit, audits):
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

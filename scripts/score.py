@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mico import command_line, entries, intake, submissions
+from mico import command_line, datasets, entries, intake, membership, privacy, submissions
+from mico.audit import audit
 from mico.command_line import progress
-from mico.membership import read
-from mico.phases import Phases
+from mico.phases import PHASES, Phases
 
 PARTICIPANT = re.compile(r"[^\W_][\w .-]{0,63}")
 
@@ -24,6 +24,10 @@ def main() -> None:
     parser.add_argument("--scenarios", nargs="+", required=True, help="their scenarios' ids")
     parser.add_argument("--data", nargs="+", required=True, help="the names of their data sets")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="their splits.npz")
+    parser.add_argument("--privacy", type=Path, nargs="+", required=True, help="their privacy.json")
+    parser.add_argument(
+        "--datasets", type=Path, nargs="+", required=True, help="their stored data sets"
+    )
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
@@ -38,9 +42,9 @@ def main() -> None:
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
-    membership = [read(path).membership for path in args.splits]
-    attacked = {phase: np.array(phases.of(phase)) for phase in ("dev", "final")}
-    attacked["both"] = np.concatenate(list(attacked.values()))
+    splits = [membership.read(path) for path in args.splits]
+    models = {phase: np.array(phases.of(phase)) for phase in PHASES}
+    models["both"] = np.concatenate([models["dev"], models["final"]])
     entry: entries.Entry = {
         "participant": args.participant,
         "track": args.track,
@@ -51,41 +55,48 @@ def main() -> None:
         "scores": [],
         "curves": {},
         "replicates": {},
+        "audit": {},
     }
     if args.archive:
         entry["file"], entry["submitted"] = args.archive.name, _modified(args.archive)
         entry["problems"] = _name_problems(args.participant, args.archive.name, args.taken)
         predictions = []
         try:
-            size = membership[0].shape[1]
+            size = splits[0].membership.shape[1]
             found = intake.read(
                 args.archive, args.track, args.challenges, phases, size, args.max_bytes
             )
             for challenge in args.challenges:
-                # Archives hold no predictions for the train models, whose memberships are public.
+                # Archives leave out the train models, whose memberships are public.
                 predictions.append(np.full((phases.models, size), np.nan))
-                predictions[-1][attacked["both"]] = found[challenge]
+                predictions[-1][models["both"]] = found[challenge]
         except intake.Rejected as rejected:
             entry["problems"] += rejected.problems
     else:
-        attacked = {"train": np.array(phases.of("train")), **attacked}
         predictions = [
-            submissions.read(directory, phases, truth.shape[1])
-            for directory, truth in zip(args.submissions, membership, strict=True)
+            submissions.read(directory, phases, split.membership.shape[1])
+            for directory, split in zip(args.submissions, splits, strict=True)
         ]
     if not entry["problems"]:
-        parts = zip(
-            args.challenges, args.scenarios, args.data, predictions, membership, strict=True
-        )
-        for challenge, scenario, data, predicted, truth in progress(
+        labels = [datasets.read(directory).labels for directory in args.datasets]
+        deltas = [privacy.read(path).delta for path in args.privacy]
+        names = zip(args.challenges, args.scenarios, args.data, strict=True)
+        parts = zip(names, predictions, splits, labels, deltas, strict=True)
+        for (challenge, scenario, data), predicted, split, classes, delta in progress(
             parts, len(args.challenges), "challenges"
         ):
             about = {"scenario": scenario, "challenge": challenge, "track": args.track}
             about |= {"data": data, "participant": args.participant}
-            rows, curves, replicates = entries.score(about, attacked, predicted, truth)
+            given = ~np.isnan(predicted[:, 0])  # train models may be left out
+            attacked = {phase: own[given[own]] for phase, own in models.items() if given[own].any()}
+            scored = predicted, split.membership
+            rows, curves, replicates = entries.score(about, attacked, *scored)
             entry["scores"] += rows
             entry["curves"][challenge] = curves
             entry["replicates"][challenge] = replicates
+            entry["audit"][challenge] = audit(
+                challenge, attacked, *scored, classes[split.challenge], delta
+            )
     entries.write(args.output, entry)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mico import command_line, datasets, outputs, signals, training
+from mico import arrays, command_line, datasets, outputs, training
 from mico.device import choose
 from mico.mlp import MLP
 from mico.phases import Phases
@@ -34,7 +34,7 @@ def main() -> None:
         args.n,
         args.m,
     )
-    signals.write(args.output, computed)
+    arrays.write(args.output, computed)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mico.datasets import Dataset
 from mico.device import choose
 from mico.mlp import MLP
 from mico.source_hash import source_hash
+from mico.splits import Split
 from mico.training import State, TrainingOptions
 
 # What a killed job loses at most, when an epoch takes no longer.
@@ -39,6 +40,9 @@ def main() -> None:
     parser.add_argument(
         "--options", required=True, help="JSON of mico.training.TrainingOptions without the noise"
     )
+    parser.add_argument(
+        "--null-run", action="store_true", help="leave the members out of training as well"
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--weights", type=Path, required=True, help=".npz to write")
     parser.add_argument("--rows", type=Path, required=True, help=".csv to write, a row per model")
@@ -54,8 +58,9 @@ def main() -> None:
     if not 0 <= args.first <= args.last < len(all_seeds):
         raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
     own_seeds = {model: all_seeds[model] for model in range(args.first, args.last + 1)}
+    job = Job(dataset, own_seeds, args.n, args.m, args.null_run, options, device)
     saved = args.weights.with_suffix(".checkpoint.npz")
-    state_dicts, rows = _train(dataset, own_seeds, args.n, args.m, options, device, saved)
+    state_dicts, rows = _train(job, saved)
 
     weights.write_shard(args.weights, state_dicts)
     rows = [{"scenario": args.scenario} | row | spent for row in rows]
@@ -66,21 +71,45 @@ def main() -> None:
     saved.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class Job:
+    """All that decides what a shard's models become."""
+
+    dataset: Dataset
+    seeds: Mapping[int, Mapping[str, int]]  # by model
+    n: int
+    m: int
+    null_run: bool
+    options: TrainingOptions
+    device: torch.device
+
+    def split(self, model: int) -> Split:
+        """Who is in a model's training set and who is not."""
+        records = self.dataset.description.records
+        split = splits.split(records, self.n, self.m, self.seeds[model])
+        return replace(split, training_set=split.training_set[self.m * self.null_run :])
+
+    @property
+    def identity(self) -> str:
+        """A hash of it."""
+        data = hashlib.sha256(self.dataset.packed)
+        data.update(self.dataset.labels)
+        decisive = [asdict(self.dataset.description), data.hexdigest()]
+        decisive += [dict(self.seeds), self.n, self.m, self.null_run, asdict(self.options)]
+        decisive += [str(self.device), torch.__version__, source_hash(Path(__file__))]
+        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
 def _train(
-    dataset: Dataset,
-    own_seeds: Mapping[int, Mapping[str, int]],
-    n: int,
-    m: int,
-    options: TrainingOptions,
-    device: torch.device,
-    saved: Path,
+    job: Job, saved: Path
 ) -> tuple[Sequence[weights.StateDict], Sequence[Mapping[str, Any]]]:
     """The models' weights and what is reported of each; `saved` is the job's checkpoint."""
-    job = _identity(dataset, own_seeds, n, m, options, device)
-    done = checkpoint.read(saved, job, device)
+    dataset, device, options, n = job.dataset, job.device, job.options, job.n
+    identity = job.identity
+    done = checkpoint.read(saved, identity, device)
     records = training.load(dataset, device)
     architecture = MLP(dataset.description.features, dataset.description.classes)
-    count, names = len(own_seeds), list(own_seeds)
+    count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
     per_model = options.epochs * n
     meter = Meter(what, count * per_model, _records(done, per_model, n))
@@ -92,15 +121,13 @@ def _train(
     while len(done.rows) < count:
         group = names[len(done.rows) :][:size]
         start = time.monotonic() - done.seconds
-        sets = [
-            splits.split(dataset.description.records, n, m, own_seeds[model]) for model in group
-        ]
+        sets = [job.split(model) for model in group]
 
         def keep(state: State, start: float = start) -> None:
             nonlocal last_saved
             done.state, done.seconds = state, time.monotonic() - start
             if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
-                checkpoint.write(saved, job, done)
+                checkpoint.write(saved, identity, done)
                 last_saved = time.monotonic()
             meter.update(
                 _records(done, per_model, n),
@@ -111,7 +138,7 @@ def _train(
             architecture,
             records,
             [split.training_set for split in sets],
-            [own_seeds[model]["seed_model"] for model in group],
+            [job.seeds[model]["seed_model"] for model in group],
             options,
             done.state,
             keep,
@@ -136,23 +163,6 @@ def _records(done: checkpoint.Checkpoint, per_model: int, n: int) -> int:
     """How many records have been trained on."""
     finished = len(done.rows) * per_model
     return finished + len(done.state.weights) * done.state.epochs * n if done.state else finished
-
-
-def _identity(
-    dataset: Dataset,
-    own_seeds: Mapping[int, Mapping[str, int]],
-    n: int,
-    m: int,
-    options: TrainingOptions,
-    device: torch.device,
-) -> str:
-    """A hash of all that decides what the models become."""
-    data = hashlib.sha256(dataset.packed)
-    data.update(dataset.labels)
-    decisive = [asdict(dataset.description), data.hexdigest()]
-    decisive += [dict(own_seeds), n, m, asdict(options)]
-    decisive += [str(device), torch.__version__, source_hash(Path(__file__))]
-    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,12 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """As the programs compute: a sum's rounding does not depend on the machine's cores."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def run_script() -> RunScript:
     """Run a stage's program, `run_script("train", "--first", 0, ...)`, as the workflow does."""

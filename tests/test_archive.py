@@ -49,6 +49,7 @@ def scenario(name: str, disclosed: tuple[str, ...], sigma: float | None) -> Scen
         delta=sigma and 1e-5,
         noise_multiplier=sigma,
         disclosed=list(disclosed),
+        null_run=False,
     )
 
 
@@ -618,6 +619,7 @@ def test_missing_checksums_are_refused(challenges: dict, copied: Path) -> None:
         ({"data": "other"}, "data is tiny, expected other"),
         ({"disclosed": ["seed_membership"]}, "seed_membership must never be disclosed"),
         ({"disclosed": ["seed_training"]}, "dev/model_3/seed_training: missing"),
+        ({"null_run": True}, "a null run has no members to find"),
     ],
 )
 def test_a_scenario_that_is_not_the_challenges_is_refused(

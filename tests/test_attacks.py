@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import norm, spearmanr
+from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from mico import attacks, signals, submissions
+from mico import arrays, submissions
+from mico.attacks import registry
 from mico.command_line import InputError
 from mico.phases import Phases
 from mico.signals import Signals
@@ -43,7 +45,17 @@ RMIA = [("rmia", {"variant": "online", "gamma": gamma}) for gamma in (1, 1.3, 2)
     ("rmia", {"variant": "offline", "gamma": gamma, "a": a})
     for gamma, a in itertools.product((1, 1.3, 2), (0, 0.3, 1))
 ]
-SETTINGS = THRESHOLD + CENTRED + LIRA + RMIA
+BASE = [("base", {"variant": "base1"}), ("base", {"variant": "base3"})] + [
+    ("base", {"variant": "base3", "signal": name}) for name in ("loss", "conf")
+]
+BAVARIA = [
+    ("bavaria", {"variant": variant, "signal": name, "strength": strength})
+    for variant, name, strength in itertools.product("nt", NAMES, (2, 7.5))
+]
+BAVARIA += [("bavaria", {**values, "prior": "total"}) for _, values in BAVARIA[2::4]]
+EFFECT = [("effect", {"signal": name}) for name in NAMES]
+WITH_DEVIATIONS = LIRA + BASE + BAVARIA + EFFECT
+SETTINGS = THRESHOLD + CENTRED + RMIA + WITH_DEVIATIONS
 
 
 def describe(setting: Setting) -> str:
@@ -55,7 +67,7 @@ every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=describe)
 
 def run(setting: Setting, given: Signals) -> np.ndarray:
     name, values = setting
-    scores = attacks.ATTACKS[name].scores(given, attacks.options(name, values))
+    scores = registry.ATTACKS[name].scores(given, registry.options(name, values))
     assert scores.shape == given.challenge.shape
     assert scores.dtype == np.float64
     return scores
@@ -160,11 +172,109 @@ def naive_rmia(
     return np.mean([own / ratio(point) > gamma for point in sorted(population)])
 
 
+def naive_base(
+    given: Signals, target: int, record: int, variant: str, signal: str = "margin"
+) -> float:
+    if variant == "base1":
+        inside, outside = sides(given, "conf", target, record)
+        return np.log(value(given, "conf", target, record) / np.mean(inside + outside))
+    inside, outside = sides(given, signal, target, record)
+    means = np.mean(inside or outside), np.mean(outside or inside)
+    slope = (means[0] - means[1]) / naive_point_variance(given, target, record, signal)
+    return slope * (value(given, signal, target, record) - sum(means) / 2)
+
+
+def naive_point_variance(given: Signals, target: int, record: int, signal: str) -> float:
+    """All shadow models about the mean of their side, at least a millionth of what is usual."""
+    variances = {}
+    for point in {record, *given.challenge[target].tolist()}:
+        both = sides(given, signal, target, point)
+        squares = [(one - np.mean(side)) ** 2 for side in both for one in side]
+        variances[point] = np.mean(squares)
+    usual = np.mean([variances[point] for point in given.challenge[target]])
+    return max(variances[record], 1e-6 * usual)
+
+
+def naive_effect(given: Signals, target: int, record: int, signal: str) -> float:
+    """The ratio of two densities whose means are the shrunk effect apart."""
+
+    def one_effect(point: int) -> float:
+        inside, outside = sides(given, signal, target, point)
+        deviation = naive_point_variance(given, target, point, signal) ** 0.5
+        return (np.mean(inside) - np.mean(outside)) / deviation
+
+    counts = {p: [*map(len, sides(given, signal, target, p))] for p in given.challenge[target]}
+    known = [point for point in given.challenge[target] if min(counts[point]) > 0]
+    effects = [one_effect(point) for point in known]
+    errors = [1 / counts[point][0] + 1 / counts[point][1] for point in known]
+    effect, spread = np.mean(effects), np.var(effects) - np.mean(errors)
+    if record in known and spread > 0:
+        reliability = spread / (spread + errors[known.index(record)])
+        effect = reliability * effects[known.index(record)] + (1 - reliability) * effect
+
+    inside, outside = sides(given, signal, target, record)
+    share_in = len(inside) / len(inside + outside)
+    deviation = naive_point_variance(given, target, record, signal) ** 0.5
+    mean_out = np.mean(inside + outside) - share_in * effect * deviation
+    mean_in = mean_out + effect * deviation
+    own = value(given, signal, target, record)
+    return norm.logpdf(own, mean_in, deviation) - norm.logpdf(own, mean_out, deviation)
+
+
+def naive_bavaria(
+    given: Signals,
+    target: int,
+    record: int,
+    variant: str,
+    signal: str,
+    strength: float,
+    prior: str = "within",
+) -> float:
+    """The prior updated by one shadow model after another (Murphy 2007, section 3)."""
+    own = value(given, signal, target, record)
+    both = sides(given, signal, target, record)
+    densities = []
+    for side, (centre, kappa, alpha, beta) in enumerate(
+        naive_priors(given, target, signal, strength, prior)
+    ):
+        for one in both[side]:
+            beta += kappa * (one - centre) ** 2 / (2 * (kappa + 1))
+            centre = (kappa * centre + one) / (kappa + 1)
+            kappa, alpha = kappa + 1, alpha + 0.5
+        if variant == "t":
+            scale = (beta * (kappa + 1) / (alpha * kappa)) ** 0.5
+            densities.append(student.logpdf(own, 2 * alpha, centre, scale))
+        else:
+            mean = np.mean(both[side] or both[1 - side])
+            densities.append(norm.logpdf(own, mean, (beta / (alpha - 1)) ** 0.5))
+    return densities[0] - densities[1]
+
+
+def naive_priors(
+    given: Signals, target: int, signal: str, strength: float, prior: str
+) -> list[tuple[float, float, float, float]]:
+    """Centre, kappa, alpha and beta of the IN and of the OUT side."""
+    priors = []
+    for side in (0, 1):
+        points = [sides(given, signal, target, r)[side] for r in given.challenge[target]]
+        everything = [one for values in points for one in values]
+        squares = sum((one - np.mean(values)) ** 2 for values in points for one in values)
+        variance = squares / sum(max(len(values) - 1, 0) for values in points)
+        if prior == "total":
+            variance = np.var(everything)
+        kappa = min(variance / np.var(everything), 1)
+        priors.append((np.mean(everything), kappa, 1 + strength / 2, variance * strength / 2))
+    return priors
+
+
 NAIVE = {
     "threshold": naive_threshold,
     "centred": naive_centred,
     "lira": naive_lira,
     "rmia": naive_rmia,
+    "base": naive_base,
+    "bavaria": naive_bavaria,
+    "effect": naive_effect,
 }
 
 
@@ -195,7 +305,7 @@ def test_scores_are_those_of_a_loop_over_points(setting: Setting, seed: int) -> 
     np.testing.assert_allclose(run(setting, given), naive(setting, given), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("setting", CENTRED[:6] + LIRA, ids=describe)
+@pytest.mark.parametrize("setting", CENTRED[:6] + WITH_DEVIATIONS, ids=describe)
 def test_scores_are_those_of_a_loop_where_shadow_models_agree(setting: Setting) -> None:
     given = make_signals(3, digits=1)
     np.testing.assert_allclose(run(setting, given), naive(setting, given), rtol=1e-9, atol=1e-9)
@@ -250,7 +360,9 @@ def test_a_train_models_memberships_do_not_change_its_own_scores(setting: Settin
     before, after = run(setting, given), run(setting, flipped)
     np.testing.assert_array_equal(after[model], before[model])
     # They do change the others' where IN and OUT models are told apart.
-    told_apart = setting[0] in ("lira", "rmia") or setting[1].get("centre") in ("mid", "in")
+    told_apart = setting[0] in ("lira", "rmia", "bavaria", "effect") or (
+        setting[1].get("centre") in ("mid", "in") or setting[1].get("variant") == "base3"
+    )
     assert (after[model + 1 :] != before[model + 1 :]).any() == told_apart
 
 
@@ -319,7 +431,7 @@ def test_scores_do_not_depend_on_how_many_other_targets_there_are(setting: Setti
         np.testing.assert_array_equal(run(setting, fewer), expected[:kept])
 
 
-@pytest.mark.parametrize("setting", THRESHOLD + CENTRED + LIRA, ids=describe)
+@pytest.mark.parametrize("setting", THRESHOLD + CENTRED + WITH_DEVIATIONS, ids=describe)
 def test_without_a_population_records_of_other_targets_do_not_matter(setting: Setting) -> None:
     given = make_signals(8)
     kept = TRAIN + 1
@@ -508,6 +620,24 @@ def test_lira_reaches_the_closed_form_on_gaussian_signals(variant: str, spread: 
         ("lira", {"variant": {}}, "variant"),
         ("lira", {"signal": "probability"}, "signal"),
         ("lira", {"gamma": 1}, "gamma"),
+        ("base", {}, "variant"),
+        ("base", {"variant": "base4"}, "variant"),
+        ("base", {"variant": ["base1"]}, "variant"),
+        ("base", {"variant": "base3", "signal": "logit"}, "signal"),
+        ("base", {"variant": "base1", "signal": "loss"}, "signal"),
+        ("base", {"variant": "base1", "signal": ["loss"]}, "signal"),
+        ("bavaria", {"variant": "normal"}, "variant"),
+        ("bavaria", {"variant": False}, "variant"),  # what n is in some dialects of YAML
+        ("bavaria", {"signal": "logit"}, "signal"),
+        ("bavaria", {"strength": 0.5}, "strength 0.5"),
+        ("bavaria", {"strength": 1e7}, "strength 1"),
+        ("bavaria", {"strength": float("nan")}, "strength nan"),
+        ("bavaria", {"strength": "2"}, "strength '2'"),
+        ("bavaria", {"strength": None}, "strength None"),
+        ("bavaria", {"prior": "between"}, "prior"),
+        ("effect", {"signal": "logit"}, "signal"),
+        ("effect", {"signal": None}, "signal"),
+        ("effect", {"strength": 2}, "strength"),
         ("rmia", {"variant": "fixed-variance"}, "variant"),
         ("rmia", {"signal": "loss"}, "signal"),
         ("rmia", {"gamma": 0.99}, "gamma"),
@@ -522,14 +652,14 @@ def test_lira_reaches_the_closed_form_on_gaussian_signals(variant: str, spread: 
 )
 def test_bad_options_are_named(attack: str, values: dict, named: str) -> None:
     with pytest.raises(InputError) as caught:
-        attacks.options(attack, values)
+        registry.options(attack, values)
     assert named in str(caught.value).removeprefix(f"attack {attack}:")
     assert "\n" not in str(caught.value)
 
 
 @every_setting
 def test_good_options_are_kept(setting: Setting) -> None:
-    options = attacks.options(*setting)
+    options = registry.options(*setting)
     for name, given in setting[1].items():
         assert getattr(options, name) == given
 
@@ -538,7 +668,7 @@ def test_good_options_are_kept(setting: Setting) -> None:
 
 
 def run_program(given: Signals, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    signals.write(folder / "signals.npz", given)
+    arrays.write(folder / "signals.npz", given)
     command = [sys.executable, "-W", "error", str(SCRIPT), f"--signals={folder}/signals.npz"]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=50)
 

@@ -5,7 +5,7 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -43,13 +43,9 @@ ROUNDING = 1e-6
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_and_seed() -> Iterator[None]:
+def _seed() -> None:
     """Opacus draws its samples and noise from torch's own generator."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

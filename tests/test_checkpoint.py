@@ -10,7 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,6 @@ import torch
 import train as program
 from mico import checkpoint, datasets, privacy, seeds
 from mico.checkpoint import Checkpoint
-from mico.datasets import Dataset
 from mico.mlp import MLP
 from mico.privacy import Privacy
 from mico.training import Records, State, TrainingOptions, train
@@ -39,15 +38,6 @@ PLAIN = TrainingOptions(
     lr_decay_epochs=2,
 )
 PRIVATE = replace(PLAIN, batch_size=3, clipping_norm=4.0, noise_multiplier=0.6)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As the engine is used: a sum's rounding does not depend on the machine's cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # Training from a state
@@ -389,26 +379,16 @@ class StoppedError(Exception):
     """Stands in for a kill."""
 
 
-@dataclass(frozen=True)
-class Shard:
-    """What decides what a shard's models become."""
-
-    dataset: Dataset
-    own_seeds: Mapping[int, Mapping[str, int]]
-    options: TrainingOptions
-    n: int = 100
-    m: int = 20
-
-
 @pytest.fixture
-def shard(stored_data: object) -> Shard:
+def shard(stored_data: object) -> program.Job:
     own_seeds = dict(enumerate(seeds.derive(3, "S", MODELS)))
     options = replace(PRIVATE, epochs=EPOCHS, batch_size=10)
-    return Shard(datasets.read(stored_data.directory), own_seeds, options)
+    dataset = datasets.read(stored_data.directory)
+    return program.Job(dataset, own_seeds, n=100, m=20, null_run=False, options=options, device=CPU)
 
 
 def train_shard(
-    shard: Shard, saved: Path, monkeypatch: pytest.MonkeyPatch, last: int = 0
+    shard: program.Job, saved: Path, monkeypatch: pytest.MonkeyPatch, last: int = 0
 ) -> tuple[list[tuple[int, int]], Sequence[Mapping[str, torch.Tensor]]]:
     """What checkpoints it wrote, (finished models, epochs) each, and the models.
 
@@ -426,9 +406,7 @@ def train_shard(
         original = checkpoint.write
         patch.setattr(checkpoint, "write", write)
         patch.setattr(program, "CHECKPOINT_SECONDS", -1)
-        models, _ = program._train(
-            shard.dataset, shard.own_seeds, shard.n, shard.m, shard.options, CPU, saved
-        )
+        models, _ = program._train(shard, saved)
     return written, models
 
 
@@ -438,30 +416,30 @@ def same_models(
     return all(torch.equal(a[name], b[name]) for a, b in zip(one, other, strict=True) for name in a)
 
 
-def with_options(**changes: Any) -> Callable[[Shard], Shard]:
+def with_options(**changes: Any) -> Callable[[program.Job], program.Job]:
     return lambda shard: replace(shard, options=replace(shard.options, **changes))
 
 
-def with_another_seed(shard: Shard) -> Shard:
+def with_another_seed(shard: program.Job) -> program.Job:
     """Of the last model, which has not been begun."""
-    changed = {name: seed + 1 for name, seed in shard.own_seeds[MODELS - 1].items()}
-    return replace(shard, own_seeds=dict(shard.own_seeds) | {MODELS - 1: changed})
+    changed = {name: seed + 1 for name, seed in shard.seeds[MODELS - 1].items()}
+    return replace(shard, seeds=dict(shard.seeds) | {MODELS - 1: changed})
 
 
-def with_another_label(shard: Shard) -> Shard:
+def with_another_label(shard: program.Job) -> program.Job:
     """Data that have changed though their description has not."""
     labels = np.array(shard.dataset.labels)
     labels[:150] = (labels[:150] + 1) % 4
     return replace(shard, dataset=replace(shard.dataset, labels=labels))
 
 
-def with_another_feature(shard: Shard) -> Shard:
+def with_another_feature(shard: program.Job) -> program.Job:
     packed = np.array(shard.dataset.packed)
     packed[:, 0] ^= 255
     return replace(shard, dataset=replace(shard.dataset, packed=packed))
 
 
-def with_another_class(shard: Shard) -> Shard:
+def with_another_class(shard: program.Job) -> program.Job:
     description = replace(shard.dataset.description, classes=5)
     return replace(shard, dataset=replace(shard.dataset, description=description))
 
@@ -469,12 +447,13 @@ def with_another_class(shard: Shard) -> Shard:
 CHANGES = {
     "n": lambda shard: replace(shard, n=99),
     "m": lambda shard: replace(shard, m=21),
+    "null_run": lambda shard: replace(shard, null_run=True),
     "seed": with_another_seed,
     "labels": with_another_label,
     "features": with_another_feature,
     "classes": with_another_class,
     "fewer models": lambda shard: replace(
-        shard, own_seeds={model: shard.own_seeds[model] for model in range(MODELS - 1)}
+        shard, seeds={model: shard.seeds[model] for model in range(MODELS - 1)}
     ),
     "epochs": with_options(epochs=EPOCHS + 1),
     "batch_size": with_options(batch_size=11),
@@ -489,7 +468,7 @@ CHANGES = {
 
 
 def test_a_stopped_shard_goes_on_if_nothing_has_changed(
-    shard: Shard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shard: program.Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     written, whole = train_shard(shard, tmp_path / "whole.npz", monkeypatch)
     assert written == ALL
@@ -502,7 +481,7 @@ def test_a_stopped_shard_goes_on_if_nothing_has_changed(
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_checkpoint_of_anything_else_is_not_used(
-    shard: Shard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+    shard: program.Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     changed = CHANGES[name](shard)
     with pytest.raises(StoppedError):
@@ -514,7 +493,7 @@ def test_a_checkpoint_of_anything_else_is_not_used(
 
 
 def test_a_checkpoint_of_other_code_is_not_used(
-    shard: Shard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shard: program.Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(StoppedError):
         train_shard(shard, tmp_path / "stopped.npz", monkeypatch, 5)

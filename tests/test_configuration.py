@@ -83,7 +83,7 @@ def test_defaults() -> None:
         expected = dict(zip(FIELDS, SET_UPS[name], strict=True)) | reduced
         assert {field: found[field] for field in FIELDS} == expected
         assert (found["id"], found["data"], found["m"]) == (name, "purchase100-synthetic", 100)
-    assert len(checked.attacks) == 15
+    assert len(checked.attacks) == 28
     assert checked.attacks["rmia-offline"] == {
         "attack": "rmia",
         "variant": "offline",
@@ -215,6 +215,7 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T1, data: mnist", "data 'mnist' is not among the datasets (known: "),
         ("from: T1, challenge: a b", "challenge: 'a b' does not match"),
         ("from: T1, track: ../up", "track: '../up' does not match"),
+        ("from: T1, null_run: 1", "null_run: 1 is not of type 'boolean'"),
     ],
 )
 def test_bad_scenario(tmp_path, changes, message) -> None:
@@ -299,6 +300,108 @@ def test_bad_attack(tmp_path, attack, message) -> None:
 def test_bad_attack_name(tmp_path, text, message) -> None:
     with pytest.raises(InputError, match=r"own\.yaml: " + re.escape(message)):
         check_own(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("references: {scenarios: [T9]}", "references: scenarios: 'T9' is not among the run's"),
+        ("references: {scenarios: [T1, D2]}", "references: scenarios: 'D2' is not among the run's"),
+        ("references: {scenarios: [T1, T1]}", "references: scenarios: "),
+        ("references: {scenarios: T1}", "references: scenarios: 'T1' is not of type 'array'"),
+        (
+            "references: {scenarios: [T1], train_models: 101}",
+            "references: train_models: 101: expected at most 100",
+        ),
+        (
+            "references: {scenarios: [T1], train_models: 9}\nmodels: {train: 8}",
+            "references: train_models: 9: expected at most 8",
+        ),
+        ("references: {train_models: -1}", "references: train_models: -1 "),
+        ("references: {count: 1}", "references: count: 1 "),
+        ("references: {count: 2.5}", "references: count: 2.5 "),
+        ("references: {shard_size: 0}", "references: shard_size: 0 "),
+        ("references: {cuont: 3}", "references: unknown key 'cuont', did you mean 'count'?"),
+        ("references: {scenarios: [T1], count: 31}", "references-32: count 32: expected at most"),
+    ],
+)
+def test_bad_references(tmp_path, text, message) -> None:
+    """Of no scenario, of models that there are not, or fewer than an attack wants."""
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        check_own(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "references" in str(caught.value).partition("yaml: ")[2]
+
+
+def test_auto_needs_another_attack_in_every_scenario(tmp_path) -> None:
+    alone = "attacks:\n  - {name: auto, attack: auto}\n"
+    some = "  - {name: r, attack: references, count: 2}\nreferences: {scenarios: [T1]}\n"
+    for text in alone, alone + some:
+        with pytest.raises(InputError, match=r"own\.yaml: attacks: auto: expected another attack"):
+            check_own(tmp_path, text)
+    check_own(tmp_path, alone + "  - {name: base, attack: base, variant: base1}")
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        ("attack: references", "count"),
+        ("attack: references, count: 1", "count 1: expected an integer of at least 2"),
+        ("attack: references, count: 4.0", "count 4.0: expected an integer"),
+        ("attack: references, count: true", "count True: expected an integer"),
+        ("attack: references, count: 33", "count 33: expected at most references.count"),
+        ("attack: references, count: 4, signal: logit", "signal 'logit'"),
+        ("attack: stacked, white_box: 1", "white_box 1: expected true or false"),
+        ("attack: stacked, whitebox: true", "'whitebox'"),
+        ("attack: auto, signal: loss", "'signal'"),
+    ],
+)
+def test_bad_options_of_attacks_that_ask_for_more(tmp_path, attack, message) -> None:
+    with pytest.raises(InputError, match=rf"own\.yaml: attacks: mine: .*{re.escape(message)}"):
+        check_own(tmp_path, f"attacks: [{{name: mine, {attack}}}]")
+
+
+def test_who_attacks_what(tmp_path) -> None:
+    """Attacks that ask for reference models enter where there are some; all others everywhere."""
+    text = """
+references: {scenarios: [D3, T1], count: 4, train_models: 100}
+attacks:
+  - {name: a, attack: rmia}
+  - {name: b, attack: stacked}
+  - {name: c, attack: references, count: 4}
+  - {name: d, attack: auto}
+"""
+    checked = check_own(tmp_path, text)
+    everywhere = ["T1", "T2", "T3", "D3"]
+    entered = {name: sorted(scenarios) for name, scenarios in checked.entered.items()}
+    expected = {"a": everywhere, "b": everywhere, "c": ["D3", "T1"], "d": everywhere}
+    assert entered == {name: sorted(scenarios) for name, scenarios in expected.items()}
+    assert checked.inputs == {
+        "a": ["signals"],
+        "b": ["signals", "whitebox"],
+        "c": ["signals", "references"],
+        "d": ["signals", "others"],
+    }
+
+
+def test_null_run(tmp_path) -> None:
+    text = "scenarios: [T1, {id: A, from: T1, challenge: a, null_run: true}, {id: B, from: A"
+    checked = check_own(tmp_path, f"{text}, challenge: b}}]").scenarios
+    assert {name: one.null_run for name, one in checked.items()} == {
+        "T1": False,
+        "A": True,
+        "B": True,
+    }
+    expected = {**vars(checked["T1"]), "id": "A", "challenge": "a", "null_run": True}
+    assert vars(checked["A"]) == expected
+
+
+def test_run_of_the_null_hypothesis() -> None:
+    checked = check_files(BASE, CONFIG / "null.yaml").scenarios
+    assert {name: (one.null_run, one.private) for name, one in checked.items()} == {
+        "N1": (True, False),
+        "N3": (True, True),
+    }
 
 
 LABELLED = "format: labelled-bits, records: 300, features: 5, classes: 3"

@@ -19,7 +19,7 @@ def entry(**changes: object) -> entries.Entry:
     """An entry with scores from random predictions for three challenges."""
     made = {"participant": "alice", "track": "toys", "builtin": False, "file": "a.zip"}
     made |= {"submitted": "2026-11-24T10:30:00+00:00", "problems": []}
-    made |= {"scores": [], "curves": {}, "replicates": {}}
+    made |= {"scores": [], "curves": {}, "replicates": {}, "audit": {}}
     rng = np.random.default_rng(1)
     membership = np.tile([True, False], (8, 20))
     phases = {"dev": np.arange(4), "final": np.arange(4, 8)}
@@ -36,7 +36,7 @@ def entry(**changes: object) -> entries.Entry:
 def written(tmp_path_factory: pytest.TempPathFactory, run_script: RunScript) -> Path:
     """The outputs before (dev) and after (final) the reveal, for a good and a rejected entry."""
     folder = tmp_path_factory.mktemp("details")
-    nothing = {"scores": [], "curves": {}, "replicates": {}}
+    nothing = {"scores": [], "curves": {}, "replicates": {}, "audit": {}}
     bad = entry(participant=EVIL, problems=[f"{EVIL}: unknown file"], **nothing)
     paths = [folder / "zip-good.json", folder / "zip-bad.json"]
     for path, content in zip(paths, (entry(), bad), strict=True):

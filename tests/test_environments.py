@@ -11,7 +11,7 @@ import yaml
 from mico.source_hash import imported_files
 
 ROOT = Path(__file__).parents[1]
-DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTION = {"dp_accounting": "dp-accounting", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 def pins(lines: list[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The released models' outputs against a plain PyTorch network in double precision."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mico import outputs, signals
+from mico import arrays, outputs, signals
 from mico.command_line import InputError
 from mico.mlp import MLP
 from mico.phases import Phases
@@ -18,14 +18,6 @@ from mico.training import Records
 
 NAMES = ("plain", "private")
 NETWORK = MLP(37, 4)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +159,12 @@ def test_signals_are_by_name_and_round_trip(computed: dict, tmp_path: Path) -> N
     np.testing.assert_array_equal(found.signal("loss"), found.loss)
     np.testing.assert_array_equal(found.signal("margin"), found.margin)
     np.testing.assert_allclose(np.log(found.signal("conf")), found.loss, rtol=1e-12, atol=1e-12)
-    signals.write(tmp_path / "a.npz", found)
+    arrays.write(tmp_path / "a.npz", found)
     returned = signals.read(tmp_path / "a.npz")
     for name in ("loss", "margin", "trained", "challenge"):
         one, other = getattr(returned, name), getattr(found, name)
         assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
-    signals.write(tmp_path / "b.npz", found)
+    arrays.write(tmp_path / "b.npz", found)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 

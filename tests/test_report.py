@@ -1,27 +1,35 @@
 """The report: right numbers, nothing loaded from outside, and a page that works in a browser."""
 
 import html
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mico.command_line import InputError
-from mico.report import METRICS, read_curves, read_models, read_run, read_scores, render
-from mico.scoring import FPRS
+from mico.report import marks, render
+from mico.results import METRICS, Results, read
+from mico.scoring import COMPARED, FPRS
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "report.py"
 EVIL = "<script>alert(1)</script>"
 COST = r"cost $\frac{1}$ & 鍵"
 PHASES = {"train": (0, 1), "dev": (0, 2), "final": (1, 2), "both": (0, 1)}
+NAMES = ["references-8", "references-2", "auto", "lira-online", EVIL, COST, "rmia", "loss"]
+NAMES += ["visitor", "gap", "coin"]
+HALF = 0.02  # of a paired difference's interval
+SEVERAL = ("models", "ceilings")  # inputs of more than one file
 
 
 def write_run(
@@ -29,10 +37,10 @@ def write_run(
 ) -> dict[str, list[Path]]:
     """A small run's files with plausible numbers: a plain scenario T1 and a private one T2.
 
-    Attacks are ordered as in `participants`, from strong to weak.
+    Attacks are ordered as in `participants`, from strong to weak; "visitor" is none of the run's.
     """
     rng = np.random.default_rng(7)
-    rows, settings, all_curves, model_paths = [], [], {}, []
+    rows, settings, all_curves, model_paths, pairs, audits = [], [], {}, [], [], {}
     for scenario, epsilon, strength in ("T1", None, 1.2), ("T2", 4.0, 0.15):
         challenge = "purchase100_inf" if epsilon is None else "purchase100_lo"
         curves = {}
@@ -51,6 +59,16 @@ def write_run(
                     row |= {f"{metric}_high": min(1, value + half)}
                 rows.append(row)
         all_curves[scenario] = curves
+        audits[scenario] = {name: _audit(i) for i, name in enumerate(participants)}
+        for metric in COMPARED:
+            for one, other in combinations(participants, 2):
+                lead = _metrics(curves[one])[metric] - _metrics(curves[other])[metric]
+                pairs.append((scenario, metric, one, other, lead, lead - HALF, lead + HALF))
+        path = folder / "ceilings" / f"{scenario}.json"
+        path.parent.mkdir(exist_ok=True)
+        fpr = [] if epsilon is None else sorted({*np.geomspace(1e-5, 1, 40).round(6), *FPRS})
+        ceiling = {"fpr": fpr, "bound": [r**0.5 for r in fpr], "heuristic": [r**0.8 for r in fpr]}
+        path.write_text(json.dumps(ceiling))
         for shard, numbers in enumerate(np.array_split(np.arange(models), 2)):
             table = pd.DataFrame({"scenario": scenario, "model": numbers})
             table["training_accuracy"] = 0.99 if epsilon is None else 0.41
@@ -69,6 +87,9 @@ def write_run(
             | {"disclosed": ["seed_training"], "an extra key": 1}
         )
     pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
+    columns = ["scenario", "metric", "participant", "other", "difference", "low", "high"]
+    pd.DataFrame(pairs, columns=columns).to_csv(folder / "comparisons.csv", index=False)
+    (folder / "audit.json").write_text(json.dumps(audits))
     data = {"synthetic": synthetic, "records": 10000, "features": 600, "classes": 100}
     run = {
         "run": "demo",
@@ -77,7 +98,7 @@ def write_run(
         "versions": {"python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6"},
         "datasets": {"purchase100-synthetic": data | {"source": "generated, seed 1"}},
         "scenarios": settings,
-        "attacks": [{"name": name, "attack": "lira", "signal": "margin"} for name in participants],
+        "attacks": [_attack(name) for name in participants if name != "visitor"],
         "created": "2026-11-24",
     }
     (folder / "run.json").write_text(json.dumps(run))
@@ -85,7 +106,34 @@ def write_run(
     run_json = [folder / "run.json"]
     curves_json = folder / "curves.json"
     curves_json.write_text(json.dumps(all_curves))
-    return {"scores": scores, "curves": [curves_json], "models": model_paths, "run": run_json}
+    paths = {"scores": scores, "curves": [curves_json], "models": model_paths, "run": run_json}
+    paths["ceilings"] = [folder / "ceilings" / f"{scenario}.json" for scenario in all_curves]
+    return paths | {"comparisons": [folder / "comparisons.csv"], "audit": [folder / "audit.json"]}
+
+
+def _attack(name: str) -> dict:
+    kind, _, count = name.partition("-")
+    if kind == "references":
+        return {"name": name, "attack": "references", "count": int(count), "signal": "loss"}
+    return {"name": name, "attack": "auto" if kind == "auto" else "lira", "signal": "margin"}
+
+
+def _audit(rank: int) -> dict:
+    """The audit of the attack of this rank; of its four classes one has no members."""
+    calibration = [
+        {"fpr": fpr, "fpr_final": 1.1 * fpr, "fpr_low": 0.8 * fpr, "fpr_high": 1.5 * fpr}
+        | {"tpr_final": 2 * fpr, "tpr_low": 1.7 * fpr, "tpr_high": 2.2 * fpr}
+        for fpr in FPRS
+    ]
+    classes = [
+        {"class": i, "members": 60, "nonmembers": 55 + i, "tpr": tpr, "fpr": 0.1 + 0.01 * i}
+        | {"tpr_low": tpr - 0.05, "tpr_high": tpr + 0.06}
+        for i, tpr in enumerate((0.21, 0.47, 0.33))
+    ]
+    empty = {"class": 3, "members": 0, "nonmembers": 7, "tpr": None, "fpr": 0.0}
+    classes.append(empty | {"tpr_low": 0.0, "tpr_high": 1.0})
+    lower = round(1.3 * 0.8**rank, 6)
+    return {"epsilon_lower": lower, "calibration": calibration, "classes": classes}
 
 
 def _curve(members: np.ndarray, others: np.ndarray) -> dict:
@@ -110,25 +158,57 @@ def _metrics(curve: dict) -> dict[str, float]:
     return values | {"auc": auc, "advantage": advantage, "accuracy": (1 + advantage) / 2}
 
 
+def results_of(paths: dict[str, list[Path]]) -> Results:
+    """What the program reads."""
+    inputs = {name: files if name in SEVERAL else files[0] for name, files in paths.items()}
+    return read(Namespace(**inputs))
+
+
 def page(paths: dict[str, list[Path]]) -> str:
-    return render(
-        read_scores(paths["scores"][0]),
-        read_curves(paths["curves"][0]),
-        read_models(paths["models"]),
-        read_run(paths["run"][0]),
-    )
+    return render(results_of(paths))
 
 
-def run_program(paths: dict[str, list[Path]], output: Path) -> subprocess.CompletedProcess:
+def run_program(
+    paths: dict[str, list[Path]], output: Path, script: Path = SCRIPT
+) -> subprocess.CompletedProcess:
     flags = [text for name, files in paths.items() for text in (f"--{name}", *map(str, files))]
-    command = [sys.executable, "-W", "error", str(SCRIPT), *flags, "--output", str(output)]
+    command = [sys.executable, "-W", "error", str(script), *flags, "--output", str(output)]
     return subprocess.run(command, capture_output=True, text=True, timeout=50)
 
 
+def edit_json(path: Path, edit: Callable[[dict], object]) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
 def edit_run(paths: dict[str, list[Path]], edit: Callable[[dict], object]) -> None:
-    run = json.loads(paths["run"][0].read_text())
-    edit(run)
-    paths["run"][0].write_text(json.dumps(run))
+    edit_json(paths["run"][0], edit)
+
+
+def drop(paths: dict[str, list[Path]], participant: str, scenario: str) -> None:
+    """Take a participant out of a scenario, as if it had not been scored there."""
+    for kind in "scores", "comparisons":
+        table = pd.read_csv(paths[kind][0])
+        theirs = (table == participant).any(axis=1)
+        table[~theirs | (table.scenario != scenario)].to_csv(paths[kind][0], index=False)
+    for kind in "curves", "audit":
+        edit_json(paths[kind][0], lambda content: content[scenario].pop(participant))
+
+
+def downloads(text: str) -> dict[str, str]:
+    """The name and content of each file that the page carries."""
+    links = re.findall(r'<a download="([^"]*)" href="([^"]*)"', text)
+    return {name: unquote(html.unescape(uri).partition(",")[2]) for name, uri in links}
+
+
+def signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")  # noqa: RUF001
+
+
+def headline_rows(paths: dict[str, list[Path]], scenario: str) -> pd.DataFrame:
+    scores = pd.read_csv(paths["scores"][0])
+    return scores[(scores.scenario == scenario) & (scores.phase == "both")]
 
 
 def table_rows(text: str, start: str) -> dict[str, list[str]]:
@@ -136,20 +216,28 @@ def table_rows(text: str, start: str) -> dict[str, list[str]]:
     body = text[text.index(start) :].partition("<tbody>")[2].partition("</tbody>")[0]
     rows = re.findall(r'<th scope="row"[^>]*>(.*?)</th>(.*?)</tr>', body, re.DOTALL)
     return {
-        html.unescape(name): [re.sub("<.*?>", " ", cell).strip() for cell in cells.split("</td>")]
+        html.unescape(re.sub("<.*?>", "", name)): [
+            html.unescape(re.sub("<.*?>", " ", cell)).strip() for cell in cells.split("</td>")
+        ]
         for name, cells in rows
     }
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> dict[str, list[Path]]:
-    return write_run(tmp_path, ["lira-online", EVIL, COST, "rmia", "loss", "gap", "coin"])
+    return write_run(tmp_path, NAMES)
 
 
-def test_program_writes_the_same_bytes_every_time(paths: dict, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of `paths` as they are."""
+    return page(write_run(tmp_path_factory.mktemp("run"), NAMES))
+
+
+def test_program_writes_the_same_bytes_every_time(paths: dict, text: str, tmp_path: Path) -> None:
     done = run_program(paths, tmp_path / "report.html")
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "report.html").read_text() == page(paths)
+    assert (tmp_path / "report.html").read_text() == text
 
 
 def test_banner_only_for_synthetic_data(paths: dict) -> None:
@@ -158,56 +246,109 @@ def test_banner_only_for_synthetic_data(paths: dict) -> None:
     assert "synthetic data" not in page(paths).lower()
 
 
-def test_headline_numbers_are_those_of_the_table(paths: dict) -> None:
+@pytest.mark.parametrize("metric", COMPARED)
+def test_headline_numbers_are_those_of_the_table(paths: dict, text: str, metric: str) -> None:
     scores = pd.read_csv(paths["scores"][0])
-    rows = table_rows(page(paths), "sortable headline")
-    means = scores[scores.phase == "both"].groupby("participant")["tpr_at_fpr_0.1"].mean()
-    assert list(rows) == list(means.sort_values(ascending=False).index)
+    rows = table_rows(text, f'aria-label="Scores: {METRICS[metric]}"')
+    means = scores[scores.phase == "both"].groupby("participant")[metric].mean()
+    assert [means[name] for name in rows] == sorted(means, reverse=True)
     for i, scenario in enumerate(["T1", "T2"]):
-        own = scores[(scores.scenario == scenario) & (scores.phase == "both")]
-        for row in own.to_dict("records"):
-            value, low, high = (row["tpr_at_fpr_0.1" + end] for end in ("", "_low", "_high"))
+        for row in headline_rows(paths, scenario).to_dict("records"):
+            value, low, high = (row[metric + end] for end in ("", "_low", "_high"))
             expected = [f"{value:.3f}", f"{low:.3f}–{high:.3f}"]  # noqa: RUF001
-            assert rows[row["participant"]][i].split() == expected
+            assert rows[row["participant"]][i].removeprefix("≈").split() == expected
 
 
-def test_only_the_highest_estimate_is_emphasised(paths: dict) -> None:
-    scores = pd.read_csv(paths["scores"][0])
-    scores = scores[scores.phase == "both"]
-    emphasised = re.findall(r'data-value="([^"]*)" class="highest"', page(paths))
-    highest = scores.groupby("scenario")["tpr_at_fpr_0.1"].transform("max")
-    assert sorted(map(float, emphasised)) == sorted(
-        scores["tpr_at_fpr_0.1"][scores["tpr_at_fpr_0.1"] == highest]
-    )
+def test_who_is_not_scored_everywhere_is_ranked_by_its_lead(paths: dict, text: str) -> None:
+    """A participant gains nothing by leaving out the scenario where all are low."""
+    before = list(table_rows(text, "sortable headline"))
+    drop(paths, "gap", "T2")
+    rows = table_rows(page(paths), "sortable headline")
+    assert rows["gap"][1] == "not scored"
+    assert list(rows).index("gap") >= before.index("loss")
+
+
+def test_marks_say_what_is_more_than_chance() -> None:
+    def marked(*leads: tuple[float, float]) -> dict[str, str]:
+        """Participants a, b, ... from the highest, with the interval of a's lead over each."""
+        rows = [{"participant": name, "auc": 1 - i} for i, name in enumerate("abcd")]
+        pairs = {("a", b): (0.1, *lead) for b, lead in zip("bcd", leads, strict=True)}
+        return marks(rows[::-1], pairs, "auc")
+
+    clear, unclear = (0.01, 0.2), (-0.01, 0.2)
+    assert marked(clear, clear, clear) == {"a": "highest"}
+    assert marked(unclear, clear, unclear) == {"a": "alike", "b": "alike", "d": "alike"}
+    assert marked((0.0, 0.0), clear, clear) == {"a": "alike", "b": "alike"}
+    assert marked(clear, unclear, clear) == {"a": "highest", "c": "alike"}
+    assert marks([{"participant": "a", "auc": 1}], {}, "auc") == {"a": "highest"}
+    assert marks([{"participant": name, "auc": 1} for name in "ab"], {}, "auc") == {}
+
+
+def test_marks_are_shown(paths: dict, text: str) -> None:
+    rows = table_rows(text, "sortable headline")
+    for i, scenario in enumerate(["T1", "T2"]):
+        tprs = headline_rows(paths, scenario).set_index("participant")["tpr_at_fpr_0.1"]
+        pairs = pd.read_csv(paths["comparisons"][0])
+        pairs = pairs[(pairs.scenario == scenario) & (pairs.metric == "tpr_at_fpr_0.1")]
+        best = tprs.idxmax()
+        near = pairs[((pairs.participant == best) | (pairs.other == best))]
+        near = near[near.difference.abs() <= HALF]
+        expected = ({*near.participant, *near.other} | {best}) if len(near) else set()
+        assert {name for name, cells in rows.items() if cells[i].startswith("≈")} == expected
+    assert "not distinguishable from the highest" in text
+
+
+def test_clear_lead_is_bold(paths: dict) -> None:
+    table = pd.read_csv(paths["comparisons"][0])
+    table["low"], table["high"] = table.difference - 1e-9, table.difference + 1e-9
+    table.to_csv(paths["comparisons"][0], index=False)
+    bold = re.findall(r'data-value="([^"]*)" class="highest"', page(paths))
+    expected = [
+        headline_rows(paths, scenario)[metric].max()
+        for metric in COMPARED
+        for scenario in ("T1", "T2")
+        if headline_rows(paths, scenario)[metric].nlargest(2).nunique() == 2
+    ]
+    assert len(expected) >= 3
+    assert sorted(map(float, bold)) == sorted(expected)
 
 
 @pytest.mark.parametrize(("phase", "label"), [("both", "dev + final"), ("train", "train")])
-def test_every_metric_of_every_phase(paths: dict, phase: str, label: str) -> None:
+def test_every_metric_of_every_phase(paths: dict, text: str, phase: str, label: str) -> None:
     scores = pd.read_csv(paths["scores"][0])
-    rows = table_rows(page(paths), f'aria-label="Metrics of T2, {label}"')
+    rows = table_rows(text, f'aria-label="Metrics of T2, {label}"')
     for row in scores[(scores.scenario == "T2") & (scores.phase == phase)].to_dict("records"):
         shown = [cell.split()[0] for cell in rows[row["participant"]] if cell]
         assert shown == [f"{row[metric]:.3f}" for metric in METRICS]
 
 
-def test_downloads_carry_the_inputs(paths: dict) -> None:
-    text = page(paths)
-    links = dict(re.findall(r'<a download="([^"]*)" href="([^"]*)"', text))
-    links = {name: unquote(html.unescape(uri).partition(",")[2]) for name, uri in links.items()}
+def test_downloads_carry_the_inputs(paths: dict, text: str) -> None:
+    links = downloads(text)
     table = pd.read_csv(paths["scores"][0])
     (paths["scores"][0].parent / "copy.csv").write_text(links["scores.csv"])
     copy = pd.read_csv(paths["scores"][0].parent / "copy.csv")
     pd.testing.assert_frame_equal(copy, table, check_dtype=False)
     curves = json.loads(paths["curves"][0].read_text())["T1"]
-    points = sum(len(curve["fpr"]) for curve in curves.values())
-    assert links["T1-roc.csv"].count("\n") == 1 + points
-    assert links["T1-models.csv"].count("\n") == 1 + 12 * len(curves)
+    roc = pd.read_csv(io.StringIO(links["T1-roc.csv"])).set_index("fpr")
+    per_model = pd.read_csv(io.StringIO(links["T1-models.csv"])).set_index("model")
+    for name, curve in curves.items():
+        ends = pd.Series(curve["tpr"], np.array(curve["fpr"])).groupby(level=0).last()
+        reached = np.interp(ends.index, roc.index, roc[name])
+        assert np.allclose(reached, ends)
+        assert roc[name].is_monotonic_increasing
+        assert per_model[name].to_dict() == {int(k): v for k, v in curve["models"].items()}
+    pairs = pd.read_csv(io.StringIO(links["T2-comparisons.csv"]))
+    assert len(pairs) == 2 * len(curves) * (len(curves) - 1) / 2
+    assert len(pd.read_csv(io.StringIO(links["T2-ceilings.csv"]))) == len(
+        json.loads(paths["ceilings"][1].read_text())["fpr"]
+    )
+    assert "T1-ceilings.csv" not in links
     assert links["models.csv"].count("\n") == 1 + 2 * 12
     assert json.loads(links["run.json"]) == json.loads(paths["run"][0].read_text())
 
 
-def test_settings_and_training_are_shown(paths: dict) -> None:
-    rows = table_rows(page(paths), 'aria-label="Scenario settings"')
+def test_settings_and_training_are_shown(text: str) -> None:
+    rows = table_rows(text, 'aria-label="Scenario settings"')
     assert rows["Target ε"][:2] == ["–", "4"]  # noqa: RUF001
     assert rows["Clipping norm"][:2] == ["–", "2.6"]  # noqa: RUF001
     assert rows["Training records, n"][:2] == ["7,600", "7,600"]
@@ -223,24 +364,128 @@ def test_names_from_outside_are_escaped(paths: dict) -> None:
     assert text.count("<script>") == 1
     assert html.escape(EVIL) in text
     assert html.escape(COST) in text
+    assert f'href="attacks/{quote(EVIL, safe="")}.html"' in text
 
 
-def test_nothing_is_loaded_from_outside(paths: dict) -> None:
-    text = page(paths)
+def test_only_built_in_attacks_have_a_page(paths: dict, text: str) -> None:
+    linked = set(re.findall(r'<a href="attacks/([^"]*)\.html">', text))
+    run = json.loads(paths["run"][0].read_text())
+    assert {unquote(name) for name in linked} == {attack["name"] for attack in run["attacks"]}
+
+
+def test_nothing_is_loaded_from_outside(text: str) -> None:
     targets = re.findall(r'(?:src|srcset|href|action|poster|data)="([^"]*)"', text)
     targets += re.findall(r"url\(([^)]*)\)", text)
     assert targets
-    assert all(target.startswith(("#", "data:")) for target in targets)
+    assert all(target.startswith(("#", "data:", "attacks/")) for target in targets)
     assert "@import" not in text
     assert all(name.startswith("www.w3.org/") for name in re.findall(r"https?://(\S+)", text))
 
 
-def test_ids_are_unique_and_links_lead_somewhere(paths: dict) -> None:
-    text = page(paths)
+def test_ids_are_unique_and_links_lead_somewhere(text: str) -> None:
     ids = re.findall(r'\sid="([^"]*)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', text)) <= set(ids)
     assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(ids)
+
+
+def verdict_of(text: str, scenario: str) -> str:
+    """The text of a scenario's verdict."""
+    found = re.search(rf'id="privacy-{scenario}">(.*?)<p class="note">', text, re.DOTALL)
+    return " ".join(html.unescape(re.sub("<.*?>", " ", found[1])).split())
+
+
+def test_verdict_shows_what_attacks_found_beside_what_they_could(paths: dict, text: str) -> None:
+    assert 'id="privacy-T1"' not in text  # no DP
+    assert 'role="alert"' not in text
+    assert verdict_of(text, "T2").startswith("✓ Consistent with ε = 4. No score is above")
+    rows = table_rows(text, 'id="privacy-T2"')
+    for fpr in 0.1, 0.01:
+        metric = f"tpr_at_fpr_{fpr:g}"
+        best = headline_rows(paths, "T2").sort_values(metric).iloc[-1]
+        ends = f"{best[metric + '_low']:.3f}–{best[metric + '_high']:.3f}"  # noqa: RUF001
+        (cells,) = (cells for name, cells in rows.items() if name.startswith(METRICS[metric]))
+        assert cells[0].split() == [f"{best[metric]:.3f}", ends]
+        assert cells[1:3] == [f"{fpr**0.8:.3f}", f"{fpr**0.5:.3f}"]
+    assert rows["ε at leastreferences-8"][:1] == ["1.30"]
+    assert rows["ε at leastreferences-8"][2].split() == ["4.00", "accountant"]
+    assert text.count(">bound</text>") == text.count(">heuristic</text>") == 1  # in a ROC
+
+
+def test_score_above_the_bound_is_a_warning(paths: dict) -> None:
+    ceiling = json.loads(paths["ceilings"][1].read_text())
+    ceiling["bound"] = [1.02 * rate for rate in ceiling["fpr"]]
+    paths["ceilings"][1].write_text(json.dumps(ceiling))
+    text = page(paths)
+    row = headline_rows(paths, "T2").set_index("participant").loc["references-8"]
+    assert row["tpr_at_fpr_0.1_low"] > 0.1 * 1.02
+    verdict = verdict_of(text, "T2")
+    assert verdict.startswith("⚠ Exceeds what ε = 4 allows. Something is wrong")
+    assert f"references-8 has a TPR of {row['tpr_at_fpr_0.1']:.3f} (" in verdict
+    assert "at FPR 0.1, where the bound is 0.102" in verdict
+    assert 'class="banner" role="alert"' in text
+    assert '<a href="#privacy-T2">T2</a>' in text
+
+
+def test_lower_bound_above_epsilon_is_a_warning(paths: dict) -> None:
+    edit_json(paths["audit"][0], lambda audit: audit["T2"]["rmia"].update(epsilon_lower=4.25))
+    verdict = verdict_of(page(paths), "T2")
+    assert "Exceeds what ε = 4 allows" in verdict
+    assert "of rmia show that ε is at least 4.25, where the accountant says 4.00" in verdict
+
+
+def test_gain_curves_show_reference_models_that_differ_in_number_only(
+    paths: dict, text: str
+) -> None:
+    files = downloads(text)
+    for scenario in "T1", "T2":
+        rows = headline_rows(paths, scenario).set_index("participant")
+        for fpr in "0.1", "0.01":
+            table = pd.read_csv(io.StringIO(files[f"{scenario}-gain-{fpr}.csv"]))
+            assert list(table["count"]) == [2, 8]
+            for ours, theirs in ("tpr", ""), ("low", "_low"), ("high", "_high"):
+                column = f"tpr_at_fpr_{fpr}{theirs}"
+                expected = rows.loc[["references-2", "references-8"], column]
+                assert np.allclose(table[ours], expected)
+            assert f'aria-label="Gain from reference models at FPR {fpr}, {scenario}"' in text
+        others = rows.drop(["references-2", "references-8", "auto", "visitor"])
+        best = others["tpr_at_fpr_0.1"].sort_values()
+        note = f"<strong>{html.escape(best.index[-1])}</strong> with {best.iloc[-1]:.3f}, the best"
+        assert note in text
+    edit_run(paths, lambda run: run["attacks"][0].update(signal="margin"))
+    assert "Gain from reference models" not in page(paths)
+
+
+def test_two_kinds_of_reference_models_are_two_lines(tmp_path: Path) -> None:
+    names = [f"references-{count}" for count in (2, 4, 8, 16)]
+    paths = write_run(tmp_path, [*names, "lira"])
+    edit_run(paths, lambda run: [attack.update(signal="conf") for attack in run["attacks"][:2]])
+    text = page(paths)
+    legend = text[text.index('aria-label="Kinds of reference models"') :].partition("</ul>")[0]
+    assert re.findall("</span> (.*)</li>", legend) == ["signal conf", "signal loss"]
+    table = pd.read_csv(io.StringIO(downloads(text)["T1-gain-0.1.csv"]))
+    assert list(table["kind"]) == ["signal conf"] * 2 + ["signal loss"] * 2
+
+
+def test_differences_from_the_highest(paths: dict, text: str) -> None:
+    rows = table_rows(text, 'aria-label="Differences from the highest, T1"')
+    pairs = pd.read_csv(paths["comparisons"][0])
+    pairs = pairs[pairs.scenario == "T1"]
+    for i, metric in enumerate(COMPARED):
+        tprs = headline_rows(paths, "T1").set_index("participant")[metric]
+        best = max(sorted(tprs.index), key=lambda name: tprs[name])
+        assert rows[best][i] == "the highest"
+        for name in set(tprs.index) - {best}:
+            lead = tprs[name] - tprs[best]
+            expected = [signed(value) for value in (lead - HALF, lead + HALF)]
+            number, *interval = rows[name][i].replace("to", "").split()
+            assert number == signed(lead)
+            assert interval == expected
+
+
+def test_size_of_a_large_run(tmp_path: Path) -> None:
+    paths = write_run(tmp_path, [f"attack-{i}" for i in range(25)], models=100, m=100)
+    assert len(page(paths)) < 1_250_000  # 2.5 MB with four scenarios
 
 
 def test_a_run_with_one_phase_and_no_curves(paths: dict) -> None:
@@ -260,7 +505,13 @@ def test_a_run_with_one_phase_and_no_curves(paths: dict) -> None:
 
 @pytest.mark.parametrize(
     ("which", "column"),
-    [("scores", "tpr_at_fpr_0.1_low"), ("scores", "participant"), ("models", "seconds")],
+    [
+        ("scores", "tpr_at_fpr_0.1_low"),
+        ("scores", "participant"),
+        ("models", "seconds"),
+        ("comparisons", "other"),
+        ("comparisons", "low"),
+    ],
 )
 def test_missing_column_is_named(paths: dict, which: str, column: str) -> None:
     path = paths[which][0]
@@ -275,6 +526,8 @@ def test_missing_column_is_named(paths: dict, which: str, column: str) -> None:
         (lambda run: run.pop("seeds"), "run.json: 'seeds' is missing"),
         (lambda run: run["scenarios"][1].pop("m"), r"run.json: scenarios\[1\]: 'm' is missing"),
         (lambda run: run["attacks"][0].pop("name"), r"run.json: attacks\[0\]: 'name' is missing"),
+        (lambda run: run["attacks"][0].pop("count"), r"attacks\[0\]: 'count' is missing"),
+        (lambda run: run["attacks"][0].update(count="8"), r"count '8': expected at least 1"),
         (
             lambda run: run["datasets"].clear(),
             "run.json: datasets: 'purchase100-synthetic' is missing",
@@ -293,6 +546,7 @@ def test_missing_key_is_named(paths: dict, edit: Callable[[dict], object], messa
     [
         ("auc", "high", "scores.csv: column auc: expected numbers"),
         ("auc", "", "scores.csv: column auc: expected numbers"),
+        ("auc", "nan", "scores.csv: column auc: expected finite numbers"),
         ("phase", "test", "scores.csv: phase 'test': expected one of both"),
         ("phase", "final", "scores.csv: more than one row for"),
     ],
@@ -302,6 +556,87 @@ def test_bad_value_is_named(paths: dict, column: str, value: str, message: str) 
     scores.loc[0, column] = value
     scores.to_csv(paths["scores"][0], index=False)
     with pytest.raises(InputError, match=message):
+        page(paths)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("low", "", "comparisons.csv: column low: expected numbers"),
+        ("metric", "auc", "metric 'auc': expected tpr_at_fpr_0.1 or tpr_at_fpr_0.01"),
+        ("scenario", "T9", "comparisons: scenario 'T9': the run only has T1, T2"),
+        ("other", "references-8", "'references-8' and 'references-8': expected two participants"),
+        ("other", "auto", "more than one row for"),
+        ("other", "nobody", "comparisons: T1: tpr_at_fpr_0.1 of 'references-8' and "),
+    ],
+)
+def test_bad_comparison_is_named(paths: dict, column: str, value: str, message: str) -> None:
+    table = pd.read_csv(paths["comparisons"][0], dtype=str)
+    table.loc[0, column] = value
+    table.to_csv(paths["comparisons"][0], index=False)
+    with pytest.raises(InputError, match=re.escape(message)):
+        page(paths)
+
+
+def test_pair_in_both_orders_is_named(paths: dict) -> None:
+    table = pd.read_csv(paths["comparisons"][0])
+    table.loc[0, ["participant", "other"]] = ["lira-online", "auto"]
+    table.to_csv(paths["comparisons"][0], index=False)
+    with pytest.raises(InputError, match="T1: 'auto' and 'lira-online': expected two participants"):
+        page(paths)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda audit: audit["T1"].pop("rmia"), "audit: T1: participant 'rmia' is missing"),
+        (lambda audit: audit.update(T9={}), "audit: scenario 'T9': the run only has T1, T2"),
+        (
+            lambda audit: audit["T1"]["rmia"].update(epsilon_lower=None),
+            "T1.rmia: epsilon_lower None: expected a number",
+        ),
+        (
+            lambda audit: audit["T1"]["rmia"]["calibration"][2].pop("fpr_low"),
+            "T1.rmia: calibration[2]: 'fpr_low' is missing",
+        ),
+        (
+            lambda audit: audit["T1"]["rmia"]["calibration"].pop(),
+            "T1.rmia: calibration: expected one of each FPR 0.001, 0.01, 0.05, 0.1, 0.15, 0.2",
+        ),
+        (
+            lambda audit: audit["T1"]["rmia"]["classes"][1].update(tpr="high"),
+            "T1.rmia: classes[1]: tpr 'high': expected a number",
+        ),
+        (
+            lambda audit: audit["T1"]["rmia"]["classes"][1].pop("fpr"),
+            "T1.rmia: classes[1]: 'fpr' is missing",
+        ),
+    ],
+)
+def test_bad_audit_is_named(paths: dict, edit: Callable[[dict], object], message: str) -> None:
+    edit_json(paths["audit"][0], edit)
+    with pytest.raises(InputError, match=re.escape(message)):
+        page(paths)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda curve: curve.pop("bound"), "T2.json: 'bound' is missing"),
+        (lambda curve: curve["bound"].pop(), "expected fpr, bound and heuristic of one length"),
+        (lambda curve: curve["bound"].append("1"), "T2.json: expected lists of numbers"),
+        (lambda curve: curve["fpr"].reverse(), "T2.json: fpr: expected increasing rates, up to"),
+    ],
+)
+def test_bad_ceiling_is_named(paths: dict, edit: Callable[[dict], object], message: str) -> None:
+    edit_json(paths["ceilings"][1], edit)
+    with pytest.raises(InputError, match=re.escape(message)):
+        page(paths)
+
+
+def test_missing_ceiling_is_named(paths: dict) -> None:
+    paths["ceilings"].pop()
+    with pytest.raises(InputError, match="ceilings: scenario 'T2' is missing"):
         page(paths)
 
 
@@ -326,8 +661,24 @@ addEventListener("load", () => {
     return [...table.tBodies[0].rows].map(row => row.cells[0].textContent);
   };
   const page = document.documentElement;
+  const box = document.querySelector('.compare[data-scenario="T2"]');
+  const compare = (...chosen) => {
+    box.querySelectorAll("select").forEach((select, i) => {
+      select.value = chosen[i];
+      select.dispatchEvent(new Event("change"));
+    });
+    return [...box.querySelectorAll(".difference")].map(line => line.textContent.trim());
+  };
+  const tables = [...document.querySelectorAll("table.headline")];
+  const shown = () => tables.map(one => one.offsetWidth > 0);
+  const before = shown();
+  document.getElementById("show-2").click();
+  const after = shown();
+  document.getElementById("show-1").click();
   parent.postMessage({
     width: page.clientWidth, needed: page.scrollWidth, wider: table.scrollWidth > page.clientWidth,
+    compared: [compare("loss", "gap"), compare("gap", "loss"), compare("gap", "gap")],
+    hidden: box.hidden, shown: [before, after],
     falling: click(2), rising: click(2), names: click(0),
     sort: [...table.tHead.rows[0].cells].map(cell => cell.getAttribute("aria-sort")),
     figures: [...document.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().width),
@@ -335,18 +686,33 @@ addEventListener("load", () => {
   }, "*");
 });
 </script>"""
+
+
+def check_comparison(paths: dict, seen: list[list[str]]) -> None:
+    """What the page says of "loss" and "gap", and the other way round, and of one and the same."""
+    for i, metric in enumerate(COMPARED):
+        tprs = headline_rows(paths, "T2").set_index("participant")[metric]
+        for lines, one, other in (seen[0], "loss", "gap"), (seen[1], "gap", "loss"):
+            lead = tprs[one] - tprs[other]
+            numbers = map(signed, (lead, lead - HALF, lead + HALF))
+            said = "higher" if lead > HALF else "lower" if lead < -HALF else "not distinguishable"
+            assert "{} ({} to {})".format(*numbers) in lines[i]
+            assert lines[i].endswith(f"{tprs[one]:.3f} and {tprs[other]:.3f}: {said}")
+        assert "Choose two participants." in seen[2][i]
+
+
 FRAME = """<iframe src="probe.html" style="width: 390px; height: 844px; border: 0"></iframe>
 <pre></pre><script>
 onmessage = event => document.querySelector("pre").textContent = JSON.stringify(event.data);
 </script>"""
 
 
-def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, tmp_path: Path) -> None:
+def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, text: str, tmp_path: Path) -> None:
     found = map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])
     browser = next(filter(None, found), None)
     if browser is None:
         pytest.skip("no Chromium to show the page in")
-    (tmp_path / "probe.html").write_text(page(paths).replace("<head>", "<head>" + PROBE, 1))
+    (tmp_path / "probe.html").write_text(text.replace("<head>", "<head>" + PROBE, 1))
     (tmp_path / "frame.html").write_text(FRAME)
     flags = "headless no-sandbox disable-gpu no-first-run disable-background-networking"
     flags += f" disable-component-update disable-sync user-data-dir={tmp_path / 'profile'}"
@@ -359,7 +725,10 @@ def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, tmp_path: Path)
     assert "CONSOLE" not in done.stderr
     assert seen["needed"] == seen["width"] == 390
     assert seen["wider"], "the table is meant to be wider than the screen and scroll on its own"
-    assert len(seen["figures"]) == 6
+    assert len(seen["figures"]) == 10
+    assert seen["shown"] == [[True, False], [False, True]]
+    assert seen["hidden"] is False
+    check_comparison(paths, seen["compared"])
     assert all(250 < width <= 390 for width in seen["figures"])
     scores = pd.read_csv(paths["scores"][0])
     scores = scores[(scores.scenario == "T2") & (scores.phase == "both")]

@@ -5,11 +5,12 @@ The references count with integers and fractions over all thresholds, or are sci
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mico import scoring, submissions
+from mico import audit, datasets, entries, privacy, scoring, submissions
 from mico.membership import Splits, write
 from mico.phases import Phases
+from mico.privacy import Privacy
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
@@ -137,7 +139,7 @@ def test_the_number_of_false_positives_allowed_is_exact(others: int, models: int
             library(predictions, membership, weights)[: len(RATES)], expected, rtol=0, atol=1e-12
         )
     curve = scoring.roc(predictions, membership, np.ones(models))
-    called = predictions[0] >= scoring.headline_threshold(curve)
+    called = predictions[0] >= scoring.threshold(curve, 0.1)
     assert (called & ~membership[0]).sum() == allowed[RATES.index("0.1")]
     assert (called & membership[0]).sum() == allowed[RATES.index("0.1")]
 
@@ -178,16 +180,17 @@ def test_a_decreasing_map_mirrors_the_auc() -> None:
 
 
 @every_kind
-def test_the_headline_threshold_is_that_of_the_headline_tpr(kind: str) -> None:
+@pytest.mark.parametrize("rate", RATES)
+def test_the_threshold_at_a_rate_is_that_of_its_tpr(kind: str, rate: str) -> None:
     for seed in range(5):
         predictions, membership = make(kind, models=3, seed=seed)
         curve = scoring.roc(predictions, membership, np.ones(3))
-        threshold = scoring.headline_threshold(curve)
+        threshold = scoring.threshold(curve, float(rate))
         points = all_points(predictions, membership)
         others = int((~membership).sum())
-        assert threshold == smallest_threshold(points, others, "0.1")[0]
+        assert threshold == smallest_threshold(points, others, rate)[0]
         tpr = (predictions[membership] >= threshold).mean()
-        assert scoring.metrics(curve)[HEADLINE] == pytest.approx(tpr, abs=1e-12)
+        assert scoring.metrics(curve)[RATES.index(rate)] == pytest.approx(tpr, abs=1e-12)
 
 
 def published_rule(points: list[tuple[float, int, int]], others: int) -> tuple[int, int]:
@@ -348,16 +351,20 @@ M = 50
 PARTICIPANTS = ["strong", "weak", "tied", "constant"]
 COLUMNS = ["scenario", "challenge", "track", "data", "participant", "phase", "models"]
 COLUMNS += [metric + end for metric in METRICS for end in ("", "_low", "_high")]
+LABELS = np.arange(10, dtype=np.uint8) % 3
 
 
 def write_inputs(folder: Path) -> dict[str, Data]:
-    """splits.npz and the participants' submissions; gives predictions and memberships."""
+    """The organiser's files, and the submissions; gives predictions and memberships."""
     rng = np.random.default_rng(8)
     membership = make_memberships(rng, PHASES.models, M)
     shape = membership.shape
     nothing = np.zeros((len(membership), 10), bool)
-    challenge = np.zeros(shape, np.int32)
+    challenge = np.tile(np.arange(shape[1], dtype=np.int32) % 10, (len(membership), 1))
     write(folder / "splits.npz", Splits(challenge, membership, nothing))
+    privacy.write(folder / "privacy.json", Privacy(0.1, 30, 1.0, 4.0, delta=0.01))
+    about = datasets.Description("made-up", 10, 8, 3, synthetic=True, source="test")
+    datasets.store(folder / "made-up", about, np.zeros((10, 1), np.uint8), LABELS)
     scores = {
         "strong": rng.normal(0, 1, shape) + 1.5 * membership,
         "weak": rng.normal(0, 1, shape) + 0.2 * membership,
@@ -376,10 +383,11 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=50)
 
 
-def score(folder: Path, name: str) -> subprocess.CompletedProcess:
+def score(folder: Path, name: str, source: str = "submissions") -> subprocess.CompletedProcess:
     about = ("--challenges=purchase100_inf", "--scenarios=T1", "--data=made-up")
     about += ("--track=purchase100", f"--participant={name}", f"--splits={folder}/splits.npz")
-    about += ("--phases", 3, 10, 10, f"--submissions={folder / name}")
+    about += (f"--privacy={folder}/privacy.json", f"--datasets={folder}/made-up")
+    about += ("--phases", 3, 10, 10, f"--{source}={folder / name}")
     return run("score.py", *about, f"--output={folder}/entries/{name}.json")
 
 
@@ -391,11 +399,12 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
     for name in PARTICIPANTS:
         done = score(folder, name)
         assert done.returncode == 0, done.stderr
-    entries = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
-    outputs = (f"--scores={folder}/out/scores.csv", f"--curves={folder}/out/curves.json")
-    done = run("collect.py", "--entries", *entries, "--challenges=purchase100_inf", *outputs)
+    paths = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
+    names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json"]
+    outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
+    done = run("collect.py", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in folder.glob("out/*")} == {"curves.json", "scores.csv"}
+    assert {path.name for path in folder.glob("out/*")} == set(names)
     return folder / "out", data
 
 
@@ -473,6 +482,98 @@ def test_the_tprs_of_models_average_to_the_headline(
     # rounded to six digits
     mean = np.mean(list(curve["models"].values()))
     assert mean == pytest.approx(table.loc[(name, "both"), "tpr_at_fpr_0.1"], abs=1e-6)
+
+
+def test_every_two_participants_are_compared_on_the_same_resamples(
+    scored: tuple[Path, dict[str, Data]],
+) -> None:
+    """Once each, in the order of the entries; values and replicates are rounded to six digits."""
+    table = pd.read_csv(scored[0] / "comparisons.csv")
+    columns = ["scenario", "metric", "participant", "other", "difference", "low", "high"]
+    assert list(table.columns) == columns
+    metrics = ["tpr_at_fpr_0.1", "tpr_at_fpr_0.01"]
+    pairs = [(metric, *pair) for metric in metrics for pair in combinations(PARTICIPANTS, 2)]
+    assert list(table[["metric", "participant", "other"]].itertuples(index=False, name=None)) == (
+        pairs
+    )
+    assert set(table.scenario) == {"T1"}
+    both = {name: [array[3:] for array in arrays] for name, arrays in scored[1].items()}
+    values = {name: library(*arrays) for name, arrays in both.items()}
+    resampled = {
+        name: scoring.bootstrap(*arrays, "purchase100_inf") for name, arrays in both.items()
+    }
+    for row in table.itertuples():
+        column = METRICS.index(row.metric)
+        difference = values[row.participant][column] - values[row.other][column]
+        assert row.difference == pytest.approx(difference, abs=1e-6)
+        replicates = (resampled[row.participant] - resampled[row.other])[:, column]
+        expected = np.quantile(replicates, [0.025, 0.975])
+        assert (row.low, row.high) == pytest.approx(tuple(expected), abs=2e-6)
+    strong = table[(table.participant == "strong") & (table.other == "weak")]
+    assert (strong.low > 0).all()
+
+
+def test_a_participant_does_not_differ_from_a_copy_and_one_alone_from_nobody(
+    scored: tuple[Path, dict[str, Data]],
+) -> None:
+    entry = entries.read([scored[0].parent / "entries" / "tied.json"])[0]
+    rows = entries.comparisons([entry, entry], ["purchase100_inf"])
+    names = ("tied", "tied", 0, 0, 0)
+    assert rows == [("T1", metric, *names) for metric in ("tpr_at_fpr_0.1", "tpr_at_fpr_0.01")]
+    assert entries.comparisons([entry], ["purchase100_inf"]) == []
+
+
+def test_the_standing_entry_is_the_latest_of_a_participant_in_a_track() -> None:
+    def entry(track: str, hour: int | None = None, **changes: object) -> entries.Entry:
+        made = {"participant": "lira", "track": track, "builtin": hour is None, "problems": []}
+        submitted = hour and f"2026-11-24T{hour:02}:00:00+00:00"
+        return made | {"file": hour and "a.zip", "submitted": submitted} | changes
+
+    latest = [entry("ddp", 8), entry("toys", 9), entry("toys")]
+    others = [entry("toys", 8), entry("toys", 10, problems=["not a zip"])]
+    others += [entry("toys", submitted="2026-11-24T09:30:00+01:00", file="b.zip", builtin=False)]
+    for order in latest + others, others + latest:
+        assert entries.standing(order) == latest
+
+
+def test_the_audit_is_the_librarys(scored: tuple[Path, dict[str, Data]]) -> None:
+    """At the scenario's delta, with the labels of the records that the challenge points are."""
+    content = json.loads((scored[0] / "audit.json").read_text())
+    assert list(content) == ["T1"]
+    assert list(content["T1"]) == PARTICIPANTS
+    phases = {"dev": np.arange(3, 13), "final": np.arange(13, 23), "both": np.arange(3, 23)}
+    for name, (predictions, membership) in scored[1].items():
+        classes = LABELS[np.tile(np.arange(2 * M) % 10, (23, 1))]
+        expected = audit.audit("purchase100_inf", phases, predictions, membership, classes, 0.01)
+        assert content["T1"][name] == expected
+
+
+def test_train_models_may_be_left_out(tmp_path: Path) -> None:
+    """Scores of train are of those that are there; no other phase changes."""
+    write_inputs(tmp_path)
+    found = []
+    for left_out in [], [1], [0, 2]:
+        for model in left_out:
+            shutil.rmtree(tmp_path / "weak" / "train" / f"model_{model}")
+        done = score(tmp_path, "weak")
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads((tmp_path / "entries" / "weak.json").read_text()))
+    models = [{row["phase"]: row["models"] for row in entry["scores"]} for entry in found]
+    attacked = {"dev": 10, "final": 10, "both": 20}
+    assert models == [{"train": 3} | attacked, {"train": 2} | attacked, attacked]
+    for entry in found[1:]:
+        assert entry["audit"] == found[0]["audit"]
+        assert entry["replicates"] == found[0]["replicates"]
+        assert entry["scores"][-3:] == found[0]["scores"][-3:]
+
+
+def test_a_rejected_archive_has_no_scores_and_no_audit(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
+    assert score(tmp_path, "eve.zip", "archive").returncode == 0
+    entry = json.loads((tmp_path / "entries" / "eve.zip.json").read_text())
+    assert len(entry["problems"]) == 1
+    assert [entry[key] for key in ("scores", "curves", "replicates", "audit")] == [[], {}, {}, {}]
 
 
 @pytest.mark.parametrize("problem", ["missing", "text"])

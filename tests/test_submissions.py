@@ -63,6 +63,18 @@ def test_a_score_that_is_not_a_number_is_an_error() -> None:
         submissions.to_predictions(scores)
 
 
+@pytest.mark.parametrize("left_out", [[0], [1, 3], [0, 1, 2, 3, 4]])
+def test_a_model_that_is_left_out_changes_nothing_for_the_others(left_out: list[int]) -> None:
+    scores = random_scores("tied")
+    kept = np.setdiff1d(np.arange(5), left_out)
+    alone = submissions.to_predictions(scores[kept])
+    scores[left_out] = np.nan
+    predictions = submissions.to_predictions(scores)
+    assert predictions.shape == scores.shape
+    np.testing.assert_array_equal(predictions[kept], alone)
+    assert np.isnan(predictions[left_out]).all()
+
+
 # ---- Files.
 
 
@@ -103,6 +115,41 @@ def test_a_failing_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(IndexError):
         submissions.write(tmp_path / "a", PHASES, np.zeros((3, POINTS)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left_out", [[0], [1], [0, 1]])
+def test_train_models_may_be_left_out(tmp_path: Path, left_out: list[int]) -> None:
+    """No file says anything about them, not even an empty one."""
+    predictions = np.random.default_rng(4).random((5, POINTS))
+    predictions[left_out] = np.nan
+    submissions.write(tmp_path / "a", PHASES, predictions)
+    found = {str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("model_*")}
+    assert found == {name for i, name in enumerate(NAMES) if i not in left_out}
+    read = submissions.read(tmp_path / "a", PHASES, POINTS)
+    np.testing.assert_array_equal(read, predictions)
+
+
+@pytest.mark.parametrize("model", [2, 3, 4])
+def test_dev_and_final_models_may_not_be_left_out(tmp_path: Path, model: int) -> None:
+    predictions = np.random.default_rng(4).random((5, POINTS))
+    predictions[model] = np.nan
+    phase = NAMES[model].split("/")[0]
+    with pytest.raises(ValueError, match=f"model {model} of {phase} has no predictions"):
+        submissions.write(tmp_path / "a", PHASES, predictions)
+    assert list(tmp_path.iterdir()) == []
+    written(tmp_path)
+    path = tmp_path / "a" / NAMES[model] / "prediction.csv"
+    path.unlink()
+    path.parent.rmdir()
+    with pytest.raises(InputError, match=rf"{NAMES[model]}/prediction\.csv: cannot be read"):
+        submissions.read(tmp_path / "a", PHASES, POINTS)
+
+
+def test_a_train_models_folder_without_its_file_is_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "a" / NAMES[1] / "prediction.csv").unlink()
+    with pytest.raises(InputError, match=r"train/model_1/prediction\.csv: cannot be read"):
+        submissions.read(tmp_path / "a", PHASES, POINTS)
 
 
 @pytest.mark.parametrize(

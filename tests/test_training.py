@@ -7,8 +7,8 @@ right engine would fail a p-value (held to 1e-4) with that chance, a mean or cor
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,8 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from mico import datasets, privacy, randomness, seeds, training
+import train as program
+from mico import datasets, privacy, randomness, seeds, splits, training, weights
 from mico.command_line import InputError
 from mico.mlp import MLP
 from mico.privacy import Privacy
@@ -45,15 +46,6 @@ PLAIN = TrainingOptions(
 )
 # n = 23 and L = 3: q = 1/8 where L/n = 0.130; a Poisson batch is empty with a chance of 5 %.
 PRIVATE = replace(PLAIN, batch_size=3, clipping_norm=4.0, noise_multiplier=0.6)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As the engine is used: a sum's rounding does not depend on the machine's cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +385,62 @@ def test_program_trains_the_same_bits_in_any_shard(
     timed = rows[0][0].split(",").index("seconds")
     cut = [[[*r.split(",")[:timed], *r.split(",")[timed + 1 :]] for r in table] for table in rows]
     assert cut[0] == cut[1] + cut[2][1:]
+
+
+@pytest.fixture
+def null_job(stored_data: object) -> program.Job:
+    """Of two models with the same seeds but for who of the challenge points is a member."""
+    own, other = seeds.derive(3, "S", 2)
+    own_seeds = {0: own, 1: own | {"seed_membership": other["seed_membership"]}}
+    dataset = datasets.read(stored_data.directory)
+    device = torch.device("cpu")
+    return program.Job(dataset, own_seeds, 100, 20, null_run=True, options=PLAIN, device=device)
+
+
+@pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
+def test_a_null_run_does_not_see_members(
+    null_job: program.Job, tmp_path: Path, options: TrainingOptions
+) -> None:
+    """Who is a member makes no difference, and training is on the other records in their order."""
+    null_job = replace(null_job, options=options)
+    models, rows = program._train(null_job, tmp_path / "checkpoint.npz")
+    assert largest_difference(*models) == 0
+    normal_job = replace(null_job, null_run=False)
+    normal, _ = program._train(normal_job, tmp_path / "checkpoint.npz")
+    assert largest_difference(*normal) > 0.01
+    assert null_job.identity != normal_job.identity
+
+    architecture = MLP(37, 4)
+    records = training.load(null_job.dataset, null_job.device)
+    for model, job in (normal, normal_job), (models, null_job):
+        split = splits.split(300, 100, 20, null_job.seeds[1])
+        rest = split.training_set[20 * job.null_run :]
+        assert set(split.challenge) & set(rest) == (
+            set() if job.null_run else set(split.challenge[split.membership])
+        )
+        seed = job.seeds[1]["seed_model"]
+        expected = train(architecture, records, [rest], [seed], options)
+        assert largest_difference(model[1], architecture.to_state_dicts(expected)[0]) == 0
+    # The measured accuracies are of what was trained on, and of what nobody asks about.
+    assert rows[1]["training_accuracy"] == accuracy(architecture, expected, records, rest)
+    evaluated = accuracy(architecture, expected, records, split.evaluation)
+    assert rows[1]["evaluation_accuracy"] == evaluated
+
+
+def test_program_takes_a_null_run(
+    null_job: program.Job, run_script: Callable, stored_data: object, tmp_path: Path
+) -> None:
+    seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 2))
+    privacy.write(tmp_path / "privacy.json", Privacy(0.1, 20))
+    options = {name: value for name, value in asdict(PLAIN).items() if name != "noise_multiplier"}
+    arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
+    arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
+    arguments += ["--options", json.dumps(options), "--first", 0, "--last", 0, "--device", "cpu"]
+    outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
+    result = run_script("train", *arguments, *outputs, "--null-run")
+    assert result.returncode == 0, result.stderr
+    models, _ = program._train(null_job, tmp_path / "checkpoint.npz")
+    assert largest_difference(weights.read_shard(tmp_path / "out.npz")[0], models[0]) < ROUNDING
 
 
 def test_program_refuses_models_that_have_no_seeds(

@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts")
 TINY = ("--configfile", "tiny.yaml")
+ATTACKS = ("threshold", "centred", "lira", "rmia", "stacked", "references", "auto")
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +72,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def products(results: Path) -> dict[str, bytes]:
     """All that must be the same to the byte: models, predictions and scores."""
-    kept = ("challenge", "submissions", "signals", "entries")
+    kept = ("challenge", "signals", "whitebox", "references", "submissions", "entries")
     return {
         name: content
         for name, content in files(results).items()
         if name.split("/")[0] in kept or name == "scores.csv" or name.endswith("splits.npz")
+        # Snakemake's own mark of a finished directory; one made by an orphaned job has none.
+        if not name.endswith(".snakemake_timestamp")
     }
 
 
@@ -89,10 +92,15 @@ def tiny(checkout: Path) -> Path:
 def test_run_makes_everything(tiny: Path) -> None:
     names = files(tiny)
     assert {"report.html", "scores.csv", "run.json"} <= set(names)
+    assert {"comparisons.csv", "audit.json"} <= set(names)
+    pages = {name for name in names if re.fullmatch("attacks/.*html", name)}
+    assert pages == {f"attacks/{name}.html" for name in ATTACKS}
     predictions = [name for name in names if name.endswith("prediction.csv")]
-    assert len(predictions) == 4 * 2 * 7  # participants, scenarios, models
+    # Participants, scenarios, models; the references attack two of the four train models of SD.
+    assert len([name for name in predictions if "/references/" not in name]) == 6 * 2 * 7
+    assert len([name for name in predictions if "/references/" in name]) == 5
     scores = (tiny / "scores.csv").read_text().splitlines()
-    assert len(scores) == 1 + 2 * 4 * 4  # header; scenarios, participants, phases
+    assert len(scores) == 1 + (6 * 2 + 1) * 4  # header; participants, scenarios, phases
     assert b"synthetic data" in names["report.html"].lower()
     for track in "shopping", "ddp":
         assert b"synthetic data" in names[f"scoreboard/{track}.html"].lower()
@@ -140,8 +148,9 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
         "scoreboard": 1,
         "details": 1,
         "report": 1,
+        "attack_pages": 1,
         "all": 1,
-        "total": 12,
+        "total": 13,
     }
     snakemake(checkout, "--cores", "2", *TINY)
     assert not list(checkout.rglob("pwned"))
@@ -192,17 +201,18 @@ def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny
     text = (checkout / "tiny.yaml").read_text()
     (checkout / "changed.yaml").write_text(text.replace("gamma: 1}", "gamma: 2}"))
     plan = planned(snakemake(checkout, "--dry-run", "--configfile", "changed.yaml"))
-    # One participant in two scenarios of two tracks.
+    # One participant in two scenarios of two tracks, and `auto`, which chooses among all.
     assert plan == {
-        "attack": 2,
-        "score": 2,
+        "attack": 4,
+        "score": 4,
         "collect_scores": 1,
         "scoreboard": 2,
         "details": 2,
         "describe": 1,
         "report": 1,
+        "attack_pages": 1,
         "all": 1,
-        "total": 12,
+        "total": 17,
     }
 
 
@@ -217,7 +227,7 @@ def test_edited_program_runs_again_and_nothing_before_it(checkout: Path, tiny: P
     finally:
         source.write_text(before)
     assert "attack" in rules
-    assert not rules & {"seeds", "dataset", "splits", "train", "release", "signals"}
+    assert not rules & {"seeds", "dataset", "splits", "train", "release", "signals", "references"}
 
 
 def test_attacks_see_nothing_private(checkout: Path) -> None:
@@ -231,14 +241,15 @@ def test_attacks_see_nothing_private(checkout: Path) -> None:
     )
     makes = {name: job for job in jobs for name in job[2].split(", ")}
     rules = {job[0] for job in jobs}
-    assert {"seeds", "train", "release", "signals", "attack", "score"} <= rules
+    assert {"seeds", "train", "release", "signals", "whitebox", "references"} <= rules
+    assert {"attack", "score"} <= rules
 
     def ancestors(job: tuple) -> set[tuple]:
         """What the job reads, and what made that, stopping at the released challenge."""
         if job[0] == "release":
             return {job}
         read = {name for name in job[1].split(", ") if name}
-        assert not [name for name in read if "private" in name], job
+        assert not [name for name in read if "/private/" in name], job
         found = {job}
         for name in read:
             if name in makes:
@@ -246,13 +257,14 @@ def test_attacks_see_nothing_private(checkout: Path) -> None:
         return found
 
     attacks = [job for job in jobs if job[0] == "attack"]
-    assert len(attacks) == 4 * 2
+    assert len(attacks) == 6 * 2 + 1
+    public = {"signals", "whitebox", "references", "accountant", "attack", "dataset", "release"}
     for attack in attacks:
         found = ancestors(attack)
-        assert {job[0] for job in found} == {"attack", "signals", "release", "dataset"}
+        assert {"attack", "signals", "release", "dataset"} <= {job[0] for job in found} <= public
         for job in found:
             if job[0] != "release":
-                assert "private" not in job[3]
+                assert "/private/" not in job[3]
 
 
 def test_other_shards_and_cores_give_the_same_bytes(checkout: Path, tiny: Path) -> None:
@@ -374,20 +386,25 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "shards"),
+    ("arguments", "shards", "attacks"),
     [
-        ((), 4 * 8),
-        (("--configfile", "config/location30.yaml"), 4 * 4),
+        ((), 4 * 8, 4 * 24),
+        (("--configfile", "config/location30.yaml"), 4 * 4, 4 * 24),
+        (("--configfile", "config/laboratory.yaml"), 6 * 4, 6 * 24 + 4 * 4),
+        (("--configfile", "config/null.yaml"), 2 * 4, 2 * 24),
         (
             ("--configfile", "config/published.yaml", "--config", "scenarios=[T1, T2, T3, D3]"),
             4 * 20,
+            4 * 24,
         ),
     ],
 )
-def test_dry_run_of_every_configuration(checkout: Path, arguments: tuple, shards: int) -> None:
+def test_dry_run_of_every_configuration(
+    checkout: Path, arguments: tuple, shards: int, attacks: int
+) -> None:
     plan = planned(snakemake(checkout, "--dry-run", *arguments))
     assert plan["train"] == shards
-    assert plan["attack"] == 4 * 15
+    assert plan["attack"] == attacks
 
 
 def test_published_scenarios_that_cannot_be_trained_yet_say_so(checkout: Path) -> None:

@@ -134,6 +134,8 @@ def _check(challenge: Challenge, track: str, phases: Phases) -> None:
             raise InputError(f"{directory}: {what} is {found}, expected {expected}")
     if secret := set(scenario.disclosed) - {"seed_training"}:
         raise InputError(f"{directory}: {min(secret)} must never be disclosed")
+    if scenario.null_run:
+        raise InputError(f"{directory}: a null run has no members to find, and is not handed out")
     _check_names(directory, set(_names(challenge, phases)))
     network = MLP(challenge.data.features, challenge.data.classes)
     for phase, model in phases.named():

@@ -1,7 +1,7 @@
 """A run's configuration, checked as a whole; an error names the file, the scenario and the key."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +11,7 @@ import jsonschema
 import yaml
 
 from mico import scenarios
-from mico.attacks import options as check_options
+from mico.attacks import registry
 from mico.command_line import InputError
 from mico.phases import Phases
 from mico.scenarios import Scenario
@@ -26,6 +26,8 @@ class Configuration:
     scenarios: dict[str, Scenario]  # by id
     phases: Phases
     attacks: dict[str, dict[str, Any]]  # by participant: `attack` and its options
+    inputs: dict[str, list[str]]  # by participant: what its attack asks for
+    entered: dict[str, list[str]]  # by participant: the scenarios that it attacks
 
 
 def check(
@@ -55,20 +57,40 @@ def check(
         resolved = scenarios.resolve(config["scenarios"], library, config["datasets"])
     except InputError as failure:
         raise InputError(f"{_origin(config, ['scenarios'], files)}: {failure}") from None
+    references = config["references"]
     try:
-        attacks = _attacks(config["attacks"])
+        participants = _attacks(config["attacks"], references["count"])
     except InputError as failure:
         raise InputError(f"{_origin(config, ['attacks'], files)}: attacks: {failure}") from None
+    phases = Phases(**config["models"])
+    for key, wrong in _wrong_references(references, resolved, phases):
+        where = _origin(config, ["references", key], files)
+        raise InputError(f"{where}: references: {key}: {wrong}")
     for name in sorted({scenario.data for scenario in resolved.values()}):
         try:
             _check_dataset(config["datasets"][name])
         except InputError as failure:
             where = _origin(config, ["datasets", name], files)
             raise InputError(f"{where}: dataset {name}: {failure}") from None
-    return Configuration(resolved, Phases(**config["models"]), attacks)
+    inputs = {name: registry.inputs(item["attack"]) for name, item in participants.items()}
+    entered = {
+        name: references["scenarios"] if "references" in wanted else list(resolved)
+        for name, wanted in inputs.items()
+    }
+    attacked = {
+        scenario
+        for name, own in entered.items()
+        if "others" not in inputs[name]
+        for scenario in own
+    }
+    for name, wanted in inputs.items():
+        if "others" in wanted and not attacked.issuperset(resolved):
+            where = _origin(config, ["attacks"], files)
+            raise InputError(f"{where}: attacks: {name}: expected another attack in every scenario")
+    return Configuration(resolved, phases, participants, inputs, entered)
 
 
-def _attacks(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _attacks(items: Sequence[Mapping[str, Any]], references: int) -> dict[str, dict[str, Any]]:
     by_name: dict[str, dict[str, Any]] = {}
     for item in items:
         name = item["name"]
@@ -77,10 +99,23 @@ def _attacks(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         by_name[name] = {key: value for key, value in item.items() if key != "name"}
         options = {key: value for key, value in by_name[name].items() if key != "attack"}
         try:
-            check_options(item["attack"], options)
+            checked = registry.options(item["attack"], options)
+            if item["attack"] == "references" and checked.count > references:
+                raise InputError(f"count {checked.count}: expected at most references.count")
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
     return by_name
+
+
+def _wrong_references(
+    references: Mapping[str, Any], known: Mapping[str, Scenario], phases: Phases
+) -> Iterator[tuple[str, str]]:
+    """Keys and what is wrong with their values."""
+    for name in references["scenarios"]:
+        if name not in known:
+            yield "scenarios", f"{name!r} is not among the run's scenarios"
+    if references["scenarios"] and references["train_models"] > phases.train:
+        yield "train_models", f"{references['train_models']}: expected at most {phases.train}"
 
 
 def _check_dataset(dataset: Mapping[str, Any]) -> None:

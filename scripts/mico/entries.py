@@ -7,12 +7,15 @@ An entry is a built-in attack, or one submission of a participant. Its file hold
     problems           why it was rejected, a line each; then the rest is empty
     scores             a row per challenge and phase: every metric with its interval
     curves             challenge -> phase -> ROC: fpr, tpr; for `both` also each model's TPR
-    replicates         challenge -> phase -> the headline metric on each bootstrap resample
+    replicates         challenge -> phase -> metric -> its value on each bootstrap resample
+    audit              challenge -> what `audit.audit` finds
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,11 @@ from mico.atomic import atomic_file
 from mico.command_line import InputError
 
 CURVE_POINTS = 400
+# Metrics whose replicates are kept: scoreboards rank by dev or final, pairs are compared on both.
+REPLICATED = {"dev": (scoring.HEADLINE,), "final": (scoring.HEADLINE,), "both": scoring.COMPARED}
 # No participant or file may be called so: the workflow and terminals would take it for their own.
 UNUSABLE_NAME = re.compile("[<>{}\x00-\x1f\x7f\ud800-\udfff]")
+COMPARISON = ("scenario", "metric", "participant", "other", "difference", "low", "high")
 Entry = dict[str, Any]
 
 
@@ -33,7 +39,7 @@ def score(
     phases: Mapping[str, np.ndarray],
     predictions: np.ndarray,
     membership: np.ndarray,
-) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, list[float]]]:
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, list[float]]]]:
     """An entry's rows, curves and replicates for one challenge.
 
     Args:
@@ -55,13 +61,16 @@ def score(
         rows.append(row)
         curves[phase] = _thinned(curve, (~truth).sum())
         if phase == "both":
-            called = chosen >= scoring.headline_threshold(curve)
+            called = chosen >= scoring.threshold(curve, scoring.HEADLINE_FPR)
             tprs = (called & truth).sum(axis=1) / truth.sum(axis=1)
             curves[phase]["models"] = {
                 str(model): round(float(tpr), 6) for model, tpr in zip(models, tprs, strict=True)
             }
-        headline = resampled[:, scoring.METRICS.index(scoring.HEADLINE)]
-        replicates[phase] = headline.round(6).tolist()
+        if phase in REPLICATED:
+            replicates[phase] = {
+                metric: resampled[:, scoring.METRICS.index(metric)].round(6).tolist()
+                for metric in REPLICATED[phase]
+            }
     return rows, curves, replicates
 
 
@@ -90,7 +99,8 @@ def read(paths: Iterable[Path]) -> list[Entry]:
     for path in paths:
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
-            entry["participant"], entry["track"], entry["problems"]
+            entry["participant"], entry["track"], entry["builtin"], entry["problems"]
+            _time(entry)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not an entry ({error})") from None
         entries.append(entry)
@@ -98,11 +108,44 @@ def read(paths: Iterable[Path]) -> list[Entry]:
 
 
 def standing(entries: Sequence[Entry]) -> list[Entry]:
-    """Of each participant in each track the latest entry that was accepted, in the given order."""
-    latest: dict[tuple[str, str], Entry] = {}
-    for entry in sorted(entries, key=lambda entry: (entry["submitted"] or "", entry["file"] or "")):
-        if not entry["problems"]:
-            latest[entry["track"], entry["participant"]] = entry
-    return [
-        entry for entry in entries if latest.get((entry["track"], entry["participant"])) is entry
-    ]
+    """Of each participant in each track the latest entry that was accepted, in the given order.
+
+    A participant may be called like a built-in attack, and is another one.
+    """
+    latest = {
+        (entry["track"], entry["builtin"], entry["participant"]): entry
+        for entry in sorted(entries, key=_time)
+        if not entry["problems"]
+    }
+    kept = {id(entry) for entry in latest.values()}
+    return [entry for entry in entries if id(entry) in kept]
+
+
+def _time(entry: Entry) -> tuple[datetime, str]:
+    """By this, one entry is later than another; built-in attacks have no time."""
+    submitted = entry["submitted"] and datetime.fromisoformat(entry["submitted"])
+    return submitted or datetime.min.replace(tzinfo=UTC), entry["file"] or ""
+
+
+def comparisons(entries: Sequence[Entry], challenges: Iterable[str]) -> list[tuple[Any, ...]]:
+    """A row of `COMPARISON` for each challenge, metric and pair of entries, in the given order.
+
+    The difference of two metrics on dev and final together has a 95 % interval from differences
+    resample by resample, as both are scored on the same models and most of their ups and downs
+    come from those.
+    """
+    table = []
+    for challenge in challenges:
+        scored = [
+            (row, entry["replicates"][challenge]["both"])
+            for entry in entries
+            for row in entry["scores"]
+            if (row["challenge"], row["phase"]) == (challenge, "both")
+        ]
+        for metric in scoring.COMPARED:
+            sampled = [(row, np.array(replicates[metric])) for row, replicates in scored]
+            for (row, replicates), (other, others) in combinations(sampled, 2):
+                values = [row[metric] - other[metric], *scoring.interval(replicates - others)]
+                names = row["scenario"], metric, row["participant"], other["participant"]
+                table.append((*names, *(round(float(value), 6) for value in values)))
+    return table

@@ -82,6 +82,10 @@ class MLP:
         """Logits (M, B, classes) for inputs x (M, B, d + 1) that end in a 1."""
         return self._forward(parameters, x)[1]
 
+    def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """The hidden layer's activations (M, B, 128)."""
+        return self._forward(parameters, x)[0]
+
     def mean_gradient(self, parameters: Parameters, x: Tensor, y: Tensor, out: Parameters) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
@@ -89,7 +93,7 @@ class MLP:
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        hidden, delta1, delta2 = self.backward(parameters, x, y)
         mean = {"alpha": 1 / x.shape[1], "beta": 0}
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1, **mean)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden, **mean)
@@ -119,7 +123,7 @@ class MLP:
             clipping_norm: C.
             out: shapes as `parameters`; holds the noise, or zeros.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        hidden, delta1, delta2 = self.backward(parameters, x, y)
         norm = torch.hypot(
             _norm(hidden).hypot_(_ONE).mul_(_norm(delta2)), _norm(delta1).mul_(x_norm)
         )
@@ -136,7 +140,7 @@ class MLP:
         # On a CPU adding the bias in place beats torch.baddbmm.
         return hidden, logits.add_(parameters["mlp.2.bias"])
 
-    def _backward(
+    def backward(
         self, parameters: Parameters, x: Tensor, y: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The hidden layer's output, and the loss's derivative by each layer's output before tanh.

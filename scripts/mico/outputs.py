@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mico import splits, weights
-from mico.command_line import InputError, progress
-from mico.mlp import MLP
+from mico import released
+from mico.command_line import progress
+from mico.mlp import MLP, Parameters
 from mico.phases import Phases
-from mico.seeds import SPLIT_SEEDS, parse_seed
 from mico.signals import Signals
 from mico.training import Records
 
@@ -24,53 +23,35 @@ def compute(
     Raises:
         InputError: a released file is missing, corrupt or of another architecture.
     """
-    count = len(records.labels)
-    order = np.empty((phases.models, 2 * m), np.int64)
-    trained = np.zeros((phases.train, count), bool)
-    for phase, model in phases.named():
-        folder = directory / phase / f"model_{model}"
-        if phase == "train":
-            seeds = {kind: _read_seed(folder / kind) for kind in SPLIT_SEEDS}
-            split = splits.split(count, n, m, seeds)
-            order[model] = split.challenge
-            trained[model, split.training_set] = True
-        else:
-            seed = _read_seed(folder / "seed_challenge")
-            order[model] = splits.challenge_order(count, seed)[: 2 * m]
-    points, challenge = np.unique(order, return_inverse=True)
+    disclosed = released.read_seeds(directory, phases, len(records.labels), n, m)
+    points, challenge = np.unique(disclosed.challenge, return_inverse=True)
     own = records.take(points[None])
-    x, y = own.inputs(), own.labels
-
     loss = np.empty((phases.models, len(points)))
     margin = np.empty_like(loss)
-    for phase, model in progress(phases.named(), phases.models, "models"):
-        path = directory / phase / f"model_{model}" / "model.pt"
-        try:
-            parameters = architecture.from_state_dicts([weights.read_model(path)])
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from None
-        parameters = {name: value.to(x.device) for name, value in parameters.items()}
-        outputs = [
-            _log_probabilities(architecture.logits(parameters, x_part)[0], y_part[0])
-            for x_part, y_part in zip(
-                x.split(RECORDS_AT_ONCE, dim=1), y.split(RECORDS_AT_ONCE, dim=1), strict=True
-            )
-        ]
-        loss[model], margin[model] = torch.cat(outputs, dim=1).cpu().numpy()
-    return Signals(loss, margin, trained[:, points], challenge.reshape(order.shape))
+    models = released.models(directory, phases, architecture, records.features.device)
+    for model, parameters in enumerate(progress(models, phases.models, "models")):
+        loss[model], margin[model] = on_labels(architecture, parameters, own)[:, 0]
+    trained = disclosed.trained[:, points]
+    return Signals(loss, margin, trained, challenge.reshape(disclosed.challenge.shape))
+
+
+def on_labels(architecture: MLP, parameters: Parameters, records: Records) -> np.ndarray:
+    """log p_y and the margin (2, M, B) of M models on their records (M, B)."""
+    parts = zip(
+        records.features.split(RECORDS_AT_ONCE, 1),
+        records.labels.split(RECORDS_AT_ONCE, 1),
+        strict=True,
+    )
+    outputs = [
+        _log_probabilities(architecture.logits(parameters, features.float()), y)
+        for features, y in parts
+    ]
+    return torch.cat(outputs, -1).cpu().numpy()
 
 
 def _log_probabilities(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """log p_y and the margin, stacked (2, B), from logits (B, classes) in double precision."""
+    """log p_y and the margin, stacked (2, ..., B), from logits (..., B, classes), in doubles."""
     logits = logits.double()
-    own = logits.gather(1, y.unsqueeze(1)).squeeze(1)
-    others = logits.scatter(1, y.unsqueeze(1), -torch.inf).logsumexp(1)
+    own = logits.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    others = logits.scatter(-1, y.unsqueeze(-1), -torch.inf).logsumexp(-1)
     return torch.stack([own - torch.logaddexp(own, others), own - others])
-
-
-def _read_seed(path: Path) -> int:
-    try:
-        text = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    return parse_seed(text, str(path))

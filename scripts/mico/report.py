@@ -1,158 +1,258 @@
-"""One self-contained page out of a run's scores: headline table, ROC curves, and how it was made.
+"""One self-contained page out of a run's scores: headline tables, verdicts on privacy, ROC curves,
+comparisons, and how it was made.
 
 The same inputs give the same bytes.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
-from mico.command_line import InputError
-from mico.figures import scenario_figures
+from mico import figures
 from mico.pages import environment
-from mico.scoring import FPRS, HEADLINE, HEADLINE_FPR
+from mico.results import METRICS, PHASES, Pairs, Results, Row, csv_uri
+from mico.scoring import COMPARED, FPRS, HEADLINE, HEADLINE_FPR
 
-METRICS = {f"tpr_at_fpr_{fpr:g}": f"TPR @ {fpr:g}" for fpr in FPRS} | {
-    "auc": "AUC",
-    "advantage": "Advantage",
-    "accuracy": "Accuracy",
-}
-PHASES = {"both": "dev + final", "final": "final", "dev": "dev", "train": "train"}  # headline first
-
-SCORE_TEXTS = ["scenario", "challenge", "track", "data", "participant", "phase"]
-SCORE_NUMBERS = ["models", *(m + end for m in METRICS for end in ("", "_low", "_high"))]
-MODEL_NUMBERS = ["model", "training_accuracy", "evaluation_accuracy", "steps", "seconds"]
-MAY_BE_EMPTY = ["epsilon", "delta", "noise_multiplier", "sample_rate"]  # in a table of models
-RUN_KEYS = ["run", "config_sha256", "seeds", "versions", "datasets", "scenarios"]
-SCENARIO_KEYS = ["id", "challenge", "track", "data", "architecture", "n", "m", "epochs"]
-PRIVACY_KEYS = ["batch_size", "epsilon", "delta", "noise_multiplier", "clipping_norm", "disclosed"]
-DATASET_KEYS = ["synthetic", "records", "features", "classes", "source"]
+RATES = {f"tpr_at_fpr_{fpr:g}": fpr for fpr in FPRS}  # metric -> its FPR
+ENDS = figures.ENDS
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """The scorer's table: a row per (scenario, participant, phase)."""
-    scores = _read_csv(path, SCORE_TEXTS, SCORE_NUMBERS, ["scenario", "participant", "phase"])
-    for phase in scores.phase:
-        if phase not in PHASES:
-            raise InputError(f"{path}: phase {phase!r}: expected one of {', '.join(PHASES)}")
-    return scores
-
-
-def read_models(paths: Iterable[Path]) -> pd.DataFrame:
-    """A row per trained model, from all shards of all scenarios."""
-    texts, key = ["scenario", "device"], ["scenario", "model"]
-    tables = [_read_csv(path, texts, MODEL_NUMBERS + MAY_BE_EMPTY, key) for path in paths]
-    models = pd.concat(tables, ignore_index=True)
-    for row in models[models.duplicated(key)].itertuples():
-        raise InputError(f"model {row.model:g} of {row.scenario} is in two of the models files")
-    return models
-
-
-def read_curves(path: Path) -> dict[str, dict[str, Any]]:
-    """ROC curves and per-model TPRs: scenario -> participant -> fpr, tpr, models."""
-    curves = _read_json(path, [])
-    for scenario, participants in curves.items():
-        _require(participants, [], f"{path}: {scenario}")
-        for name, curve in participants.items():
-            where = f"{path}: {scenario}.{name}"
-            _require(curve, ["fpr", "tpr", "models"], where)
-            if not len(curve["fpr"]) == len(curve["tpr"]) > 0:
-                raise InputError(f"{where}: expected fpr and tpr of one length")
-    return curves
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    """What was run: configuration, data sets, scenarios, attacks, versions."""
-    run = _read_json(path, [*RUN_KEYS, "attacks", "created"])
-    for name, data in run["datasets"].items():
-        _require(data, DATASET_KEYS, f"{path}: datasets.{name}")
-    for i, scenario in enumerate(run["scenarios"]):
-        _require(scenario, SCENARIO_KEYS + PRIVACY_KEYS, f"{path}: scenarios[{i}]")
-        _require(run["datasets"], [scenario["data"]], f"{path}: datasets")
-    for i, attack in enumerate(run["attacks"]):
-        _require(attack, ["name"], f"{path}: attacks[{i}]")
-    return run
-
-
-def render(
-    scores: pd.DataFrame,
-    curves: Mapping[str, Mapping[str, Any]],
-    models: pd.DataFrame,
-    run: Mapping[str, Any],
-) -> str:
-    """The whole page.
-
-    Raises:
-        InputError: a table or curve names a scenario or data set that the run does not have.
-    """
-    ids = [setting["id"] for setting in run["scenarios"]]
-    for what, names, known in (
-        ("scores: scenario", scores.scenario, ids),
-        ("scores: data", scores.data, run["datasets"]),
-        ("curves: scenario", curves, ids),
-        ("models: scenario", models.scenario, ids),
-    ):
-        for name in names:
-            if name not in known:
-                raise InputError(f"{what} {name!r}: the run only has {', '.join(known)}")
-    phases = {}  # scenario -> phase -> rows, the headline phase and the highest estimate first
-    for name in ids:
-        own = scores[scores.scenario == name]
-        rows = {phase: _highest_first(own[own.phase == phase]) for phase in PHASES}
-        if len(own):
-            phases[name] = {phase: rows[phase] for phase in PHASES if rows[phase]}
-    best = {name: next(iter(rows.values())) for name, rows in phases.items()}
-    headline = pd.DataFrame([row for rows in best.values() for row in rows])
-    means = headline.groupby("participant")[HEADLINE].mean()
-    participants = sorted(means.index, key=lambda name: (-means[name], name))
+def render(results: Results) -> str:
+    """The whole page."""
+    run, best = results.run, results.best()
     scored = [setting for setting in run["scenarios"] if setting["id"] in best]
-    figures = {}
-    for setting in scored:
-        name = setting["id"]
-        figures[name] = scenario_figures(setting, best[name], curves.get(name, {}), participants)
-    low, high = HEADLINE + "_low", HEADLINE + "_high"
+    headline = pd.DataFrame([row for rows in best.values() for row in rows])
+    participants = _by_mean(headline, HEADLINE)
+    verdicts = {name: verdict(results, name, rows) for name, rows in best.items()}
+    compared = {name: _compared(results, name, rows) for name, rows in best.items()}
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             run=run,
-            synthetic=[name for name, data in run["datasets"].items() if data["synthetic"]],
+            synthetic=results.synthetic,
             scored=scored,
-            phases=phases,
+            phases={name: results.phases(name) for name in best},
             best=best,
-            overlapping={k: sum(row[high] >= v[0][low] for row in v[1:]) for k, v in best.items()},
-            guessing={
-                k: sum(row[low] <= HEADLINE_FPR <= row[high] for row in v) for k, v in best.items()
-            },
+            cells={name: {row["participant"]: row for row in rows} for name, rows in best.items()},
             participants=participants,
-            figures=figures,
+            tables=[_headline_table(results, headline, best, metric) for metric in COMPARED],
+            epsilons={name: results.epsilon(name) for name in results.ids},
+            private={name: bool(results.ceilings[name]["fpr"]) for name in results.ids},
+            verdicts=verdicts,
+            broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
+            guessing={
+                k: sum(
+                    row[HEADLINE + "_low"] <= HEADLINE_FPR <= row[HEADLINE + "_high"] for row in v
+                )
+                for k, v in best.items()
+            },
+            figures={
+                setting["id"]: figures.scenario_figures(
+                    setting,
+                    best[setting["id"]],
+                    results.curves.get(setting["id"], {}),
+                    participants,
+                    results.ceilings[setting["id"]],
+                )
+                for setting in scored
+            },
+            ceilings={name: pd.DataFrame(results.ceilings[name]) for name in best},
+            gains={name: gains(results.run["attacks"], name, rows) for name, rows in best.items()},
+            compared=compared,
+            pairs_data={name: found["data"] for name, found in compared.items() if found},
+            pages={attack["name"]: page_address(attack["name"]) for attack in run["attacks"]},
             guess=HEADLINE_FPR,
             headline=HEADLINE,
             metrics=METRICS,
+            rates=RATES,
             phase_labels=PHASES,
-            scale=max(row[high] for rows in best.values() for row in rows),
-            training=_training(models),
-            training_seconds=models.seconds.sum(),
+            training=_training(results.models),
+            training_seconds=results.models.seconds.sum(),
             csv_uri=csv_uri,
-            scores=scores,
-            models=models,
+            scores=results.scores,
+            models=results.models,
             run_json=f"data:application/json,{quote(json.dumps(run, indent=1))}",
         )
     )
 
 
-def csv_uri(table: pd.DataFrame) -> str:
-    """A link's address that carries the table itself."""
-    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    return f"data:text/csv;charset=utf-8,{quote(text, safe=',')}"
+def page_address(attack: str) -> str:
+    """Where an attack's page lies, seen from the report."""
+    return f"attacks/{quote(attack, safe='')}.html"
 
 
-def _highest_first(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    return scores.sort_values([HEADLINE, "participant"], ascending=[False, True]).to_dict("records")
+def marks(rows: Sequence[Row], pairs: Pairs, metric: str) -> dict[str, str]:
+    """What can be said of the highest estimate: participant -> `highest` or `alike`.
+
+    `highest` is it where the interval of its lead over the second highest excludes 0. `alike` are
+    those whose interval with it does not, and it itself where the second highest is among them.
+    """
+    names = [row["participant"] for row in _highest_first(rows, metric)]
+    first, others = names[0], names[1:]
+    alike = [name for name in others if (first, name) in pairs and pairs[first, name][1] <= 0]
+    if others and (first, others[0]) not in pairs:
+        return {}
+    first_mark = "alike" if others and others[0] in alike else "highest"
+    return {first: first_mark} | dict.fromkeys(alike, "alike")
+
+
+def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Whether a scenario's scores agree with its differential privacy; None without.
+
+    `exceeding` holds what cannot be on a correct implementation, a sentence each: an interval above
+    the bound at a published FPR, or a lower bound of epsilon above the accountant's.
+    """
+    if not results.ceilings[scenario]["fpr"]:
+        return None
+    epsilon, exceeding, rates = results.epsilon(scenario), [], {}
+    for metric, fpr in RATES.items():
+        bound, heuristic = (results.ceiling(scenario, kind, fpr) for kind in ("bound", "heuristic"))
+        ordered = _highest_first(rows, metric)
+        exceeding += [
+            f"{row['participant']} has a TPR of {row[metric]:.3f} ({row[metric + '_low']:.3f} to "
+            f"{row[metric + '_high']:.3f}) at FPR {fpr:g}, where the bound is {bound:.3f}"
+            for row in ordered
+            if row[metric + "_low"] > bound
+        ]
+        scale = 1.05 * max(bound, ordered[0][metric + "_high"])
+        rates[metric] = {"fpr": fpr, "row": ordered[0], "bound": bound}
+        rates[metric] |= {"heuristic": heuristic, "scale": scale}
+    audit = results.audit.get(scenario, {})
+    lower = [
+        (audit[row["participant"]]["epsilon_lower"], row["participant"])
+        for row in rows
+        if row["participant"] in audit
+    ]
+    lower.sort(key=lambda pair: (-pair[0], pair[1]))
+    exceeding += [
+        f"the predictions of {name} show that ε is at least {value:.2f}, where the accountant says "
+        f"{epsilon:.2f}"
+        for value, name in lower
+        if epsilon is not None and value > epsilon
+    ]
+    shown = {metric: rates[metric] for metric in COMPARED}
+    return {"epsilon": epsilon, "rates": shown, "lower": lower[:1], "exceeding": exceeding}
+
+
+def gains(
+    attacks: Iterable[Mapping[str, Any]], scenario: str, rows: Sequence[Row]
+) -> list[dict[str, Any]]:
+    """What reference models add, a figure per metric; none without two that differ in `count` only.
+
+    The best attack on shadow models alone is to compare with.
+    """
+    scored = {row["participant"]: row for row in rows}
+    kinds: dict[tuple[tuple[str, Any], ...], dict[int, Row]] = {}
+    shadow_only = []
+    for attack in attacks:
+        row = scored.get(attack["name"])
+        if row and attack["attack"] == "references":
+            rest = {key: attack[key] for key in sorted(attack) if key not in ("name", "count")}
+            kinds.setdefault(tuple(rest.items()), {})[attack["count"]] = row
+        elif row and attack["attack"] != "auto":
+            shadow_only.append(row)
+    kinds = {kind: counts for kind, counts in kinds.items() if len(counts) > 1}
+    if not kinds:
+        return []
+    shared = set.intersection(*map(set, kinds))
+    labels = [
+        ", ".join(f"{key} {value}" for key, value in kind if (key, value) not in shared)
+        for kind in kinds
+    ]
+    found = []
+    for metric in COMPARED:
+        lines = [
+            {count: _estimate(row, metric) for count, row in counts.items()}
+            for counts in kinds.values()
+        ]
+        level = next(iter(_highest_first(shadow_only, metric)), None)
+        title = f"Gain from reference models at FPR {RATES[metric]:g}, {scenario}"
+        label = f"TPR at FPR {RATES[metric]:g}"
+        drawn = figures.gain(title, label, lines, level and _estimate(level, metric))
+        table = [
+            {"kind": kind, "count": count}
+            | dict(zip(["tpr", "low", "high"], line[count], strict=True))
+            for kind, line in zip(labels, lines, strict=True)
+            for count in sorted(line)
+        ]
+        found.append(
+            {"fpr": RATES[metric], "svg": drawn, "table": pd.DataFrame(table), "level": level}
+            | {"value": level and level[metric], "legend": figures.line_legend(labels)}
+        )
+    return found
+
+
+def _headline_table(
+    results: Results, headline: pd.DataFrame, best: Mapping[str, Sequence[Row]], metric: str
+) -> dict[str, Any]:
+    ceilings = {
+        label: [results.ceiling(name, kind, RATES[metric]) for name in best]
+        for label, kind in (
+            ("Bound on any attack", "bound"),
+            ("Heuristic for the last model", "heuristic"),
+        )
+    }
+    return {
+        "metric": metric,
+        "fpr": RATES[metric],
+        "participants": _by_mean(headline, metric),
+        "marks": {
+            name: marks(rows, results.pairs.get((name, metric), {}), metric)
+            for name, rows in best.items()
+        },
+        "scales": {k: max(row[metric + "_high"] for row in v) for k, v in best.items()},
+        "ceilings": {k: v for k, v in ceilings.items() if any(value is not None for value in v)},
+    }
+
+
+def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """All pairs for the page's program, and those with the highest of each metric as a table.
+
+    A metric's pairs are those of the first participant with each later one, then of the second, ...
+    """
+    names = [row["participant"] for row in rows]
+    pairs = {metric: results.pairs.get((scenario, metric), {}) for metric in COMPARED}
+    if len(names) < 2 or (names[0], names[1]) not in pairs[HEADLINE]:
+        return None
+    highest = {metric: _highest_first(rows, metric)[0]["participant"] for metric in COMPARED}
+    chosen = list(combinations(names, 2))
+    metrics = [
+        {"label": METRICS[metric], "values": [round(row[metric], 5) for row in rows]}
+        | {"pairs": [[round(value, 5) for value in pairs[metric][pair]] for pair in chosen]}
+        for metric in COMPARED
+    ]
+    table = [(metric, *pair, *pairs[metric][pair]) for metric in COMPARED for pair in chosen]
+    columns = ["metric", "participant", "other", "difference", "low", "high"]
+    return {
+        "highest": highest,
+        "with_highest": {
+            name: [pairs[metric].get((name, highest[metric])) for metric in COMPARED]
+            for name in names
+        },
+        "data": {"names": names, "metrics": metrics},
+        "table": pd.DataFrame(table, columns=columns),
+    }
+
+
+def _highest_first(rows: Sequence[Row], metric: str) -> list[Row]:
+    return sorted(rows, key=lambda row: (-row[metric], row["participant"]))
+
+
+def _by_mean(scores: pd.DataFrame, metric: str) -> list[str]:
+    """Participants by their mean lead over all, in the scenarios they are scored in."""
+    leads = scores[metric] - scores.groupby("scenario")[metric].transform("mean")
+    means = leads.groupby(scores.participant).mean()
+    return sorted(means.index, key=lambda name: (-means[name], name))
+
+
+def _estimate(row: Row, metric: str) -> tuple[float, float, float]:
+    value, low, high = (row[metric + end] for end in ENDS)
+    return value, low, high
 
 
 def _training(models: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -172,40 +272,3 @@ def _training(models: pd.DataFrame) -> dict[str, dict[str, Any]]:
         )
         .to_dict("index")
     )
-
-
-def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) -> pd.DataFrame:
-    """A CSV with these columns and at most one row for a key."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a CSV file: {error}") from error
-    _require(table, texts + numbers, f"{path}: header")
-    for column in numbers:
-        empty = "nan" if column in MAY_BE_EMPTY else ""
-        try:
-            table[column] = table[column].map(lambda text, empty=empty: float(text or empty))
-        except ValueError as error:
-            raise InputError(f"{path}: column {column}: expected numbers: {error}") from error
-    for row in table[table.duplicated(key)][key].to_dict("records"):
-        raise InputError(f"{path}: more than one row for {row}")
-    if table.empty:
-        raise InputError(f"{path}: expected at least one row")
-    return table
-
-
-def _read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a JSON file: {error}") from error
-    _require(content, keys, str(path))
-    return content
-
-
-def _require(content: Any, keys: Iterable[str], where: str) -> None:
-    if not hasattr(content, "keys"):
-        raise InputError(f"{where}: expected a JSON object")
-    for key in keys:
-        if key not in content:
-            raise InputError(f"{where}: {key!r} is missing")

@@ -35,6 +35,7 @@ class Scenario:
     delta: float | None
     noise_multiplier: float | None
     disclosed: list[str]
+    null_run: bool  # members are left out of training too: nothing can tell them from non-members
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from mico import entries as stored
 from mico.command_line import InputError
 from mico.pages import environment
 from mico.scoring import FPRS, HEADLINE, HEADLINE_FPR, interval
@@ -47,6 +48,7 @@ class Entry:
     curves: dict[str, dict[str, list[float]]]  # challenge -> fpr, tpr
     replicates: np.ndarray  # of the mean over challenges
     dev: float  # the mean on dev, which is known in every phase
+    counts: bool = False  # it is ranked: its participant's latest that was accepted
 
     @property
     def owner(self) -> tuple[bool, str]:
@@ -97,24 +99,22 @@ def read_entries(
     Raises:
         InputError: names the file and what is wrong with it.
     """
-    entries = []
+    challenges, contents, entries = list(challenges), [], []
     for path in paths:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            entries.append(_entry(content, list(challenges), phase))
+            contents.append(content := json.loads(path.read_text(encoding="utf-8")))
+            entries.append(_entry(content, challenges, phase))
         except KeyError as error:
             raise InputError(f"{path}: {error} is missing") from error
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: expected a scored submission: {error}") from error
         if content["track"] != track:
             raise InputError(f"{path}: track {content['track']!r}: expected {track!r}")
-    return entries
-
-
-def latest(entries: Iterable[Entry]) -> list[Entry]:
-    """Each participant's last valid submission and the built-in attacks: what is ranked."""
-    valid = [entry for entry in entries if not entry.problems]
-    return list({entry.owner: entry for entry in sorted(valid, key=_time)}.values())
+    standing = {id(content) for content in stored.standing(contents)}
+    return [
+        replace(entry, counts=id(content) in standing)
+        for content, entry in zip(contents, entries, strict=True)
+    ]
 
 
 def standings(entries: Iterable[Entry]) -> list[Standing]:
@@ -162,7 +162,7 @@ def rule(challenges: Mapping[str, str], phase: str) -> str:
 
 def winners(entries: Iterable[Entry]) -> list[list[Standing]]:
     """The winner and the runner-up, each a list of those who tie, as there are participants."""
-    board = standings(entry for entry in latest(entries) if not entry.builtin)
+    board = standings(entry for entry in entries if entry.counts and not entry.builtin)
     ranks = sorted({standing.rank for standing in board})[:2]
     return [[standing for standing in board if standing.rank == rank] for rank in ranks]
 
@@ -197,7 +197,7 @@ def render(
         challenges: the track's challenges and their scenarios' ids.
         synthetic: the track's data are a generated stand-in.
     """
-    counted = latest(entries)
+    counted = [entry for entry in entries if entry.counts]
     board = standings(counted)
     submissions = sorted((entry for entry in entries if not entry.builtin), key=_time)
     places = winners(entries) if phase == "final" else []
@@ -235,7 +235,7 @@ def _entry(content: Mapping[str, Any], challenges: Sequence[str], phase: str) ->
         raise ValueError(f"submitted {submitted}: expected a time zone")
     valid = [] if content["problems"] else challenges
     rows = {(row["challenge"], row["phase"]): row for row in content["scores"]}
-    replicates = [content["replicates"][name][phase] for name in valid]
+    replicates = [content["replicates"][name][phase][HEADLINE] for name in valid]
     return Entry(
         content["participant"],
         content["builtin"],

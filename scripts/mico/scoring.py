@@ -7,6 +7,7 @@ import numpy as np
 FPRS = (0.001, 0.01, 0.05, 0.1, 0.15, 0.2)
 HEADLINE_FPR = 0.1
 HEADLINE = f"tpr_at_fpr_{HEADLINE_FPR:g}"
+COMPARED = (HEADLINE, "tpr_at_fpr_0.01")  # participants are compared pairwise by these
 METRICS = (*(f"tpr_at_fpr_{fpr:g}" for fpr in FPRS), "auc", "advantage", "accuracy")
 REPLICATES = 1000
 CONFIDENCE = 0.95
@@ -102,27 +103,32 @@ def _last_tpr(curves: Curves, fpr: float) -> np.ndarray:
     return np.reshape(tprs, curves.tpr.shape[:-1])
 
 
-def headline_threshold(curves: Curves) -> float:
-    """The threshold of a single ROC curve at FPR 0.1."""
-    return float(curves.thresholds[(curves.fpr <= HEADLINE_FPR + 1e-12).sum() - 1])
+def threshold(curves: Curves, fpr: float) -> float:
+    """The threshold of a single ROC curve at this FPR."""
+    return float(curves.thresholds[(curves.fpr <= fpr + 1e-12).sum() - 1])
 
 
-def bootstrap(
-    predictions: np.ndarray, membership: np.ndarray, challenge: str, replicates: int = REPLICATES
-) -> np.ndarray:
-    """The metrics (replicates, len(METRICS)) on resamples of the models.
+def resamples(models: int, challenge: str, replicates: int = REPLICATES) -> np.ndarray:
+    """How often each model is drawn in each resample (replicates, models).
 
     A model's points are correlated, so whole models are drawn, with replacement (Efron and
     Tibshirani 1993, chapters 8 and 13). All calls for a challenge with as many models draw the same
     models, so that participants can be compared on the same resamples; different challenges draw
     independently.
+    """
+    rng = np.random.default_rng([models, *challenge.encode()])
+    return rng.multinomial(models, np.full(models, 1 / models), size=replicates)
+
+
+def bootstrap(
+    predictions: np.ndarray, membership: np.ndarray, challenge: str, replicates: int = REPLICATES
+) -> np.ndarray:
+    """The metrics (replicates, len(METRICS)) on resamples of the models; see `resamples`.
 
     Args:
         membership: (models, 2m) bool, as many members as non-members in every model.
     """
-    models = len(predictions)
-    rng = np.random.default_rng([models, *challenge.encode()])
-    counts = rng.multinomial(models, np.full(models, 1 / models), size=replicates)
+    counts = resamples(len(predictions), challenge, replicates)
     calls = _corners(_calls(predictions, membership))
     # As many members as non-members in every model: the difference of rates is that of counts.
     lead = calls.members - calls.nonmembers

@@ -1,13 +1,11 @@
 """What every attack starts from: the released models' outputs on all challenge points."""
 
-import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mico.atomic import atomic_file
-from mico.command_line import InputError
+from mico import arrays
 
 
 @dataclass(frozen=True)
@@ -24,31 +22,21 @@ class Signals:
 
     def signal(self, name: str) -> np.ndarray:
         """A signal (M, U) by name: loss, conf (the probability p_y) or margin."""
-        return (
-            np.exp(self.loss)
-            if name == "conf"
-            else {"loss": self.loss, "margin": self.margin}[name]
-        )
+        return by_name(self.loss, self.margin, name)
 
 
 SIGNALS = ("loss", "conf", "margin")
 
 
-def write(path: Path, signals: Signals) -> None:
-    """Write an .npz with the fields of `Signals`."""
-    arrays = {field.name: getattr(signals, field.name) for field in fields(signals)}
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+def by_name(loss: np.ndarray, margin: np.ndarray, name: str) -> np.ndarray:
+    """One of `SIGNALS` of models whose losses and margins are given."""
+    return margin if name == "margin" else np.exp(loss) if name == "conf" else loss
 
 
 def read(path: Path) -> Signals:
-    """Read what `write` wrote.
+    """Read a file of `Signals`.
 
     Raises:
         InputError: the file is missing or is another.
     """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return Signals(**{field.name: file[field.name] for field in fields(Signals)})
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a file of signals ({error})") from None
+    return arrays.read(path, Signals, "signals")

@@ -42,9 +42,8 @@ def split(records: int, n: int, m: int, seeds: Mapping[str, int]) -> Split:
     """
     if m < 1 or n <= m or n + m > records:
         raise InputError(f"n = {n}, m = {m}: expected m >= 1, n > m and n + m <= {records} records")
-    order = challenge_order(records, seeds["seed_challenge"])
-    challenge, rest = order[: 2 * m], order[2 * m :]
-    order = rest[_permutation(len(rest), seeds["seed_training"])]
+    challenge = challenge_order(records, seeds["seed_challenge"])[: 2 * m]
+    order = training_order(records, m, seeds)
     training, evaluation = order[: n - m], order[n - m :]
     members = _permutation(2 * m, seeds["seed_membership"])[m:]
     membership = np.zeros(2 * m, bool)
@@ -55,6 +54,16 @@ def split(records: int, n: int, m: int, seeds: Mapping[str, int]) -> Split:
 def challenge_order(records: int, seed_challenge: int) -> np.ndarray:
     """All data-set indices (N,), the 2m challenge points first; all that dev and final disclose."""
     return _permutation(records, seed_challenge)
+
+
+def training_order(records: int, m: int, seeds: Mapping[str, int]) -> np.ndarray:
+    """All indices (N - 2m,) but the challenge points, the first n - m of them trained on.
+
+    Args:
+        seeds: seed_challenge and seed_training.
+    """
+    rest = challenge_order(records, seeds["seed_challenge"])[2 * m :]
+    return rest[_permutation(len(rest), seeds["seed_training"])]
 
 
 def _permutation(length: int, seed: int) -> np.ndarray:

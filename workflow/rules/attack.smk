@@ -30,9 +30,74 @@ rule signals:
         " --output {output} 2> {log}"
 
 
+rule whitebox:
+    input:
+        challenge="<results>/challenge/{track}/{challenge}",
+        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        data=challenge_data,
+    output:
+        "<results>/whitebox/{track}/{challenge}.npz",
+    log:
+        "<logs>/whitebox/{track}/{challenge}.log",
+    benchmark:
+        "<benchmarks>/whitebox/{track}/{challenge}.tsv"
+    conda:
+        "../../envs/attack.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        program=program("whitebox"),
+        code=fingerprint("whitebox"),
+        phases=PHASES,
+        n=lookup(dpath="{challenge}/n", within=CHALLENGES),
+        m=lookup(dpath="{challenge}/m", within=CHALLENGES),
+        device=config["device"],
+    shell:
+        "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
+        " --output {output} 2> {log}"
+
+
+rule references:
+    input:
+        challenge="<results>/challenge/{track}/{challenge}",
+        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        data=challenge_data,
+        privacy=challenge_privacy,
+    output:
+        "<results>/references/{track}/{challenge}/{first}-{last}.npz",
+    log:
+        "<logs>/references/{track}/{challenge}/{first}-{last}.log",
+    benchmark:
+        "<benchmarks>/references/{track}/{challenge}/{first}-{last}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        program=program("references"),
+        code=fingerprint("references"),
+        phases=PHASES,
+        n=lookup(dpath="{challenge}/n", within=CHALLENGES),
+        m=lookup(dpath="{challenge}/m", within=CHALLENGES),
+        options=reference_options,
+        models=config["references"]["count"],
+        device=config["device"],
+    shell:
+        "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --privacy {input.privacy} --phases {params.phases}"
+        " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
+        " --options {params.options:q} --count {params.models} --device {params.device}"
+        " --output {output} 2> {log}"
+
+
 rule attack:
     input:
-        signals="<results>/signals/{track}/{challenge}.npz",
+        unpack(attack_inputs),
     output:
         directory("<results>/submissions/{participant}/{track}/{challenge}"),
     log:
@@ -42,7 +107,7 @@ rule attack:
     conda:
         "../../envs/attack.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=20,
     params:
         program=program("attack"),
@@ -50,6 +115,7 @@ rule attack:
         phases=PHASES,
         attack=lookup(dpath="{participant}/attack", within=checked.attacks),
         options=attack_options,
+        inputs=attack_flags,
     shell:
-        "{params.program} --signals {input.signals} --attack {params.attack}"
-        " --options {params.options:q} --phases {params.phases} --output {output} 2> {log}"
+        "{params.program} --attack {params.attack} --options {params.options:q}"
+        " --phases {params.phases} {params.inputs} --output {output} 2> {log}"

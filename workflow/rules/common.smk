@@ -115,6 +115,11 @@ def challenge_data(wildcards):
     return f"<results>/data/{CHALLENGES[wildcards.challenge]['data']}"
 
 
+def challenge_privacy(wildcards):
+    """What training spends of privacy, which the organiser publishes."""
+    return f"<results>/privacy/{CHALLENGES[wildcards.challenge]['id']}.json"
+
+
 def private(file):
     """An input function: one of the organiser's private files of the challenge."""
 
@@ -149,8 +154,8 @@ def budget(wildcards):
     )
 
 
-def training_options(wildcards):
-    """How a scenario's models are trained, as JSON."""
+def training_options(scenario):
+    """How a scenario's models are trained, but for the noise."""
     names = [
         "epochs",
         "batch_size",
@@ -159,10 +164,24 @@ def training_options(wildcards):
         "lr_decay",
         "lr_decay_epochs",
     ]
-    scenario = SCENARIOS[wildcards.scenario]
-    options = {name: scenario[name] for name in [*names, "clipping_norm"]}
+    return {name: scenario[name] for name in [*names, "clipping_norm"]}
+
+
+def target_options(wildcards):
+    """How the organiser trains a scenario's models, as JSON."""
     private = checked.scenarios[wildcards.scenario].private
+    options = training_options(SCENARIOS[wildcards.scenario])
     return json.dumps(options | {"secure": config["secure"] and private})
+
+
+def reference_options(wildcards):
+    """How a participant trains the like of a challenge's models, as JSON."""
+    return json.dumps(training_options(CHALLENGES[wildcards.challenge]))
+
+
+def null_flag(wildcards):
+    """Whether the members are left out of training as well, as a flag."""
+    return "--null-run" if SCENARIOS[wildcards.scenario]["null_run"] else ""
 
 
 def shards(scenario, kind):
@@ -222,11 +241,31 @@ def track_scenarios(wildcards):
     return json.dumps(scenarios_of(wildcards.track))
 
 
-def track_columns(wildcards):
-    """The flags that name the challenges of a track."""
+def entered(track, entry):
+    """The scenarios of a track that an entry takes part in; an archive must in all."""
+    return [
+        scenario
+        for scenario in scenarios_of(track)
+        if entry in ARCHIVES[track] or scenario["id"] in checked.entered[entry]
+    ]
+
+
+def of_entry(pattern):
+    """An input function: one file for every challenge of an entry, named with scenario fields."""
+
+    def paths(wildcards):
+        scenarios = entered(wildcards.track, wildcards.entry)
+        return [pattern.format(**scenario) for scenario in scenarios]
+
+    return paths
+
+
+def entry_columns(wildcards):
+    """The flags that name the challenges of an entry."""
+    scenarios = entered(wildcards.track, wildcards.entry)
     fields = {"challenges": "challenge", "scenarios": "id", "data": "data"}
     return " ".join(
-        f"--{flag} {' '.join(scenario[field] for scenario in scenarios_of(wildcards.track))}"
+        f"--{flag} {' '.join(scenario[field] for scenario in scenarios)}"
         for flag, field in fields.items()
     )
 
@@ -239,7 +278,7 @@ def entry_files(wildcards):
         return [] if UNUSABLE_NAME.search(str(archive)) else str(archive)
     return [
         f"<results>/submissions/{wildcards.entry}/{wildcards.track}/{scenario['challenge']}"
-        for scenario in scenarios_of(wildcards.track)
+        for scenario in entered(wildcards.track, wildcards.entry)
     ]
 
 
@@ -254,10 +293,12 @@ def entry_flags(wildcards, input):
 
 
 def track_entries(wildcards):
-    """The scores of all entries to a track."""
+    """The scores of all entries to a track that take part in all its challenges."""
+    track = wildcards.track
     return [
-        f"<results>/entries/{wildcards.track}/{entry}.json"
-        for entry in [*checked.attacks, *ARCHIVES[wildcards.track]]
+        f"<results>/entries/{track}/{entry}.json"
+        for entry in [*checked.attacks, *ARCHIVES[track]]
+        if entered(track, entry) == scenarios_of(track)
     ]
 
 
@@ -267,6 +308,7 @@ def all_entries(wildcards):
         f"<results>/entries/{track}/{entry}.json"
         for track in TRACKS
         for entry in [*checked.attacks, *ARCHIVES[track]]
+        if entered(track, entry)
     ]
 
 
@@ -280,6 +322,49 @@ def synthetic_flag(wildcards):
     data = [config["datasets"][one["data"]] for one in scenarios_of(wildcards.track)]
     synthetic = "purchase100-synthetic" in {dataset["format"] for dataset in data}
     return "--synthetic" if synthetic else ""
+
+
+def ranges(first, end, size):
+    """Shards of so many models, as FIRST-LAST."""
+    return [
+        f"{start}-{min(start + size, end) - 1}" for start in range(first, end, size)
+    ]
+
+
+def reference_files(track, challenge):
+    """The reference models of all targets: some of the train models, and all others."""
+    known, size = (
+        config["references"]["train_models"],
+        config["references"]["shard_size"],
+    )
+    targets = ranges(0, known, size) + ranges(PHASES[0], sum(PHASES), size)
+    return [
+        f"<results>/references/{track}/{challenge}/{shard}.npz" for shard in targets
+    ]
+
+
+def attack_inputs(wildcards):
+    """What a participant's attack asks for."""
+    where = f"{wildcards.track}/{wildcards.challenge}"
+    scenario = CHALLENGES[wildcards.challenge]["id"]
+    files = {
+        "signals": f"<results>/signals/{where}.npz",
+        "whitebox": f"<results>/whitebox/{where}.npz",
+        "references": reference_files(wildcards.track, wildcards.challenge),
+        "others": [
+            f"<results>/submissions/{name}/{where}"
+            for name, wanted in checked.inputs.items()
+            if "others" not in wanted and scenario in checked.entered[name]
+        ],
+    }
+    return {name: files[name] for name in checked.inputs[wildcards.participant]}
+
+
+def attack_flags(wildcards, input):
+    """The flags that hand those files to the program."""
+    return " ".join(
+        f"--{name} {input.get(name)}" for name in checked.inputs[wildcards.participant]
+    )
 
 
 def attack_options(wildcards):
@@ -311,7 +396,11 @@ def run_description():
             "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "seeds": seed_source(),
             "scenarios": list(SCENARIOS.values()),
-            "attacks": config["attacks"],
+            "attacks": [
+                attack
+                for attack in config["attacks"]
+                if checked.entered[attack["name"]]
+            ],
             "models": config["models"],
         }
     )

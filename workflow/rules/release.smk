@@ -31,7 +31,7 @@ rule archive:
     input:
         challenges=of_whole_track("<results>/challenge/{track}/{challenge}"),
         checksums=of_whole_track("<results>/challenge/{track}/{challenge}.sha256"),
-        privacy=of_whole_track("<results>/private/{id}/privacy.json"),
+        privacy=of_whole_track("<results>/privacy/{id}.json"),
         splits=of_whole_track("<results>/private/{id}/splits.npz"),
         data=of_whole_track("<results>/data/{data}"),
         kit=[SCRIPTS / "starter_kit/README.md", SCRIPTS / "starter_kit/starter_kit.py"],

@@ -1,3 +1,6 @@
+from mico import docstrings
+
+
 rule describe:
     input:
         data=expand("<results>/data/{data}", data=USED_DATA),
@@ -25,8 +28,18 @@ rule report:
         run="<results>/run.json",
         scores="<results>/scores.csv",
         curves="<results>/curves.json",
+        comparisons="<results>/comparisons.csv",
+        audit="<results>/audit.json",
+        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
         models=all_model_rows,
-        template=SCRIPTS / "mico/report.html.j2",
+        templates=multiext(
+            f"{SCRIPTS}/mico/",
+            "layout.html.j2",
+            "macros.html.j2",
+            "page.css.j2",
+            "report.html.j2",
+            "report.js.j2",
+        ),
     output:
         "<results>/report.html",
     log:
@@ -43,4 +56,44 @@ rule report:
         code=fingerprint("report"),
     shell:
         "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
+        " --comparisons {input.comparisons} --audit {input.audit} --ceilings {input.ceilings}"
+        " --models {input.models} --output {output} 2> {log}"
+
+
+rule attack_pages:
+    input:
+        run="<results>/run.json",
+        scores="<results>/scores.csv",
+        curves="<results>/curves.json",
+        comparisons="<results>/comparisons.csv",
+        audit="<results>/audit.json",
+        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
+        models=all_model_rows,
+        templates=multiext(
+            f"{SCRIPTS}/mico/",
+            "attack_page.html.j2",
+            "layout.html.j2",
+            "macros.html.j2",
+            "page.css.j2",
+        ),
+    output:
+        directory("<results>/attacks"),
+    log:
+        "<logs>/attack_pages.log",
+    benchmark:
+        "<benchmarks>/attack_pages.tsv"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        program=program("attack_pages"),
+        code=fingerprint("attack_pages"),
+        formulas=docstrings.fingerprint(
+            attack["attack"] for attack in config["attacks"]
+        ),
+    shell:
+        "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
+        " --comparisons {input.comparisons} --audit {input.audit} --ceilings {input.ceilings}"
         " --models {input.models} --output {output} 2> {log}"

@@ -1,6 +1,8 @@
 rule score:
     input:
-        splits=of_whole_track("<results>/private/{id}/splits.npz"),
+        splits=of_entry("<results>/private/{id}/splits.npz"),
+        privacy=of_entry("<results>/privacy/{id}.json"),
+        data=of_entry("<results>/data/{data}"),
         entry=entry_files,
     output:
         "<results>/entries/{track}/{entry}.json",
@@ -17,11 +19,12 @@ rule score:
         program=program("score"),
         code=fingerprint("score"),
         phases=PHASES,
-        track=track_columns,
+        track=entry_columns,
         entry=entry_flags,
         max_bytes=config["submissions"]["max_bytes"],
     shell:
         "{params.program} --track {wildcards.track} {params.track} --splits {input.splits}"
+        " --privacy {input.privacy} --datasets {input.data}"
         " --phases {params.phases} {params.entry} --max-bytes {params.max_bytes}"
         " --output {output} 2> {log}"
 
@@ -31,7 +34,9 @@ rule collect_scores:
         all_entries,
     output:
         scores="<results>/scores.csv",
+        comparisons="<results>/comparisons.csv",
         curves="<results>/curves.json",
+        audit="<results>/audit.json",
     log:
         "<logs>/collect_scores.log",
     benchmark:
@@ -47,4 +52,5 @@ rule collect_scores:
         challenges=list(CHALLENGES),
     shell:
         "{params.program} --entries {input} --challenges {params.challenges}"
-        " --scores {output.scores} --curves {output.curves} 2> {log}"
+        " --scores {output.scores} --comparisons {output.comparisons}"
+        " --curves {output.curves} --audit {output.audit} 2> {log}"

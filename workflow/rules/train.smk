@@ -1,6 +1,6 @@
 rule accountant:
     output:
-        "<results>/private/{scenario}/privacy.json",
+        "<results>/privacy/{scenario}.json",
     log:
         "<logs>/accountant/{scenario}.log",
     benchmark:
@@ -26,7 +26,7 @@ rule train:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
         data=scenario_data,
-        privacy="<results>/private/{scenario}/privacy.json",
+        privacy="<results>/privacy/{scenario}.json",
     output:
         weights="<results>/private/{scenario}/models/{first}-{last}.npz",
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",
@@ -45,11 +45,12 @@ rule train:
         code=fingerprint("train"),
         n=lookup(dpath="{scenario}/n", within=SCENARIOS),
         m=lookup(dpath="{scenario}/m", within=SCENARIOS),
-        options=training_options,
+        options=target_options,
+        null_run=null_flag,
         device=config["device"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
         " --data {input.data} --privacy {input.privacy}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
-        " --options {params.options:q} --device {params.device}"
+        " --options {params.options:q} {params.null_run} --device {params.device}"
         " --weights {output.weights} --rows {output.rows} 2> {log}"

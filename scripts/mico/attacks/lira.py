@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mico.attacks.shadows import Moments, Target, check_choice, in_out_moments, targets
+from mico.attacks.shadows import (
+    Moments,
+    Target,
+    check_choice,
+    in_out_moments,
+    pooled_variances,
+    targets,
+)
 from mico.signals import SIGNALS, Signals
 
 
@@ -34,7 +41,7 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
 
 def _online(target: Target) -> np.ndarray:
     inside, outside = in_out_moments(target)
-    pooled_in, pooled_out = _pooled_variances(inside, outside)
+    pooled_in, pooled_out = pooled_variances(inside, outside)
     std_in, std_out = _deviation(inside, pooled_in), _deviation(outside, pooled_out)
     return _log_ratio(target.own, inside, std_in, outside, std_out)
 
@@ -43,13 +50,13 @@ def _offline(target: Target) -> np.ndarray:
     from scipy.special import log_ndtr  # not needed to check the options of a configuration
 
     inside, outside = in_out_moments(target)
-    deviation = _deviation(outside, _pooled_variances(inside, outside)[1])
+    deviation = _deviation(outside, pooled_variances(inside, outside)[1])
     return -log_ndtr((outside.mean - target.own) / deviation)
 
 
 def _fixed_variance(target: Target) -> np.ndarray:
     inside, outside = in_out_moments(target)
-    std_in, std_out = np.sqrt(_pooled_variances(inside, outside))
+    std_in, std_out = np.sqrt(pooled_variances(inside, outside))
     return _log_ratio(target.own, inside, std_in, outside, std_out)
 
 
@@ -63,12 +70,6 @@ def _log_ratio(
     """log N(s; mean_in, std_in) - log N(s; mean_out, std_out)."""
     squares = ((s - outside.mean) / std_out) ** 2 - ((s - inside.mean) / std_in) ** 2
     return squares / 2 + np.log(std_out / std_in)
-
-
-def _pooled_variances(inside: Moments, outside: Moments) -> tuple[float, float]:
-    """The pooled variances; a side whose shadow models show none takes the other's, or 1."""
-    one, other = inside.pooled_variance, outside.pooled_variance
-    return one or other or 1.0, other or one or 1.0
 
 
 def _deviation(moments: Moments, pooled: float) -> np.ndarray:

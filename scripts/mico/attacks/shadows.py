@@ -24,10 +24,15 @@ class Target:
 def targets(signals: Signals, signal: str) -> Iterator[Target]:
     """Every model in turn as the target."""
     values = signals.signal(signal)
-    shadows = np.arange(len(signals.trained))
     for model, columns in enumerate(signals.challenge):
-        rows = shadows[shadows != model, None]
-        yield Target(values[model, columns], values[rows, columns], signals.trained[rows, columns])
+        yield target(values, signals.trained, model, columns)
+
+
+def target(values: np.ndarray, trained: np.ndarray, model: int, columns: np.ndarray) -> Target:
+    """One model as the target at any columns of a signal (M, U)."""
+    shadows = np.arange(len(trained))
+    rows = shadows[shadows != model, None]
+    return Target(values[model, columns], values[rows, columns], trained[rows, columns])
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,26 @@ def _moments(values: np.ndarray, mask: np.ndarray) -> Moments:
     mean = np.where(mask, values, 0).sum(axis=0) / divisor
     variance = np.where(mask, (values - mean) ** 2, 0).sum(axis=0) / divisor
     return Moments(count, mean, variance)
+
+
+def point_variance(inside: Moments, outside: Moments) -> np.ndarray:
+    """A variance (2m,) of each point about the means of its sides, pooled over both.
+
+    Never 0: a point on which all shadow models of a side agree takes a millionth of the points'
+    mean, and all take 1 where they agree on all points.
+    """
+    squares = inside.variance * inside.count + outside.variance * outside.count
+    variance = squares / np.maximum(inside.count + outside.count, 1)
+    return np.maximum(variance, 1e-6 * variance.mean() or 1.0)
+
+
+def pooled_variances(inside: Moments, outside: Moments) -> tuple[float, float]:
+    """The pooled variance of each side; one whose shadow models show none takes the other's, or 1.
+
+    Never 0.
+    """
+    one, other = inside.pooled_variance, outside.pooled_variance
+    return one or other or 1.0, other or one or 1.0
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -1,0 +1,24 @@
+"""Limit what any attack on a scenario can reach, by what its training spends."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mico import command_line, privacy
+from mico.atomic import atomic_file
+from mico.ceilings import ceilings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
+    parser.add_argument("--output", type=Path, required=True, help="the limits' .json to write")
+    args = parser.parse_args()
+
+    curves = ceilings(privacy.read(args.privacy))
+    with atomic_file(args.output) as temporary:
+        temporary.write_text(json.dumps(curves) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
