@@ -18,7 +18,7 @@ lint: .venv/installed  ## what CI checks besides the tests
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	snakemake --dry-run --quiet rules reason host --configfile config/published.yaml \
-		--config 'scenarios=[T1, T2, T3, D3]'
+		--config 'scenarios=[T1, T2, T3, D3, I1, I2, I3, D1]'
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv

@@ -1,17 +1,19 @@
 """Measure the training engine against the published loop, Opacus's ghost clipping and the floor.
 
-Published Purchase-100 size and hyper-parameters, on random records. Contestants take turns, so that
-ratios are of the same minutes on the same machine: in as many processes side by side as a pipeline
-would use, a thread each; the published loop also as it was published, in one process with a thread
-per core.
+Published networks, batches and hyper-parameters of Purchase-100 and CIFAR-10, on random records.
+Contestants take turns, so that ratios are of the same minutes on the same machine: in as many
+processes side by side as a pipeline would use, a thread each; the published loop also as it was
+published, in one process with a thread per core.
 """
 
 import argparse
 import datetime
 import json
+import math
 import multiprocessing
 import os
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,16 +26,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from mico import baselines, command_line, training
+from mico.architecture import Architecture
 from mico.atomic import atomic_file
+from mico.cnn import CHANNELS, CNN, IMAGE
 from mico.command_line import InputError, Meter
 from mico.device import choose
 from mico.mlp import MLP
 from mico.training import Records, TrainingOptions
 
-FEATURES, CLASSES = 600, 100
-SGD = TrainingOptions(
+MLP_SGD = TrainingOptions(
     epochs=30,
     batch_size=512,
     optimizer="adam",
@@ -41,7 +45,18 @@ SGD = TrainingOptions(
     lr_decay=0.9,
     lr_decay_epochs=5,
 )
-DP = replace(SGD, clipping_norm=2.6, noise_multiplier=0.71)
+MLP_DP = replace(MLP_SGD, clipping_norm=2.6, noise_multiplier=0.71)
+CNN_SGD = TrainingOptions(
+    epochs=50,
+    batch_size=32,
+    optimizer="sgd",
+    learning_rate=0.005,
+    lr_decay=0.96,
+    lr_decay_epochs=1,
+)
+CNN_DP = replace(
+    CNN_SGD, batch_size=512, learning_rate=0.5, clipping_norm=2.6, noise_multiplier=1.04
+)
 GPU_MODELS = 10  # trained at once, as config/published.yaml has it; on a CPU it is one
 
 ALONE = ("published loop, DP", "published loop, no DP")  # in one process with all threads
@@ -56,6 +71,17 @@ RATIOS = {
     "dp_time_vs_sgd": ("engine, no DP", "engine, DP"),
     "sgd_vs_floor": ("engine, no DP", "matrix products"),
     "sgd_vs_published_layout_floor": ("engine, no DP", "matrix products, published layout"),
+    "cnn_dp_vs_published": ("CNN: engine, DP", "CNN: published loop, DP"),
+    "cnn_sgd_vs_published": ("CNN: engine, no DP", "CNN: published loop, no DP"),
+    "cnn_dp_vs_published_side_by_side": (
+        "CNN: engine, DP",
+        "CNN: published loop, DP, side by side",
+    ),
+    "cnn_sgd_vs_published_side_by_side": (
+        "CNN: engine, no DP",
+        "CNN: published loop, no DP, side by side",
+    ),
+    "cnn_dp_time_vs_sgd": ("CNN: engine, no DP", "CNN: engine, DP"),
 }
 
 # Trains for a turn, and returns the number of records and the seconds that took.
@@ -63,24 +89,36 @@ Contestant = Callable[[], tuple[int, float]]
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much is measured."""
+class Workload:
+    """A published track's training, on random records, and how much of it is measured."""
 
-    records: int
-    n: int
+    prefix: str  # of the names of its rows
+    architecture: Architecture
+    network: baselines.Network  # the same as published
+    features: Callable[[np.random.Generator, int], np.ndarray]  # so many random records
+    published: Callable[[np.ndarray, np.ndarray], Dataset]  # features and labels for its loop
+    sgd: TrainingOptions
+    dp: TrainingOptions
+    records: int  # in the data set
+    n: int  # in a training set
     seconds: float  # of a turn of all but the engine
     epochs: int  # of a turn of the engine
+    repeats: int  # turns of each contestant
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--processes", type=int, help="default: the cores, or 1 on a GPU")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each contestant")
     parser.add_argument("--records", type=int, default=197_324, help="in the data set")
     parser.add_argument("--n", type=int, default=150_000, help="in a training set")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn")
     parser.add_argument("--epochs", type=int, default=5, help="of a turn of the engine")
+    parser.add_argument("--cnn-repeats", type=int, default=3, help="turns of each, of the CNN")
+    # An epoch is one step with DP, and all steps are alike: q = 1.
+    parser.add_argument("--cnn-n", type=int, default=512, help="in a training set of the CNN")
+    parser.add_argument("--cnn-channels", type=int, nargs=3, default=CHANNELS, help="its width")
     parser.add_argument("--output", type=Path, required=True, help="benchmark.json to write")
     args = parser.parse_args()
 
@@ -88,50 +126,114 @@ def main() -> None:
     processes = args.processes or (len(os.sched_getaffinity(0)) if device.type == "cpu" else 1)
     machine = _machine(device, processes)
     print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items()))
-    size = Size(args.records, args.n, args.seconds, args.epochs)
-    rates = _measure(str(device), size, processes, args.repeats)
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as the workflow has it for its jobs
+    mlp, cnn = _mlp(args), _cnn(args)
+    rates = _measure(str(device), mlp, processes) | _measure(str(device), cnn, processes)
     ratios = {
         name: [a / b for a, b in zip(rates[above], rates[below], strict=True)]
         for name, (above, below) in RATIOS.items()
     }
+    memory = {
+        cnn.prefix + name: _peak_memory(str(device), cnn, name)
+        for name in ("published loop, DP", "engine, DP")
+    }
     _print_table("records/s", {name: (rates[name], "{:,.0f}") for name in rates})
     _print_table("ratio", {name: (ratios[name], "{:.2f}") for name in ratios})
+    _print_memory(memory)
     result = {
         "machine": machine,
         "rows": [{"name": name, **_spread(rates[name])} for name in rates],
         "ratios": {name: statistics.median(values) for name, values in ratios.items()},
         "ratio_rows": [{"name": name, **_spread(ratios[name])} for name in ratios],
+        "memory_mb": memory,
     }
     with atomic_file(args.output) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _measure(device: str, size: Size, processes: int, repeats: int) -> dict[str, Sequence[float]]:
+def _mlp(args: argparse.Namespace) -> Workload:
+    features, classes = 600, 100
+    return Workload(
+        prefix="",
+        architecture=MLP(features, classes),
+        network=partial(baselines.mlp, features, classes),
+        features=partial(_random_bits, features),
+        published=baselines.bits,
+        sgd=MLP_SGD,
+        dp=MLP_DP,
+        records=args.records,
+        n=args.n,
+        seconds=args.seconds,
+        epochs=args.epochs,
+        repeats=args.repeats,
+    )
+
+
+def _cnn(args: argparse.Namespace) -> Workload:
+    classes, channels = 10, tuple(args.cnn_channels)
+    return Workload(
+        prefix="CNN: ",
+        architecture=CNN(classes, channels),
+        network=partial(baselines.cnn, channels, classes),
+        features=_random_images,
+        published=baselines.Images,
+        sgd=CNN_SGD,
+        dp=CNN_DP,
+        records=args.cnn_n,
+        n=args.cnn_n,
+        seconds=args.seconds,
+        epochs=1,
+        repeats=args.cnn_repeats,
+    )
+
+
+def _random_bits(features: int, rng: np.random.Generator, records: int) -> np.ndarray:
+    packed = rng.integers(0, 256, (records, -(-features // 8)), dtype=np.uint8)
+    return np.unpackbits(packed, axis=1, count=features)
+
+
+def _random_images(rng: np.random.Generator, records: int) -> np.ndarray:
+    return rng.integers(0, 256, (records, math.prod(IMAGE)), dtype=np.uint8)
+
+
+def _measure(device: str, workload: Workload, processes: int) -> dict[str, Sequence[float]]:
     """Each contestant's rates, in records a second of all processes together, a rate per turn."""
-    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as the workflow has it for its jobs
     cores = len(os.sched_getaffinity(0))
-    context = multiprocessing.get_context("spawn")
-    connections = []
-    for _ in range(processes):
-        own, others = context.Pipe()
-        context.Process(target=_serve, args=(others, device, size), daemon=True).start()
-        others.close()  # so that a process that dies is noticed
-        connections.append(own)
+    connections = [_start(device, workload) for _ in range(processes)]
     names, *_ = [_answer(connection) for connection in connections]
     rates: dict[str, list[float]] = {name: [] for name in names}
-    turns = [name for _ in range(repeats) for name in names]
+    turns = [name for _ in range(workload.repeats) for name in names]
     meter = Meter("benchmark", len(turns))
     for number, name in enumerate(turns):
         taking_part = connections[:1] if name in ALONE else connections
         for connection in taking_part:
             connection.send((name, cores if name in ALONE else 1))
         results = [_answer(connection) for connection in taking_part]
-        rates[name].append(sum(records / taken for records, taken in results))
+        rates[name].append(sum(records / taken for records, taken, _ in results))
         meter.update(number + 1, lambda _: f"{number + 1} of {len(turns)}")  # noqa: B023
     for connection in connections:
         connection.send(None)
     meter.finish(f"{len(turns)} of {len(turns)}")
-    return rates
+    return {workload.prefix + name: values for name, values in rates.items()}
+
+
+def _peak_memory(device: str, workload: Workload, name: str) -> float:
+    """The most memory, in MB, of a process that does nothing but this contestant's turn."""
+    connection = _start(device, workload)
+    _answer(connection)
+    connection.send((name, 1))
+    *_, peak = _answer(connection)
+    connection.send(None)
+    return peak
+
+
+def _start(device: str, workload: Workload) -> Connection:
+    """A new process that serves."""
+    context = multiprocessing.get_context("spawn")
+    own, others = context.Pipe()
+    context.Process(target=_serve, args=(others, device, workload), daemon=True).start()
+    others.close()  # so that a process that dies is noticed
+    return own
 
 
 def _answer(connection: Connection) -> Any:
@@ -141,77 +243,105 @@ def _answer(connection: Connection) -> Any:
         raise InputError("a process of the benchmark has died, see above") from None
 
 
-def _serve(connection: Connection, device_name: str, size: Size) -> None:
-    """A process that runs the contestants it is told to, each of which has had a first turn."""
+def _serve(connection: Connection, device_name: str, workload: Workload) -> None:
+    """A process that runs the contestants it is told to."""
     device = choose(device_name)
-    first = _contestants(device, replace(size, seconds=0, epochs=1))
-    for run in first.values():
-        run()
-    del first
-    contestants = _contestants(device, size)
+    contestants = _contestants(device, workload)
     connection.send(list(contestants))
     while turn := connection.recv():
         name, threads = turn
         torch.set_num_threads(threads)
-        connection.send(contestants[name]())
+        records, taken = contestants[name]()
+        connection.send((records, taken, _peak(device)))
 
 
-def _contestants(device: torch.device, size: Size) -> dict[str, Contestant]:
+def _contestants(device: torch.device, workload: Workload) -> dict[str, Contestant]:
+    network, architecture = workload.network, workload.architecture
     rng = np.random.default_rng(0)
-    packed = rng.integers(0, 256, (size.records, -(-FEATURES // 8)), dtype=np.uint8)
-    bits = np.unpackbits(packed, axis=1, count=FEATURES)
-    labels = torch.from_numpy(rng.integers(0, CLASSES, size.records))
-    order = rng.permutation(size.records)[: size.n]
-    x, y = torch.from_numpy(bits[order]).float(), labels[order]
-    bits = np.pad(bits, ((0, 0), (0, 1)), constant_values=1)
-    records = Records(torch.from_numpy(bits).to(device), labels.to(device))
+    features = workload.features(rng, workload.records)
+    labels = rng.integers(0, architecture.classes, workload.records)
+    order = rng.permutation(workload.records)[: workload.n]
+    data = workload.published(features[order], labels[order])
+    encoded = torch.from_numpy(architecture.encode(features)).to(device)
+    records = Records(encoded, torch.from_numpy(labels).to(device))
     models = 1 if device.type == "cpu" else GPU_MODELS
-    products = partial(
-        baselines.matrix_products, FEATURES, CLASSES, SGD.batch_size, models, device=device
-    )
-    loop = partial(baselines.published_loop, x, y, CLASSES, device=device)
+    loop = partial(baselines.published_loop, network, data, device=device)
     steps = {
-        "published loop, DP": loop(options=DP),
-        "published loop, DP, side by side": loop(options=DP),
-        "Opacus ghost clipping, DP": baselines.ghost_clipping(x, y, CLASSES, DP, device),
-        "published loop, no DP": loop(options=SGD),
-        "published loop, no DP, side by side": loop(options=SGD),
-        "matrix products": products(published=False),
-        "matrix products, published layout": products(published=True),
+        "published loop, DP": loop(options=workload.dp),
+        "published loop, DP, side by side": loop(options=workload.dp),
+        "published loop, no DP": loop(options=workload.sgd),
+        "published loop, no DP, side by side": loop(options=workload.sgd),
     }
-    engine = {"engine, DP": DP, "engine, no DP": SGD}
-    return {name: partial(_take, steps[name], size.seconds, device) for name in steps} | {
-        name: partial(_train, records, [order] * models, replace(options, epochs=1 + size.epochs))
-        for name, options in engine.items()
+    if isinstance(architecture, MLP):
+        products = partial(
+            baselines.matrix_products,
+            architecture.features,
+            architecture.classes,
+            workload.sgd.batch_size,
+            models,
+            device=device,
+        )
+        steps |= {
+            "Opacus ghost clipping, DP": baselines.ghost_clipping(
+                network, data, workload.dp, device
+            ),
+            "matrix products": products(published=False),
+            "matrix products, published layout": products(published=True),
+        }
+    take = partial(_take, workload.dp.batch_size, workload.seconds, device)
+    train = partial(_train, architecture, records, [order] * models, 1 + workload.epochs)
+    engine = {"engine, DP": workload.dp, "engine, no DP": workload.sgd}
+    return {name: partial(take, steps[name]) for name in steps} | {
+        name: partial(train, options) for name, options in engine.items()
     }
 
 
-def _take(steps: Iterator[int], seconds: float, device: torch.device) -> tuple[int, float]:
-    """As many steps as there is time for."""
+def _take(
+    least: int, seconds: float, device: torch.device, steps: Iterator[int]
+) -> tuple[int, float]:
+    """As many steps as there is time for, and of so many records at least.
+
+    Of a published DP loop's batch, that is: of its physical batches only one in several bears
+    the noise and the optimizer's step.
+    """
     next(steps)
     start = _now(device)
     records = 0
     while True:
         records += next(steps)
-        if time.perf_counter() - start >= seconds:
+        if records >= least and time.perf_counter() - start >= seconds:
             return records, _now(device) - start
 
 
 def _train(
-    records: Records, sets: Sequence[np.ndarray], options: TrainingOptions
+    architecture: Architecture,
+    records: Records,
+    sets: Sequence[np.ndarray],
+    epochs: int,
+    options: TrainingOptions,
 ) -> tuple[int, float]:
     """The engine's epochs after the first, which bears what a model costs once."""
     times = []
     with torch.no_grad():
         training.train(
-            MLP(FEATURES, CLASSES),
+            architecture,
             records,
             sets,
             range(len(sets)),
-            options,
+            replace(options, epochs=epochs),
             after_epoch=lambda state: times.append(_now(records.labels.device)),
         )
-    return (options.epochs - 1) * len(sets) * len(sets[0]), times[-1] - times[0]
+    return (epochs - 1) * len(sets) * len(sets[0]), times[-1] - times[0]
+
+
+def _peak(device: torch.device) -> float:
+    """The most memory that this process has held, in MB: of the GPU if it uses one.
+
+    Linux has a new process begin with its parent's peak, here less than what its imports take.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def _now(device: torch.device) -> float:
@@ -249,10 +379,18 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _print_table(what: str, rows: Mapping[str, tuple[Sequence[float], str]]) -> None:
-    print(f"\n{what:<36}{'min':>12}{'median':>12}{'max':>12}")
+    print(f"\n{what:<44}{'min':>12}{'median':>12}{'max':>12}")
     for name, (values, form) in rows.items():
         cells = "".join(f"{form.format(value):>12}" for value in _spread(values).values())
-        print(f"{name:<36}{cells}")
+        print(f"{name:<44}{cells}")
+
+
+def _print_memory(memory: Mapping[str, float]) -> None:
+    published, engine = memory.values()
+    print(f"\n{'peak memory, MB':<44}")
+    for name, value in memory.items():
+        print(f"{name:<44}{value:>12,.0f}")
+    print(f"{'engine / published loop':<44}{engine / published:>12.2f}")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from mico import (
     released,
     training,
 )
+from mico.architecture import build
 from mico.attacks.shadows import target
 from mico.command_line import InputError, progress
 from mico.device import choose
-from mico.mlp import MLP
 from mico.phases import Phases
 from mico.references import References
 from mico.training import TrainingOptions
@@ -31,6 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--challenge", type=Path, required=True, help="the released directory")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
+    parser.add_argument("--architecture", required=True, help="mlp, cnn or cnn/<divisor>")
+    parser.add_argument(
+        "--physical-batch-size",
+        type=int,
+        required=True,
+        help="on how many examples of each model a CNN computes at a time: its memory",
+    )
     parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
@@ -56,8 +63,8 @@ def main() -> None:
     noise = privacy.read(args.privacy).noise_multiplier
     options = TrainingOptions(**json.loads(args.options), noise_multiplier=noise)
     dataset = datasets.read(args.data)
-    records = training.load(dataset, device)
-    architecture = MLP(dataset.description.features, dataset.description.classes)
+    architecture = build(args.architecture, dataset.description, args.physical_batch_size)
+    records = training.load(architecture, dataset, device)
     size = len(records.labels)
     seeds = released.read_seeds(args.challenge, phases, size, args.n, args.m)
     given_away = len(seeds.training) == phases.models

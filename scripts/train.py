@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from mico import checkpoint, command_line, datasets, privacy, seeds, splits, training, weights
+from mico.architecture import build
 from mico.atomic import atomic_file
 from mico.command_line import InputError, Meter
 from mico.datasets import Dataset
 from mico.device import choose
-from mico.mlp import MLP
 from mico.source_hash import source_hash
 from mico.splits import Split
 from mico.training import State, TrainingOptions
@@ -32,6 +32,13 @@ def main() -> None:
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
+    parser.add_argument("--architecture", required=True, help="mlp, cnn or cnn/<divisor>")
+    parser.add_argument(
+        "--physical-batch-size",
+        type=int,
+        required=True,
+        help="on how many examples of each model a CNN computes at a time: its memory",
+    )
     parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
     parser.add_argument("--first", type=int, required=True, help="the shard's first model")
     parser.add_argument("--last", type=int, required=True, help="the shard's last model")
@@ -58,7 +65,17 @@ def main() -> None:
     if not 0 <= args.first <= args.last < len(all_seeds):
         raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
     own_seeds = {model: all_seeds[model] for model in range(args.first, args.last + 1)}
-    job = Job(dataset, own_seeds, args.n, args.m, args.null_run, options, device)
+    job = Job(
+        dataset,
+        args.architecture,
+        args.physical_batch_size,
+        own_seeds,
+        args.n,
+        args.m,
+        args.null_run,
+        options,
+        device,
+    )
     saved = args.weights.with_suffix(".checkpoint.npz")
     state_dicts, rows = _train(job, saved)
 
@@ -76,6 +93,8 @@ class Job:
     """All that decides what a shard's models become."""
 
     dataset: Dataset
+    architecture: str
+    physical_batch_size: int
     seeds: Mapping[int, Mapping[str, int]]  # by model
     n: int
     m: int
@@ -92,11 +111,12 @@ class Job:
     @property
     def identity(self) -> str:
         """A hash of it."""
-        data = hashlib.sha256(self.dataset.packed)
+        data = hashlib.sha256(self.dataset.stored)
         data.update(self.dataset.labels)
         decisive = [asdict(self.dataset.description), data.hexdigest()]
-        decisive += [dict(self.seeds), self.n, self.m, self.null_run, asdict(self.options)]
-        decisive += [str(self.device), torch.__version__, source_hash(Path(__file__))]
+        decisive += [self.architecture, self.physical_batch_size, dict(self.seeds)]
+        decisive += [self.n, self.m, self.null_run, asdict(self.options), str(self.device)]
+        decisive += [torch.__version__, source_hash(Path(__file__))]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
@@ -107,8 +127,8 @@ def _train(
     dataset, device, options, n = job.dataset, job.device, job.options, job.n
     identity = job.identity
     done = checkpoint.read(saved, identity, device)
-    records = training.load(dataset, device)
-    architecture = MLP(dataset.description.features, dataset.description.classes)
+    architecture = build(job.architecture, dataset.description, job.physical_batch_size)
+    records = training.load(architecture, dataset, device)
     count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
     per_model = options.epochs * n

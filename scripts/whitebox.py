@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from mico import arrays, command_line, datasets, gradients, training
+from mico.architecture import build
 from mico.device import choose
-from mico.mlp import MLP
 from mico.phases import Phases
 
 
@@ -16,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--challenge", type=Path, required=True, help="the released directory")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
+    parser.add_argument("--architecture", required=True, help="mlp, cnn or cnn/<divisor>")
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
@@ -26,11 +27,12 @@ def main() -> None:
     args = parser.parse_args()
 
     dataset = datasets.read(args.data)
+    architecture = build(args.architecture, dataset.description)
     computed = gradients.compute(
         args.challenge,
         Phases(*args.phases),
-        MLP(dataset.description.features, dataset.description.classes),
-        training.load(dataset, choose(args.device)),
+        architecture,
+        training.load(architecture, dataset, choose(args.device)),
         args.n,
         args.m,
     )

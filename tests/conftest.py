@@ -131,6 +131,7 @@ def _make(
         given = ("--privacy", paths["privacy.json"], "--options", json.dumps(options))
         outputs = [organiser / f"{shard}.{kind}" for kind in ("npz", "csv")]
         written = ("--weights", outputs[0], "--rows", outputs[1])
+        given += ("--architecture", "mlp", "--physical-batch-size", 32)
         _succeed(run_script("train", *base, *chosen, *given, *written))
     arguments = ("--seeds", paths["seeds.csv"], "--splits", paths["splits.npz"], "--shards")
     arguments += tuple(organiser / f"{shard}.npz" for shard in shards)

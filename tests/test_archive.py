@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 import torch
 
-from mico import archive, datasets, membership, release, weights
+from mico import archive, datasets, membership, release, seeds, splits, training, weights
 from mico import privacy as privacy_file
+from mico.architecture import build
 from mico.archive import Challenge
 from mico.command_line import InputError
+from mico.datasets import Description
 from mico.phases import Phases
 from mico.privacy import Privacy
 from mico.scenarios import Scenario
 from mico.seeds import SPLIT_SEEDS
+from mico.training import TrainingOptions
 
 TRACK = "tiny"
 PHASES = Phases(train=3, dev=2, final=2)
@@ -64,6 +67,49 @@ def described(challenges: dict, name: str) -> Challenge:
         membership.read(one.organiser / "splits.npz"),
         datasets.describe(one.data.directory),
     )
+
+
+def image_challenges(root: Path) -> dict[str, Challenge]:
+    """Two challenges on random images, with networks of different width; the second private."""
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (60, 3072), dtype=np.uint8)
+    labels = rng.integers(0, 10, 60, dtype=np.uint8)
+    description = Description("pictures", 60, 3072, 10, True, "test", kind="images")
+    datasets.store(root / "pictures", description, pixels, labels)
+    return {
+        "image": _image_challenge(root, "image", "cnn/32", None),
+        "image-private": _image_challenge(root, "image-private", "cnn/64", 0.7),
+    }
+
+
+def _image_challenge(root: Path, name: str, architecture: str, sigma: float | None) -> Challenge:
+    one = replace(
+        scenario(name, (), sigma), data="pictures", architecture=architecture, n=30, epochs=2
+    )
+    data = datasets.read(root / "pictures")
+    drawn = seeds.derive(6, name, PHASES.models)
+    known = splits.split_all(data.description.records, one.n, one.m, drawn)
+    network = build(architecture, data.description)
+    options = TrainingOptions(
+        one.epochs, one.batch_size, "adam", 0.01, 0.9, 2, one.clipping_norm, sigma
+    )
+    with torch.no_grad():
+        trained = training.train(
+            network,
+            training.load(network, data, torch.device("cpu")),
+            [splits.split(60, one.n, one.m, own).training_set for own in drawn],
+            [own["seed_model"] for own in drawn],
+            options,
+        )
+    state_dicts = network.to_state_dicts(trained)
+    directory = root / "challenge" / name
+    release.write(
+        directory, PHASES, drawn, known.membership, state_dicts, one.disclosed, one.private
+    )
+    checksums = directory.with_suffix(".sha256")
+    release.write_checksums(directory, checksums)
+    privacy = Privacy(1 / 2, 4, sigma)
+    return Challenge(one, directory, checksums, privacy, known, data.description)
 
 
 def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Path]:
@@ -249,6 +295,38 @@ def test_card_says_at_the_top_that_data_are_synthetic(challenges: dict, card: st
     assert "synthetic" not in text.lower()
     assert "from real.tgz" in text
     assert text.splitlines()[2].startswith("A membership-inference challenge")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
+    return image_challenges(tmp_path_factory.mktemp("images"))
+
+
+def test_card_of_images(images: dict[str, Challenge]) -> None:
+    text = archive.data_card(TRACK, list(images.values()), PHASES, 1)
+    assert row(text, "network") == ["cnn/32", "cnn/64"]
+    assert "- pictures: 60 images of 3,072 values from 0 to 255 (red, green, blue;" in text
+    weights = "`cnn.0.weight` (4, 3, 8, 8), `cnn.0.bias` (4,), `cnn.3.weight` (8, 4, 3, 3)"
+    assert f"- image: cnn/32, 3,662 parameters: {weights}" in text
+    assert "- image-private: cnn/64, 1,620 parameters: `cnn.0.weight` (2, 3, 8, 8)" in text
+    assert "(10, 100), `cnn.9.bias` (10,); keys begin with `_module.`" in text
+    assert "mean = (0.49139968, 0.48215841, 0.44653091)" in text
+    assert "std = (0.24703223, 0.24348513, 0.26158784)" in text
+    assert text.count("AvgPool2d") == 1
+    assert "mlp" not in text
+    assert "binary" not in text
+    assert "$" not in text
+
+
+def test_card_of_bits_and_images(challenges: dict, images: dict[str, Challenge]) -> None:
+    ones = [images["image"], described(challenges, "plain")]
+    text = archive.data_card(TRACK, ones, PHASES, 1)
+    assert row(text, "data set") == ["pictures", "tiny"]
+    assert row(text, "network") == ["cnn/32", "mlp"]
+    assert "> **SYNTHETIC DATA** (pictures, tiny)" in text
+    assert "- tiny: 300 records of 37 binary features, 4 classes" in text
+    assert "- pictures: 60 images of " in text
+    assert text.count("`cnn`, or `cnn/k`") == text.count("`mlp`: Linear") == 1
 
 
 # Walking it for secrets
@@ -672,6 +750,98 @@ def test_program_refuses_in_one_line_and_writes_nothing(
         assert result.returncode == 1
         assert re.fullmatch(rf"error: .*{message}.*\n", result.stderr)
     assert list(tmp_path.iterdir()) == []
+
+
+# Models of images
+
+
+@pytest.fixture
+def copied_images(images: dict[str, Challenge], tmp_path: Path) -> dict[str, Challenge]:
+    shutil.copytree(images["image"].directory.parent, tmp_path / "challenge")
+    return {
+        name: replace(
+            one,
+            directory=tmp_path / "challenge" / name,
+            checksums=tmp_path / "challenge" / f"{name}.sha256",
+        )
+        for name, one in images.items()
+    }
+
+
+def write_images(ones: dict[str, Challenge]) -> Path:
+    path = ones["image"].directory.parents[1] / "out" / "tiny.zip"
+    path.parent.mkdir()
+    archive.write(path, TRACK, list(ones.values()), PHASES, 1)
+    return path
+
+
+def test_models_of_images_are_packed(copied_images: dict[str, Challenge]) -> None:
+    found = contents(write_images(copied_images))
+    for name, one in copied_images.items():
+        path = one.directory / "final/model_6/model.pt"
+        assert found[f"{TRACK}/{name}/final/model_6/model.pt"] == path.read_bytes()
+
+
+NOT_ITS_PARAMETERS = "parameters .*, expected .*cnn.0.weight"
+IMAGES_PLANTED: dict[str, tuple[Plant, str]] = {
+    "another width": (copy_of("../image-private/dev/model_3/model.pt"), NOT_ITS_PARAMETERS),
+    "names of the other network": (
+        save(lambda state: {k.replace("cnn", "mlp"): v for k, v in state.items()}),
+        NOT_ITS_PARAMETERS,
+    ),
+    "missing bias": (
+        save(lambda state: {k: v for k, v in state.items() if k != "cnn.5.bias"}),
+        NOT_ITS_PARAMETERS,
+    ),
+    "tensor besides the parameters": (
+        save(lambda state: {**state, "cnn.10.weight": torch.ones(20)}),
+        NOT_ITS_PARAMETERS,
+    ),
+    "another shape": (
+        save(lambda state: {**state, "cnn.9.weight": state["cnn.9.weight"].t().contiguous()}),
+        NOT_ITS_PARAMETERS,
+    ),
+    "channels last in memory": (
+        save(
+            lambda state: {
+                **state,
+                "cnn.3.weight": state["cnn.3.weight"].to(memory_format=torch.channels_last),
+            }
+        ),
+        HOLDS_MORE,
+    ),
+    "prefix of DP without DP": (
+        save(lambda state: {f"_module.{name}": value for name, value in state.items()}),
+        HOLDS_MORE,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IMAGES_PLANTED)
+def test_what_are_not_the_parameters_for_images_is_refused(
+    images: dict[str, Challenge], copied_images: dict[str, Challenge], kind: str
+) -> None:
+    plant, message = IMAGES_PLANTED[kind]
+    one = copied_images["image"]
+    plant(one.directory / "dev/model_3/model.pt", images["image"])
+    release.write_checksums(one.directory, one.checksums)
+    with pytest.raises(InputError, match=rf"dev/model_3/model\.pt: .*{message}") as refused:
+        write_images(copied_images)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [("cnn/64", "parameters .*, expected"), ("mlp", "parameters .*, expected .*mlp")],
+)
+def test_images_of_a_scenario_with_another_network_are_refused(
+    copied_images: dict[str, Challenge], architecture: str, message: str
+) -> None:
+    one = copied_images["image"]
+    other = replace(one.scenario, architecture=architecture)
+    copied_images["image"] = replace(one, scenario=other)
+    with pytest.raises(InputError, match=rf"train/model_0/model\.pt: {message}"):
+        write_images(copied_images)
 
 
 def test_weights_of_all_models_are_those_released(challenges: dict, public: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,18 +15,18 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from mico import baselines
-from mico.baselines import PHYSICAL_BATCH
-from mico.mlp import MLP, Parameters
-from mico.training import Records, State, TrainingOptions, train
+from mico import baselines, cnn
+from mico.architecture import Architecture, Parameters
+from mico.baselines import PHYSICAL_BATCH, Network
+from mico.cnn import CNN
+from mico.mlp import MLP
+from mico.training import OPTIMIZERS, Records, State, TrainingOptions, train
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-FEATURES, CLASSES, RECORDS = 12, 6, 300
-NETWORK = MLP(FEATURES, CLASSES)
+CLASSES, RECORDS = 6, 300
 CPU = torch.device("cpu")
-Data = tuple[torch.Tensor, torch.Tensor]
 PLAIN = TrainingOptions(
     epochs=2,
     batch_size=70,
@@ -34,12 +35,75 @@ PLAIN = TrainingOptions(
     lr_decay=1,
     lr_decay_epochs=1,
 )
-# q = 1 and no noise: nothing is left to chance, and Opacus too divides by 300.
-SURE = replace(PLAIN, batch_size=RECORDS, clipping_norm=4.0, noise_multiplier=0.0)
-# Samples of a third of the records.
-PRIVATE = replace(PLAIN, batch_size=100, clipping_norm=4.0, noise_multiplier=0.6)
 # As in test_training.py: rounding in a few steps is below 1e-7, a wrong step moves weights by 0.01.
 ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network at a tiny size, random records for it, and how it is trained."""
+
+    architecture: Architecture
+    network: Network  # the same as published
+    published: Callable[[np.ndarray, np.ndarray], Dataset]
+    features: np.ndarray
+    labels: np.ndarray
+    plain: TrainingOptions
+    clipping_norm: float  # near the median of the first gradients' norms
+
+    @property
+    def data(self) -> Dataset:
+        """What the published loop reads."""
+        return self.published(self.features, self.labels)
+
+    @property
+    def sure(self) -> TrainingOptions:
+        """q = 1 and no noise: nothing is left to chance, and Opacus too divides by 300."""
+        return replace(self._private, batch_size=RECORDS, noise_multiplier=0.0)
+
+    @property
+    def private(self) -> TrainingOptions:
+        """Samples of a third of the records."""
+        return replace(self._private, batch_size=100)
+
+    @property
+    def _private(self) -> TrainingOptions:
+        return replace(self.plain, clipping_norm=self.clipping_norm, noise_multiplier=0.6)
+
+
+def mlp_case() -> Case:
+    rng = np.random.default_rng(1)
+    return Case(
+        MLP(12, CLASSES),
+        partial(baselines.mlp, 12, CLASSES),
+        baselines.bits,
+        rng.integers(0, 2, (RECORDS, 12), dtype=np.uint8),
+        rng.integers(0, CLASSES, RECORDS),
+        PLAIN,
+        clipping_norm=4.0,
+    )
+
+
+def cnn_case() -> Case:
+    rng = np.random.default_rng(1)
+    channels = (2, 3, 4)
+    return Case(
+        CNN(CLASSES, channels),
+        partial(baselines.cnn, channels, CLASSES),
+        baselines.Images,
+        rng.integers(0, 256, (RECORDS, 3072), dtype=np.uint8),
+        rng.integers(0, CLASSES, RECORDS),
+        replace(PLAIN, optimizer="sgd", learning_rate=0.3),
+        clipping_norm=3.2,
+    )
+
+
+CASES = {"mlp": mlp_case, "cnn": cnn_case}
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]()
 
 
 @pytest.fixture(autouse=True)
@@ -48,20 +112,12 @@ def _seed() -> None:
     torch.manual_seed(1)
 
 
-@pytest.fixture(scope="module")
-def data() -> Data:
-    """Features (300, 12) float32 and labels."""
-    rng = np.random.default_rng(1)
-    features = rng.integers(0, 2, (RECORDS, FEATURES)).astype(np.float32)
-    return torch.from_numpy(features), torch.from_numpy(rng.integers(0, CLASSES, RECORDS))
-
-
 @dataclass(frozen=True)
 class Made:
     """A model that a contestant made, and its first weights."""
 
     model: nn.Module
-    start: Parameters
+    start: dict[str, torch.Tensor]
 
 
 @pytest.fixture
@@ -79,44 +135,54 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
     return made
 
 
-def weights(model: nn.Module) -> Parameters:
-    """A copy, as the engine has them, with a leading dimension of one model."""
-    return NETWORK.from_state_dicts([{f"mlp.{k}": v for k, v in model.state_dict().items()}])
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def engine(data: Data, start: Parameters, options: TrainingOptions) -> Parameters:
+def engine(
+    case: Case, start: dict[str, torch.Tensor], options: TrainingOptions
+) -> dict[str, torch.Tensor]:
     """What training from these weights, on the records in their order, ends with."""
-    x, y = data
-    records = Records(nn.functional.pad(x, (0, 1), value=1).to(torch.uint8), y)
-    flat = torch.cat([value.flatten(1) for value in start.values()], 1)
-    state = State(0, flat, flat.new_zeros(2, *flat.shape))
-    return train(NETWORK, records, [np.arange(RECORDS)], [1], options, state)
+    records = Records(
+        torch.from_numpy(case.architecture.encode(case.features)), torch.from_numpy(case.labels)
+    )
+    held = case.architecture.from_state_dicts([start])
+    flat = torch.cat([value.flatten(1) for value in held.values()], 1)
+    state = State(0, flat, flat.new_zeros(OPTIMIZERS[options.optimizer][1], *flat.shape))
+    found: Parameters = train(case.architecture, records, [np.arange(RECORDS)], [1], options, state)
+    return case.architecture.to_state_dicts(found)[0]
 
 
-def largest_difference(one: Parameters, other: Parameters) -> float:
-    return max(float((one[name] - other[name]).abs().max()) for name in NETWORK.shapes)
+def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
+@pytest.mark.parametrize("case", CASES, indirect=True)
 def test_published_loop_without_dp_trains_what_the_engine_trains(
-    data: Data, made: list[Made]
+    case: Case, made: list[Made]
 ) -> None:
     """Batches of 70 in the given order, the last of 300 short, epoch after epoch."""
-    steps = baselines.published_loop(*data, CLASSES, PLAIN, CPU)
+    steps = baselines.published_loop(case.network, case.data, case.plain, CPU)
     assert list(islice(steps, 10)) == [70, 70, 70, 70, 20] * 2
     found = weights(made[0].model)
-    assert largest_difference(found, engine(data, made[0].start, PLAIN)) < ROUNDING
+    assert largest_difference(found, engine(case, made[0].start, case.plain)) < ROUNDING
     assert largest_difference(found, made[0].start) > 0.01
 
 
-@pytest.mark.parametrize("name", ["published_loop", "ghost_clipping"])
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [("mlp", "published_loop"), ("mlp", "ghost_clipping"), ("cnn", "published_loop")],
+    indirect=["case"],
+)
 def test_contestants_with_dp_train_what_the_engine_trains(
-    data: Data, made: list[Made], name: str
+    case: Case, made: list[Made], name: str
 ) -> None:
     """The published loop takes a sample in physical batches and moves only after the last."""
-    steps = getattr(baselines, name)(*data, CLASSES, SURE, CPU)
+    steps = getattr(baselines, name)(case.network, case.data, case.sure, CPU)
     largest = {"published_loop": PHYSICAL_BATCH, "ghost_clipping": RECORDS}[name]
     taken, before = 0, None
-    while taken < SURE.epochs * RECORDS:
+    while taken < case.sure.epochs * RECORDS:
         size = next(steps)
         assert 0 < size <= largest
         taken += size
@@ -124,19 +190,20 @@ def test_contestants_with_dp_train_what_the_engine_trains(
         moved = largest_difference(found, before or made[0].start) > 0
         assert moved == (taken % RECORDS == 0)
         before = found
-    assert taken == SURE.epochs * RECORDS
-    assert largest_difference(found, engine(data, made[0].start, SURE)) < ROUNDING
+    assert taken == case.sure.epochs * RECORDS
+    assert largest_difference(found, engine(case, made[0].start, case.sure)) < ROUNDING
     assert largest_difference(found, made[0].start) > 0.01
 
 
+@pytest.mark.parametrize("case", ["mlp"], indirect=True)
 @pytest.mark.parametrize("name", ["published_loop", "ghost_clipping"])
-def test_contestants_with_dp_draw_poisson_samples(data: Data, made: list[Made], name: str) -> None:
+def test_contestants_with_dp_draw_poisson_samples(case: Case, made: list[Made], name: str) -> None:
     """Their sizes, physical batches added up, are binomial; the seed is fixed.
 
     Under a fresh seed the mean fails with a chance of 7e-6, the variance (of 4.5 standard
     deviations of a normal's) with one of about 1e-4.
     """
-    steps = getattr(baselines, name)(*data, CLASSES, PRIVATE, CPU)
+    steps = getattr(baselines, name)(case.network, case.data, case.private, CPU)
     samples, sizes = 60, []
     taken, before = next(steps), made[0].start
     while len(sizes) < samples:
@@ -152,9 +219,19 @@ def test_contestants_with_dp_draw_poisson_samples(data: Data, made: list[Made], 
     assert max(sizes) > 100 > min(sizes)
 
 
+def test_networks_are_the_published_ones() -> None:
+    """By their parameters: 90,000 odd of Purchase-100, 973,962 of CIFAR-10."""
+    networks = {"mlp": baselines.mlp(600, 100), "cnn": baselines.cnn(cnn.CHANNELS, 10)}
+    counts = {
+        name: sum(value.numel() for value in network.parameters())
+        for name, network in networks.items()
+    }
+    assert counts == {"mlp": 601 * 128 + 129 * 100, "cnn": 973_962}
+
+
 @pytest.mark.parametrize("published", [False, True])
 def test_matrix_products_count_the_records_of_all_models(published: bool) -> None:
-    steps = baselines.matrix_products(FEATURES, CLASSES, 7, 3, published, CPU)
+    steps = baselines.matrix_products(12, CLASSES, 7, 3, published, CPU)
     assert list(islice(steps, 2)) == [21, 21]
 
 
@@ -170,17 +247,26 @@ CLAIMS = {
     "sgd_vs_floor": ("engine, no DP", "matrix products"),
     "sgd_vs_published_layout_floor": ("engine, no DP", "matrix products, published layout"),
 }
+LOOP = (
+    "dp_vs_published",
+    "dp_vs_published_side_by_side",
+    "sgd_vs_published",
+    "sgd_vs_published_side_by_side",
+    "dp_time_vs_sgd",
+)
+CLAIMS |= {f"cnn_{name}": tuple(f"CNN: {row}" for row in CLAIMS[name]) for name in LOOP}
 
 
 def test_program_measures_all_contestants(run_script: Callable, tmp_path: Path) -> None:
     output = tmp_path / "benchmark.json"
     size = ("--records", 700, "--n", 512, "--seconds", 0.01, "--epochs", 1, "--repeats", 1)
+    cnn_size = ("--cnn-repeats", 1, "--cnn-n", 64, "--cnn-channels", 2, 2, 2)
     given = ("--device", "cpu", "--processes", 2, "--output", output)
-    result = run_script("benchmark", *size, *given)
+    result = run_script("benchmark", *size, *cnn_size, *given)
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"(benchmark: .*\n)+", result.stderr)
     found = json.loads(output.read_text())
-    assert found.keys() == {"machine", "rows", "ratios", "ratio_rows"}
+    assert found.keys() == {"machine", "rows", "ratios", "ratio_rows", "memory_mb"}
     assert found["machine"]["processes"] == 2
     assert {"device", "cores", "torch", "opacus", "python", "date"} < found["machine"].keys()
     # With one turn each, the least, the median and the largest are the same.
@@ -193,6 +279,11 @@ def test_program_measures_all_contestants(run_script: Callable, tmp_path: Path) 
     for name, (above, below) in CLAIMS.items():
         quotient = rates[above]["median"] / rates[below]["median"]
         assert found["ratios"][name] == ratios[name]["median"] == quotient
+    memory = found["memory_mb"]
+    assert set(memory) == {"CNN: published loop, DP", "CNN: engine, DP"}
+    # What importing torch takes, and no more than a tiny network may add.
+    assert all(100 < megabytes < 2000 for megabytes in memory.values())
+    assert re.search(r"^peak memory, MB", result.stdout, re.MULTILINE)
 
 
 def test_program_ends_when_a_contestant_fails(tmp_path: Path) -> None:

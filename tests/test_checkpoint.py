@@ -315,6 +315,7 @@ def jobs(
         options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 1.0}
         arguments = ("--scenario", "S", "--seeds", directory / "seeds.csv")
         arguments += ("--data", stored_data.directory, "--privacy", directory / "privacy.json")
+        arguments += ("--architecture", "mlp", "--physical-batch-size", 32)
         arguments += ("--options", json.dumps(options), "--n", 100, "--m", 20, "--device", "cpu")
         arguments += ("--first", 1, "--last", MODELS)
         paths = directory / "1-3.npz", directory / "1-3.csv"
@@ -384,7 +385,7 @@ def shard(stored_data: object) -> program.Job:
     own_seeds = dict(enumerate(seeds.derive(3, "S", MODELS)))
     options = replace(PRIVATE, epochs=EPOCHS, batch_size=10)
     dataset = datasets.read(stored_data.directory)
-    return program.Job(dataset, own_seeds, n=100, m=20, null_run=False, options=options, device=CPU)
+    return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, False, options, CPU)
 
 
 def train_shard(
@@ -434,9 +435,9 @@ def with_another_label(shard: program.Job) -> program.Job:
 
 
 def with_another_feature(shard: program.Job) -> program.Job:
-    packed = np.array(shard.dataset.packed)
-    packed[:, 0] ^= 255
-    return replace(shard, dataset=replace(shard.dataset, packed=packed))
+    stored = np.array(shard.dataset.stored)
+    stored[:, 0] ^= 255
+    return replace(shard, dataset=replace(shard.dataset, stored=stored))
 
 
 def with_another_class(shard: program.Job) -> program.Job:
@@ -447,6 +448,7 @@ def with_another_class(shard: program.Job) -> program.Job:
 CHANGES = {
     "n": lambda shard: replace(shard, n=99),
     "m": lambda shard: replace(shard, m=21),
+    "physical batch size": lambda shard: replace(shard, physical_batch_size=16),
     "null_run": lambda shard: replace(shard, null_run=True),
     "seed": with_another_seed,
     "labels": with_another_label,
@@ -477,6 +479,10 @@ def test_a_stopped_shard_goes_on_if_nothing_has_changed(
     written, models = train_shard(shard, tmp_path / "stopped.npz", monkeypatch)
     assert written == ALL[5:]
     assert same_models(models, whole)
+
+
+def test_a_checkpoint_belongs_to_an_architecture(shard: program.Job) -> None:
+    assert replace(shard, architecture="cnn").identity != shard.identity
 
 
 @pytest.mark.parametrize("name", CHANGES)

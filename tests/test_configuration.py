@@ -116,14 +116,27 @@ def test_location30() -> None:
 
 
 def test_published_run() -> None:
-    """Its tabular scenarios; the others are refused before anything is trained."""
-    tabular = {"scenarios": ["T1", "T2", "T3", "D3"]}
-    checked = check_files(BASE, CONFIG / "published.yaml", command_line=tabular).scenarios
+    """Its tabular and image scenarios; the others are refused before anything is trained."""
+    trainable = ["T1", "T2", "T3", "D3", "I1", "I2", "I3", "D1"]
+    files = (BASE, CONFIG / "published.yaml")
+    checked = check_files(*files, command_line={"scenarios": trainable}).scenarios
     assert {name: (one.data, one.n) for name, one in checked.items()} == dict.fromkeys(
-        ["T1", "T2", "T3", "D3"], ("purchase100", 150_000)
-    )
-    with pytest.raises(InputError, match=r"published\.yaml: scenario I1: architecture 'cnn'"):
-        check_files(BASE, CONFIG / "published.yaml")
+        trainable[:4], ("purchase100", 150_000)
+    ) | dict.fromkeys(trainable[4:], ("cifar10", 50_000))
+    with pytest.raises(InputError, match=r"published\.yaml: scenario X1: architecture 'roberta-"):
+        check_files(*files)
+
+
+def test_small_run_of_the_image_track() -> None:
+    """As published but for the data, the network's width, n, epochs, batches and one rate."""
+    checked = check_files(BASE, CONFIG / "cifar10-small.yaml").scenarios
+    published = yaml.safe_load(PUBLISHED.read_text())
+    assert list(checked) == ["I1", "I2", "I3", "D1"]
+    for name, one in checked.items():
+        assert (one.data, one.architecture, one.n, one.m) == ("cifar10-batch-1", "cnn/8", 1000, 100)
+        assert one.epsilon == {"I1": None, "I2": 10, "I3": 4, "D1": 4}[name]
+        assert one.learning_rate == (0.1 if name == "I1" else published["I2"]["learning_rate"])
+    assert checked["D1"].disclosed == ["seed_training"]
 
 
 def test_run_of_the_tests() -> None:
@@ -193,8 +206,13 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T1, learning_rate: .inf", "learning_rate: inf"),
         ("from: T1, optimizer: adm", "optimizer: 'adm' is not one of"),
         ("from: T1, optimizer: adamw", "optimizer 'adamw'"),
-        ("from: T1, architecture: cnn", "architecture 'cnn' cannot be trained yet"),
-        ("from: T1, architecture: vgg", "architecture: 'vgg' is not one of"),
+        ("from: X1", "architecture 'roberta-base' cannot be trained yet"),
+        ("from: T1, architecture: vgg", "architecture 'vgg': expected mlp, cnn, or cnn/k with"),
+        ("from: T1, architecture: mlp/2", "architecture 'mlp/2': expected mlp, cnn, or cnn/k with"),
+        ("from: I1, architecture: cnn/3", "architecture 'cnn/3': expected mlp, cnn, or cnn/k with"),
+        ("from: I1, architecture: cnn/", "architecture 'cnn/': expected mlp, cnn, or cnn/k with"),
+        ("from: T1, architecture: cnn", "data 'purchase100': cnn takes data of the format c"),
+        ("from: I1, architecture: mlp", "data 'cifar10': mlp takes data of the format labelled-"),
         ("from: T1, disclosed: [seed_membership]", "disclosed: 0: 'seed_membership'"),
         ("from: T1, disclosed: seed_training", "disclosed: 'seed_training' is not of type"),
         ("from: T2, epsilon: 0", "epsilon: 0 "),
@@ -251,7 +269,7 @@ def test_bad_scenario(tmp_path, changes, message) -> None:
             "scenarios: [T1, {id: A, from: T1}]",
             "scenario A: challenge 'purchase100_inf' is that of T1 too",
         ),
-        ("scenarios: [I2]", "scenario I2: architecture 'cnn' cannot be trained yet"),
+        ("scenarios: [X2]", "scenario X2: architecture 'roberta-base' cannot be trained yet"),
     ],
 )
 def test_bad_key(tmp_path, text, message) -> None:
@@ -405,6 +423,7 @@ def test_run_of_the_null_hypothesis() -> None:
 
 
 LABELLED = "format: labelled-bits, records: 300, features: 5, classes: 3"
+OFFICIAL = "format: cifar10-binary, records: 300, features: 3072, classes: 3"
 
 
 @pytest.mark.parametrize(
@@ -428,15 +447,53 @@ LABELLED = "format: labelled-bits, records: 300, features: 5, classes: 3"
             "format: purchase100-synthetic, records: 300, features: 5, classes: 3, seed: -1",
             "seed: -1 ",
         ),
+        (
+            "format: cifar10-synthetic, records: 300, features: 3072, classes: 3",
+            "missing key 'seed'",
+        ),
+        (
+            "format: cifar10-synthetic, records: 300, features: 3071, classes: 3, seed: 1",
+            "features 3071: expected the 3072 of an image",
+        ),
+        (f"{OFFICIAL}, url: 'https://a.org/b'", "missing key 'files'"),
+        (f"{OFFICIAL}, files: {{a.bin: null}}", "missing key 'path' or 'url'"),
+        (f"{OFFICIAL}, files: {{a.bin: null}}, path: x", "path x is not a file or a directory"),
+        (f"{OFFICIAL}, files: {{}}, path: .", "files: "),
+        (f"{OFFICIAL}, files: [a.bin], path: .", "files: ['a.bin'] is not of type 'object'"),
+        (f"{OFFICIAL}, files: {{a.bin: abc}}, path: .", "files: a.bin: 'abc' does not match"),
+        (f"{OFFICIAL}, files: {{a.bin: 1}}, path: .", "files: a.bin: 1 is not of type 'string'"),
+        (f"{OFFICIAL}, files: {{../a.bin: null}}, path: .", "files: '../a.bin' does not match"),
+        (f"{OFFICIAL}, files: {{/a.bin: null}}, path: .", "files: '/a.bin' does not match"),
+        (f"{OFFICIAL}, files: {{-a.bin: null}}, path: .", "files: '-a.bin' does not match"),
+        (f"{OFFICIAL}, files: {{a b.bin: null}}, path: .", "files: 'a b.bin' does not match"),
+        (f"{OFFICIAL}, files: {{a.pkl: null}}, path: .", "files: 'a.pkl' does not match"),
+        (
+            "format: cifar10-binary, records: 300, features: 3073, classes: 3,"
+            " files: {a.bin: null}, path: .",
+            "features 3073: expected the 3072 of an image",
+        ),
     ],
 )
 def test_bad_dataset(tmp_path, entry, message) -> None:
     """The file, the data set and the key."""
     entry = yaml.safe_load(f"{{{entry}}}")
-    item = {"id": "A", "from": "T1", "data": "mine", "n": 100, "m": 10}
+    base = "I1" if entry.get("format", "").startswith("cifar10") else "T1"
+    item = {"id": "A", "from": base, "data": "mine", "n": 100, "m": 10}
     text = yaml.safe_dump({"scenarios": [item], "datasets": {"mine": entry}})
     with pytest.raises(InputError, match=r"own\.yaml: dataset mine: " + re.escape(message)):
         check_own(tmp_path, text)
+
+
+@pytest.mark.parametrize("path", ["files", "files/a.bin"])
+def test_official_cifar10_is_a_directory_or_a_file(tmp_path, monkeypatch, path) -> None:
+    """Which is found, but not read: it is empty."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.bin").touch()
+    entry = f"{OFFICIAL}, files: {{a.bin: null}}, path: {path}"
+    item = "{id: A, from: I1, data: mine, n: 100, m: 10}"
+    text = f"scenarios: [{item}]\ndatasets: {{mine: {{{entry}}}}}"
+    assert check_own(tmp_path, text).scenarios["A"].data == "mine"
 
 
 def test_data_that_no_scenario_uses_need_not_be_there(tmp_path) -> None:

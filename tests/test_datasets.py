@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import json
 import re
 import shutil
 import socket
@@ -18,12 +19,14 @@ import numpy as np
 import pytest
 import yaml
 
-from mico import datasets
+from mico import datasets, synthetic, synthetic_images
 from mico.command_line import InputError
 from mico.datasets import Description
 
 ROOT = Path(__file__).parents[1]
 LOCATION30 = ROOT.parent / "shared" / "data" / "location30" / "dataset_location.tgz"
+
+Result = subprocess.CompletedProcess
 
 # Three records of ten features (not a whole number of bytes) in four classes.
 ROWS = ["1,0,1,1,0,0,0,0,1,0,1", "4,1,1,1,1,1,1,1,1,1,1", "2,0,0,0,0,0,0,0,0,0,1"]
@@ -303,6 +306,10 @@ def set_array(path, shape, kind) -> None:
     np.save(path, np.zeros(shape, kind))
 
 
+def set_kind(path, kind) -> None:
+    path.write_text(path.read_text().replace('"bits"', f'"{kind}"'))
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "arguments"),
     [
@@ -323,6 +330,8 @@ def set_array(path, shape, kind) -> None:
         ("dataset.json", set_content, (b"[]",)),
         ("dataset.json", set_content, (b'{"name": "d"}',)),
         ("dataset.json", set_content, (b"\xff\xfe",)),
+        ("dataset.json", set_kind, ("images",)),  # then features.npy is too narrow
+        ("dataset.json", set_kind, ("words",)),
     ],
 )
 def test_damaged_stored_data_set(tmp_path, name, damage, arguments) -> None:
@@ -333,8 +342,43 @@ def test_damaged_stored_data_set(tmp_path, name, damage, arguments) -> None:
     damage(tmp_path / "stored" / name, *arguments)
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "stored"))) as caught:
         datasets.read(tmp_path / "stored")
-    if "shape" in str(caught.value):  # not the other file's, which is as it should be
+    if name.endswith("npy"):  # not the other file, which is as it should be
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("features", [1, 8, 12])
+def test_images_survive_storing(tmp_path, features) -> None:
+    """As they are, a byte each; what is read is the reader's own, to write to."""
+    pixels = np.random.default_rng(features).integers(0, 256, (50, features), dtype=np.uint8)
+    labels = np.arange(50, dtype=np.uint8) % 3
+    description = Description("d", 50, features, 3, synthetic=True, source="s", kind="images")
+    datasets.store(tmp_path / "stored", description, pixels, labels)
+    stored = datasets.read(tmp_path / "stored")
+    assert stored.description == description
+    assert stored.stored.tolist() == pixels.tolist()
+    chosen = np.array([30, 2, 2])
+    for indices in slice(None), slice(5, 9), chosen:
+        found = stored.features(indices)
+        assert found.dtype == np.uint8
+        assert found.tolist() == pixels[indices].tolist()
+        found += 1
+    assert stored.features().tolist() == pixels.tolist()
+    wider = np.zeros((50, features + 1), np.uint8)
+    np.save(tmp_path / "stored" / "features.npy", wider)
+    with pytest.raises(InputError, match=re.escape(f"expected shape {(50, features)} of uint8")):
+        datasets.read(tmp_path / "stored")
+
+
+def test_data_set_stored_before_there_were_images(tmp_path) -> None:
+    description = Description("d", 3, 10, 4, synthetic=False, source="data.csv")
+    datasets.store(
+        tmp_path / "stored", description, np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8)
+    )
+    path = tmp_path / "stored" / "dataset.json"
+    fields = json.loads(path.read_text())
+    assert fields.pop("kind") == "bits"
+    path.write_text(json.dumps(fields))
+    assert datasets.read(tmp_path / "stored").features().shape == (3, 10)
 
 
 def test_missing_stored_data_set(tmp_path) -> None:
@@ -346,8 +390,8 @@ def sha256(content) -> str:
     return f"sha256={hashlib.sha256(content).hexdigest()}"
 
 
-def run_dataset(run_script, tmp_path, raw, *more) -> subprocess.CompletedProcess:
-    shape = ("--records", 3, "--features", 10, "--classes", 4)
+def run_dataset(run_script, tmp_path, raw, *more) -> Result:
+    shape = ("--format", "labelled-bits", "--records", 3, "--features", 10, "--classes", 4)
     output = ("--output", tmp_path / "out" / "data")
     return run_script("dataset", "--name", "d", *shape, "--raw", raw, *more, *output)
 
@@ -392,6 +436,58 @@ def test_program_keeps_what_is_there_when_the_new_file_is_bad(run_script, tmp_pa
     raw.write_bytes(GOOD + b"more\n")
     assert run_dataset(run_script, tmp_path, raw).returncode == 1
     assert datasets.read(tmp_path / "out" / "data").labels.tolist() == LABELS
+
+
+GENERATED = {"purchase100-synthetic": (1000, 20, 10), "cifar10-synthetic": (50, 3072, 3)}
+
+
+def generate(run_script, tmp_path, form, records, features, classes, *more) -> Result:
+    shape = ("--records", records, "--features", features, "--classes", classes)
+    output = ("--output", tmp_path / "out" / "data")
+    return run_script("dataset", "--name", "d", "--format", form, *shape, *more, *output)
+
+
+@pytest.mark.parametrize("form", sorted(datasets.GENERATED))
+def test_program_generates(run_script, tmp_path, form) -> None:
+    records, features, classes = shape = GENERATED[form]
+    result = generate(run_script, tmp_path, form, *shape, "--seed", 3)
+    assert result.returncode == 0, result.stderr
+    stored = datasets.read(tmp_path / "out" / "data")
+    kind = "images" if form == "cifar10-synthetic" else "bits"
+    expected = Description("d", *shape, synthetic=True, source="generated, seed 3", kind=kind)
+    assert stored.description == expected
+    made = synthetic_images.cifar10(records, 3, classes) if kind == "images" else None
+    made = made or synthetic.purchase100(records, 3, features, classes)
+    assert stored.features().tolist() == made[0].tolist()
+    assert stored.labels.tolist() == made[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("form", "shape", "message"),
+    [
+        ("purchase100-synthetic", (99, 20, 10), "purchase100-synthetic: records = 99: "),
+        ("cifar10-synthetic", (50, 3071, 3), "cifar10-synthetic: features = 3071: "),
+        ("cifar10-synthetic", (50, 3072, 257), "cifar10-synthetic: classes = 257: "),
+    ],
+)
+def test_program_cannot_generate(run_script, tmp_path, form, shape, message) -> None:
+    assert_one_line(generate(run_script, tmp_path, form, *shape, "--seed", 3), message)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "needed"),
+    [
+        ("labelled-bits", ("--seed", 3), "--raw"),
+        ("cifar10-binary", ("--seed", 3), "--raw"),
+        ("cifar10-synthetic", ("--raw", "x"), "--seed"),
+    ],
+)
+def test_program_needs_what_the_format_does(run_script, tmp_path, form, given, needed) -> None:
+    result = generate(run_script, tmp_path, form, 50, 3072, 3, *given)
+    assert result.returncode == 2
+    assert f"error: {form} needs {needed}" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
 
 
 def assert_one_line(result, *parts) -> None:
@@ -452,7 +548,7 @@ def server(tmp_path, monkeypatch) -> str:
         thread.join()
 
 
-def run_download(run_script, tmp_path, url, *checks) -> subprocess.CompletedProcess:
+def run_download(run_script, tmp_path, url, *checks) -> Result:
     check = ("--check", *checks) if checks else ()
     output = ("--output", tmp_path / "out" / "data.tgz")
     return run_script("download", "--name", "mine", "--url", url, *check, *output)

@@ -173,6 +173,7 @@ def test_program_writes_what_is_computed(
 ) -> None:
     challenge, path = challenges["private"], tmp_path / "signals.npz"
     arguments = ["--challenge", challenge.directory, "--data", challenge.data.directory]
+    arguments += ["--architecture", "mlp"]
     arguments += ["--phases", 3, 2, 2, "--n", 150, "--m", 10, "--device", "cpu"]
     result = run_script("signals", *arguments, "--output", path)
     assert result.returncode == 0, result.stderr

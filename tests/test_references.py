@@ -706,6 +706,7 @@ def arguments_of(challenge: object) -> list[object]:
     options = TRAINING | {"clipping_norm": 2.6 if challenge.private else None}
     return [
         *("--challenge", challenge.directory, "--data", challenge.data.directory),
+        *("--architecture", "mlp", "--physical-batch-size", 32),
         *("--privacy", challenge.organiser / "privacy.json", "--options", json.dumps(options)),
         *("--phases", 3, 2, 2, "--n", 150, "--m", 10, "--device", "cpu"),
     ]
@@ -732,6 +733,7 @@ def two_targets(
     shutil.copy(challenge.organiser / "privacy.json", folder / "privacy.json")
     arguments = [*arguments_of(challenge), "--first", 2, "--last", 3, "--count", 10]
     arguments += ["--challenge", folder / "plain", "--data", folder / "data"]
+    arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--privacy", folder / "privacy.json", "--output", folder / "2-3.npz"]
     command = [sys.executable, "-c", LISTEN, SCRIPTS, folder / "log", *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)

@@ -281,6 +281,24 @@ def test_features_are_formulas_class_means_and_the_white_box(fits: Fits) -> None
                 assert found[model, point, 7 + column] == pytest.approx(expected, abs=1e-3)
 
 
+def test_features_may_be_known_of_some_shadow_models_only(fits: Fits) -> None:
+    """Of the first five at all records, of all others at their own points; loss as before."""
+    simulated = simulate(6, effect=1.0)
+    signals, features = simulated.signals, simulated.whitebox.features.copy()
+    for model in range(5, TRAIN + OTHERS):
+        features[model, np.setdiff1d(np.arange(RECORDS), signals.challenge[model])] = np.nan
+    box = replace(simulated.whitebox, features=features)
+    scores = stacked.scores(signals, box, WITH)
+    assert np.isfinite(scores).all()
+    found = np.stack(fits.rows_of_models(scores))
+    whole = np.stack(fits.rows_of_models(simulated.scores(WITH)))
+    np.testing.assert_array_equal(found[..., :7], whole[..., :7])
+    for model, columns in enumerate(signals.challenge):
+        for point, record in enumerate(columns):
+            expected = naive_standardised(features[..., 1], model, record, 5)
+            assert found[model, point, 8] == pytest.approx(expected, abs=1e-3)
+
+
 def test_a_class_without_other_records_has_a_mean_of_0(fits: Fits) -> None:
     simulated = simulate(7)
     classes = simulated.whitebox.classes.copy()

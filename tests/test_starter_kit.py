@@ -5,24 +5,39 @@ What it computes equals what the library does, which it never imports.
 
 import ast
 import importlib.util
+import io
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from test_archive import NAMES, PHASES, TRACK, pack
+from test_archive import NAMES, PHASES, TRACK, described, image_challenges, pack
 from torch import nn
 
-from mico import datasets, intake, membership, outputs, scoring, splits, training
+from mico import (
+    archive,
+    cifar10,
+    datasets,
+    intake,
+    membership,
+    outputs,
+    released,
+    scoring,
+    splits,
+    training,
+)
+from mico.architecture import build
 from mico.attacks import threshold
-from mico.mlp import MLP
 
+BATCH = Path(__file__).parents[2] / "shared" / "data" / "cifar10" / "data_batch_1.bin"
 HEADLINE = scoring.METRICS.index(scoring.HEADLINE)
 
 
@@ -67,16 +82,18 @@ def written(unzipped: Path, challenges: dict) -> tuple[Path, str]:
     return path, run(unzipped, "--data", data, "--output", path)
 
 
-def library_scores(challenge: object) -> np.ndarray:
+def library_scores(one: archive.Challenge, data: Path) -> np.ndarray:
     """The built-in attack by the loss: log-probabilities (models, 2m)."""
-    data = datasets.read(challenge.data.directory)
-    network = MLP(data.description.features, data.description.classes)
-    records = training.load(data, torch.device("cpu"))
+    network = build(one.scenario.architecture, one.data)
+    records = training.load(network, datasets.read(data), torch.device("cpu"))
+    n, m = one.scenario.n, one.scenario.m
     with torch.no_grad():
-        signals = outputs.compute(
-            challenge.directory, challenge.phases, network, records, challenge.n, challenge.m
-        )
+        signals = outputs.compute(one.directory, PHASES, network, records, n, m)
     return threshold.scores(signals, threshold.Options("loss"))
+
+
+def tabular_scores(challenges: dict, name: str) -> np.ndarray:
+    return library_scores(described(challenges, name), challenges[name].data.directory)
 
 
 def test_it_imports_numpy_and_torch_and_nothing_else(unzipped: Path) -> None:
@@ -95,7 +112,7 @@ def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
 ) -> None:
     accepted = intake.read(written[0], TRACK, NAMES, PHASES, 20)
     for name in NAMES:
-        expected = np.exp(library_scores(challenges[name]))[PHASES.train :]
+        expected = np.exp(tabular_scores(challenges, name))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-6)
 
 
@@ -114,7 +131,7 @@ def test_it_prints_the_score_on_train(written: tuple[Path, str], challenges: dic
     for name in NAMES:
         known = membership.read(challenges[name].organiser / "splits.npz").membership
         train = slice(PHASES.train)
-        scores = library_scores(challenges[name])[train]
+        scores = tabular_scores(challenges, name)[train]
         curve = scoring.roc(scores, known[train], np.ones(PHASES.train))
         tpr = scoring.metrics(curve)[HEADLINE]
         assert f"{name}: 7 models attacked, TPR @ 0.1 FPR on train {tpr:.4f}\n" in written[1]
@@ -296,3 +313,122 @@ def test_steps_of_the_readme_run(unzipped: Path, challenges: dict, tmp_path: Pat
     tpr, problems = result.stdout.splitlines()
     assert 0 <= float(tpr) <= 1
     assert problems.count("private/") == problems.count(": missing") == 4  # one challenge of two
+
+
+# Images
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A track as a participant has it, with challenges on images and one on bits."""
+
+    release: Path
+    challenges: dict[str, archive.Challenge]  # in the order of their names
+    data: list[Path]  # of each
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, challenges: dict) -> Mixed:
+    root = tmp_path_factory.mktemp("mixed")
+    ones = image_challenges(root) | {"plain": described(challenges, "plain")}
+    archive.write(root / "mixed.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
+    with zipfile.ZipFile(root / "mixed.zip") as opened:
+        opened.extractall(root / "participant")
+    data = [root / "pictures", root / "pictures", challenges["plain"].data.directory]
+    return Mixed(root / "participant" / TRACK, ones, data)
+
+
+def test_track_of_images_and_bits_is_attacked(mixed: Mixed, tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    printed = run(mixed.release, "--data", *mixed.data, "--output", path)
+    assert "image: 60 records of 3,072 features\n" in printed
+    assert "plain: 300 records of 37 features\n" in printed
+    accepted = intake.read(path, TRACK, list(mixed.challenges), PHASES, 20)
+    for (name, one), data in zip(mixed.challenges.items(), mixed.data, strict=True):
+        expected = np.exp(library_scores(one, data))[PHASES.train :]
+        np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["image", "image-private"])
+def test_logits_of_images_are_the_engines(kit: ModuleType, mixed: Mixed, name: str) -> None:
+    one, data = mixed.challenges[name], datasets.read(mixed.data[0])
+    network = build(one.scenario.architecture, one.data)
+    encoded = training.load(network, data, torch.device("cpu")).features[None]
+    features, labels = kit.load_data(mixed.data[0])
+    np.testing.assert_array_equal(labels, data.labels)
+    folders = list(kit.models(mixed.release / name, "train", "dev", "final"))
+    models = released.models(one.directory, PHASES, network, torch.device("cpu"))
+    for folder, parameters in zip(folders, models, strict=True):
+        with torch.no_grad():
+            logits = kit.load_model(folder / "model.pt")(kit.to_input(features))
+            expected = network.logits(parameters, network.inputs(encoded))[0]
+        torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_published_network_of_full_width_is_built(kit: ModuleType, tmp_path: Path) -> None:
+    state = kit.CNN(128, 256, 256, 10).state_dict()
+    assert sum(value.numel() for value in state.values()) == 973_962
+    torch.save(state, tmp_path / "model.pt")
+    loaded = kit.load_model(tmp_path / "model.pt").state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
+def batches(kit: ModuleType, mixed: Mixed) -> tuple[list[str], list[bytes]]:
+    """The official names in their order, and the pictures as such files, ten in each."""
+    features, labels = kit.load_data(mixed.data[0])
+    rows = np.column_stack([labels.astype(np.uint8), features.reshape(60, -1)])
+    names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
+    return names, [part.tobytes() for part in np.split(rows, 6)]
+
+
+def add(opened: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+    member.size = len(content)
+    opened.addfile(member, io.BytesIO(content))
+
+
+def test_official_files_are_read_in_their_order(
+    kit: ModuleType, mixed: Mixed, tmp_path: Path
+) -> None:
+    names, contents = batches(kit, mixed)
+    folder, packed = tmp_path / "batches", tmp_path / "cifar-10-binary.tar.gz"
+    folder.mkdir()
+    (folder / "batches.meta.txt").write_text("airplane")
+    with tarfile.open(packed, "w:gz") as opened:
+        add(opened, "batches.meta.txt", b"airplane")
+        for name, content in reversed(list(zip(names, contents, strict=True))):
+            add(opened, name, content)
+            (folder / name).write_bytes(content)
+    features, labels = kit.load_data(mixed.data[0])
+    for path, chosen in (
+        (folder, slice(None)),
+        (packed, slice(None)),
+        (folder / names[1], slice(10, 20)),
+    ):
+        found = kit.load_data(path)
+        np.testing.assert_array_equal(found[0], features[chosen])
+        np.testing.assert_array_equal(found[1], labels[chosen])
+        assert (found[0].dtype, found[1].dtype) == (np.uint8, np.int64)
+
+
+@pytest.mark.skipif(not BATCH.exists(), reason=f"no {BATCH}")
+def test_official_file_is_read_as_the_library_does(kit: ModuleType) -> None:
+    features, labels = kit.load_data(BATCH)
+    pixels, expected = cifar10.read(BATCH, 10_000, 3072, 10, {BATCH.name: None})
+    np.testing.assert_array_equal(features.reshape(10_000, -1), pixels)
+    np.testing.assert_array_equal(labels, expected)
+    # The published mean and deviation are of five such batches.
+    x = kit.to_input(features)
+    assert x.mean((0, 2, 3)).abs().max() < 0.02
+    assert (x.std((0, 2, 3)) - 1).abs().max() < 0.02
+
+
+def test_pickled_form_is_not_read(kit: ModuleType, tmp_path: Path) -> None:
+    folder, packed = tmp_path / "cifar-10-batches-py", tmp_path / "cifar-10-python.tar.gz"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(b"pickle")
+    with tarfile.open(packed, "w:gz") as opened:
+        add(opened, "data_batch_1", b"pickle")
+    for path in folder, packed:
+        with pytest.raises(SystemExit, match=re.escape(f"{path}: no dataset.json in it")):
+            kit.load_data(path)

@@ -202,8 +202,7 @@ def gradient_sums(
 ) -> list[StateDict]:
     """The engine's, less what was in `out` before."""
     out = {name: torch.ones_like(value) for name, value in parameters.items()}
-    x = with_ones(x)
-    NETWORK.add_clipped_gradients(parameters, x, x.norm(dim=-1), y, weight * bound, bound, out)
+    NETWORK.add_clipped_gradients(parameters, with_ones(x), y, weight * bound, bound, out)
     return NETWORK.to_state_dicts({name: value - 1 for name, value in out.items()})
 
 
@@ -363,6 +362,7 @@ def test_program_trains_the_same_bits_in_any_shard(
     options = {"epochs": 2, "batch_size": 10, "optimizer": "adam", "learning_rate": 0.01}
     options |= {"lr_decay": 0.9, "lr_decay_epochs": 1, "clipping_norm": 1.0}
     base = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--data", stored_data.directory]
+    base += ["--architecture", "mlp", "--physical-batch-size", 32]
     base += ["--privacy", tmp_path / "privacy.json", "--options", json.dumps(options)]
     base += ["--n", 100, "--m", 20, "--device", "cpu"]
 
@@ -394,7 +394,7 @@ def null_job(stored_data: object) -> program.Job:
     own_seeds = {0: own, 1: own | {"seed_membership": other["seed_membership"]}}
     dataset = datasets.read(stored_data.directory)
     device = torch.device("cpu")
-    return program.Job(dataset, own_seeds, 100, 20, null_run=True, options=PLAIN, device=device)
+    return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, True, PLAIN, device)
 
 
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
@@ -411,7 +411,7 @@ def test_a_null_run_does_not_see_members(
     assert null_job.identity != normal_job.identity
 
     architecture = MLP(37, 4)
-    records = training.load(null_job.dataset, null_job.device)
+    records = training.load(architecture, null_job.dataset, null_job.device)
     for model, job in (normal, normal_job), (models, null_job):
         split = splits.split(300, 100, 20, null_job.seeds[1])
         rest = split.training_set[20 * job.null_run :]
@@ -435,6 +435,7 @@ def test_program_takes_a_null_run(
     options = {name: value for name, value in asdict(PLAIN).items() if name != "noise_multiplier"}
     arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
+    arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--options", json.dumps(options), "--first", 0, "--last", 0, "--device", "cpu"]
     outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs, "--null-run")
@@ -452,6 +453,7 @@ def test_program_refuses_models_that_have_no_seeds(
     options |= {"lr_decay": 1, "lr_decay_epochs": 1, "clipping_norm": None}
     arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
+    arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--options", json.dumps(options), "--first", 2, "--last", 4]
     outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs)
@@ -723,16 +725,16 @@ def test_bad_options_are_named(changes: dict[str, object], message: str) -> None
 
 
 def test_stored_data_is_trained_on_as_it_was_stored(stored_data: object) -> None:
-    loaded = training.load(datasets.read(stored_data.directory), torch.device("cpu"))
+    network = MLP(37, 4)
+    loaded = training.load(network, datasets.read(stored_data.directory), torch.device("cpu"))
     indices = np.array([[4, 299], [0, 4]])
     taken = loaded.take(indices)
-    x = taken.inputs()
+    x = network.inputs(taken.features)
     assert x.dtype == torch.float32
     assert taken.labels.dtype == torch.int64
     np.testing.assert_array_equal(x[..., :-1], stored_data.features[indices])
     assert (x[..., -1] == 1).all()
     np.testing.assert_array_equal(taken.labels, stored_data.labels[indices])
-    np.testing.assert_allclose(taken.norms**2, stored_data.features[indices].sum(-1) + 1, rtol=1e-6)
 
 
 def test_an_odd_number_of_parameters_can_be_trained_privately(records: Records) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mico import arrays, gradients, outputs, whitebox
+from mico.architecture import Cost
 from mico.command_line import InputError
 from mico.mlp import MLP
 from mico.phases import Phases
@@ -56,6 +57,10 @@ class Secret:
     @property
     def columns(self) -> np.ndarray:
         return np.unique(self.challenge)
+
+    def computed(self, model: int) -> np.ndarray:
+        """Which columns have features: a train model's all, another's own challenge points."""
+        return np.isin(self.columns, self.challenge[model]) | (model < PHASES.train)
 
     def compared(self, name: str, model: int) -> dict[str, np.ndarray]:
         """Records that a model's points are compared with, none of them a point of its own."""
@@ -103,7 +108,11 @@ class Naive:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_columns_are_those_of_the_signals(
-    challenges: dict, records: Records, computed: dict[str, WhiteBox], name: str
+    challenges: dict,
+    records: Records,
+    computed: dict[str, WhiteBox],
+    secrets: dict[str, Secret],
+    name: str,
 ) -> None:
     found = computed[name]
     given = outputs.compute(challenges[name].directory, PHASES, NETWORK, records, 150, 10)
@@ -111,10 +120,15 @@ def test_columns_are_those_of_the_signals(
     assert found.features.shape == (*given.loss.shape, len(found.names))
     assert found.features.dtype == np.float32
     assert found.classes.dtype == np.int64
+    has = np.stack([secrets[name].computed(model) for model in range(7)])
+    assert np.isfinite(found.features[has]).all()
+    assert np.isnan(found.features[~has]).all()
     # A column's gradient of the last layer's bias, p - y, is smallest where the model is right.
-    for model in range(7):
-        order = np.corrcoef(found.features[model, :, 1], given.loss[model])[0, 1]
-        assert order < -0.5
+    for models in range(1), range(1, 2), range(2, 3), range(3, 7):
+        norms, loss = (
+            values[models][has[models]] for values in (found.features[..., 1], given.loss)
+        )
+        assert np.corrcoef(norms, loss)[0, 1] < -0.5
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,7 +148,8 @@ def test_gradients_are_autograds(
         naive = Naive(challenges[name], model, published_mlp)
         compared = secret.compared(name, model)
         means = {key: torch.cat(naive.gradient(one)) for key, one in compared.items()}
-        for row, column in zip(found.features[model], columns, strict=True):
+        has = secret.computed(model)
+        for row, column in zip(found.features[model, has], columns[has], strict=True):
             layers = naive.gradient(np.array([column]))
             # p - y in float32 is known to 1e-7, and is multiplied by inputs of norm 4.
             norms = [float(layer.norm()) for layer in layers]
@@ -160,7 +175,9 @@ def test_activations_are_compared_with_their_class(
     for model in range(7):
         naive = Naive(challenges[name], model, published_mlp)
         compared = next(iter(secret.compared(name, model).values()))
-        for distance, column in zip(found.features[model, :, -1], secret.columns, strict=True):
+        has = secret.computed(model)
+        distances = found.features[model, has, -1]
+        for distance, column in zip(distances, secret.columns[has], strict=True):
             same = compared[labels[compared] == labels[column]]
             own = naive.hidden(np.array([column]))[0]
             expected = float((own - naive.hidden(same).mean(0)).norm())
@@ -173,9 +190,9 @@ def disclosed(model: int, training: np.ndarray, models: int = 7) -> Disclosed:
     return Disclosed(challenge, np.zeros((3, 50), bool), dict.fromkeys(range(models), training))
 
 
-def test_at_most_a_sample_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_a_sample_is_compared_with() -> None:
     """Of each kind; the same every time, not the same records for every model."""
-    monkeypatch.setattr(gradients, "SAMPLE", 8)
+    cost = Cost(records=8, shadows=100)
     rest, training = np.arange(10, 50), np.arange(20, 40)
     for models, expected in (
         (7, {"members": training, "nonmembers": np.setdiff1d(rest, training)}),
@@ -183,7 +200,7 @@ def test_at_most_a_sample_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> N
         (3, {"all": rest}),
     ):
         given = disclosed(2, training, models)
-        sets = [gradients._compared(given, model, PHASES, 50) for model in (2, 3, 2)]
+        sets = [gradients._compared(given, model, PHASES, 50, cost) for model in (2, 3, 2)]
         for found in sets:
             assert list(found) == list(expected)
             for name, indices in found.items():
@@ -195,13 +212,13 @@ def test_at_most_a_sample_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_without_nonmembers_there_is_nothing_to_compare_with_them() -> None:
-    found = gradients._compared(disclosed(2, np.arange(10, 50)), 2, PHASES, 50)
+    found = gradients._compared(disclosed(2, np.arange(10, 50)), 2, PHASES, 50, NETWORK.cost)
     assert list(found) == ["members"]
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-3, 1e3])
 def test_features_are_numbers_whatever_the_weights(
-    challenges: dict, records: Records, tmp_path: Path, factor: float
+    challenges: dict, records: Records, secrets: dict[str, Secret], tmp_path: Path, factor: float
 ) -> None:
     """Of models that are certain of all records, and that say the same of all."""
     directory = Path(shutil.copytree(challenges["plain"].directory, tmp_path / "plain"))
@@ -209,8 +226,26 @@ def test_features_are_numbers_whatever_the_weights(
         state_dict = torch.load(path, weights_only=True)
         torch.save({name: factor * value for name, value in state_dict.items()}, path)
     found = compute(directory, records)
-    assert np.isfinite(found.features).all()
-    assert (np.abs(found.features[..., 2]) <= 1 + 1e-5).all()
+    for model, row in enumerate(found.features):
+        has = secrets["plain"].computed(model)
+        assert np.isfinite(row[has]).all()
+        assert (np.abs(row[has, 2]) <= 1 + 1e-5).all()
+
+
+def test_of_a_costly_network_fewer_shadow_models_are_asked(
+    challenges: dict,
+    records: Records,
+    computed: dict[str, WhiteBox],
+    secrets: dict[str, Secret],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two of three; the third has features at its own challenge points, the same."""
+    monkeypatch.setattr(MLP, "cost", Cost(records=COUNT, shadows=2))
+    found, all_three = compute(challenges["plain"].directory, records), computed["plain"]
+    own = np.isin(secrets["plain"].columns, secrets["plain"].challenge[2])
+    assert np.isnan(found.features[2, ~own]).all()
+    np.testing.assert_array_equal(found.features[:2], all_three.features[:2])
+    np.testing.assert_allclose(found.features[2, own], all_three.features[2, own], rtol=1e-5)
 
 
 def test_records_may_be_passed_through_in_parts(
@@ -235,6 +270,7 @@ def test_program_writes_what_is_computed(
 ) -> None:
     challenge, path = challenges["private"], tmp_path / "whitebox.npz"
     arguments = ["--challenge", challenge.directory, "--data", challenge.data.directory]
+    arguments += ["--architecture", "mlp"]
     arguments += ["--phases", 3, 2, 2, "--n", 150, "--m", 10, "--device", "cpu"]
     result = run_script("whitebox", *arguments, "--output", path)
     assert result.returncode == 0, result.stderr

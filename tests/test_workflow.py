@@ -31,7 +31,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy / part)
-    shutil.copy(ROOT / "tests" / "tiny.yaml", copy)
+    for name in "tiny.yaml", "images.yaml":
+        shutil.copy(ROOT / "tests" / name, copy)
     return copy
 
 
@@ -106,6 +107,28 @@ def test_run_makes_everything(tiny: Path) -> None:
         assert b"synthetic data" in names[f"scoreboard/{track}.html"].lower()
         assert json.loads(names[f"scoreboard/{track}-winners.json"])["revealed"] is False
     assert not [name for name in names if name.endswith(".partial")]
+
+
+def test_the_image_track_is_like_any_other(checkout: Path) -> None:
+    """The whole chain; and the same released bytes from other shards on one core."""
+    snakemake(checkout, "--cores", "2", "--configfile", "images.yaml")
+    made = checkout / "results" / "images"
+    # Participants, scenarios, phases; the references attack one scenario.
+    assert len((made / "scores.csv").read_text().splitlines()) == 1 + (3 * 2 + 1) * 4
+    for page in "report.html", "scoreboard/pictures.html":
+        assert "synthetic data" in (made / page).read_text().lower()
+
+    again = ("--config", "run=images-again", "shard_size=2", "--configfile", "images.yaml")
+    challenges = ("challenge/pictures/pictures_inf", "challenge/ddp/pictures_ddp")
+    released = [f"results/images-again/{name}" for name in challenges]
+    snakemake(checkout, "--cores", "1", *again, "--until", "release", "--", *released)
+    for name in challenges:
+        first, second = (
+            {file: content for file, content in files(run / name).items() if file[0] != "."}
+            for run in (made, checkout / "results" / "images-again")
+        )
+        assert first == second
+        assert len([file for file in first if file.endswith("model.pt")]) == 7
 
 
 def submit(checkout: Path, participant: str, content: bytes, name: str = "entry.zip") -> Path:

@@ -18,11 +18,12 @@ from string import Template
 import numpy as np
 
 from mico import splits, weights
+from mico.architecture import Architecture, build
 from mico.atomic import atomic_file
+from mico.cnn import MEAN, STD
 from mico.command_line import InputError
 from mico.datasets import Description
 from mico.membership import Splits
-from mico.mlp import MLP
 from mico.phases import PHASES, Phases
 from mico.privacy import Privacy
 from mico.release import disclosed_seeds, solution
@@ -137,7 +138,7 @@ def _check(challenge: Challenge, track: str, phases: Phases) -> None:
     if scenario.null_run:
         raise InputError(f"{directory}: a null run has no members to find, and is not handed out")
     _check_names(directory, set(_names(challenge, phases)))
-    network = MLP(challenge.data.features, challenge.data.classes)
+    network = build(scenario.architecture, challenge.data)
     for phase, model in phases.named():
         folder = directory / phase / f"model_{model}"
         _check_seeds(folder, disclosed_seeds(phase, scenario.disclosed), challenge, model)
@@ -183,7 +184,7 @@ def _read_seed(path: Path) -> int:
     return seed
 
 
-def _check_model(path: Path, network: MLP, private: bool) -> None:
+def _check_model(path: Path, network: Architecture, private: bool) -> None:
     """The file must be the one that its parameters alone give, whatever torch would read in it."""
     try:
         parameters = network.from_state_dicts([weights.read_model(path)])
@@ -213,6 +214,18 @@ def _read_checksums(path: Path) -> dict[str, str]:
 
 # The data card
 
+RECORDS = {
+    "bits": "records of {features:,} binary features",
+    "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
+}
+LAYERS = {
+    "mlp": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
+    "cnn": "`cnn`, or `cnn/k` with k times fewer channels: Conv2d (kernel 8, stride 2, padding 3),"
+    " Tanh, MaxPool2d (kernel 3, stride 1), Conv2d (kernel 3), Tanh, Conv2d (kernel 3), Tanh,"
+    " AvgPool2d (kernel 2), Flatten, Linear, on images (3, 32, 32) normalised channel by"
+    f" channel: `(value / 255 - mean) / std`, mean = {MEAN}, std = {STD}.",
+}
+
 
 def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int) -> str:
     """What a participant has to know, as Markdown, with the facts of this run."""
@@ -228,6 +241,9 @@ def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_b
         models=phases.models,
         facts=_facts(challenges, phases),
         datasets="\n".join(_describe_data(data) for data in datasets),
+        layers="\n\n".join(
+            LAYERS[kind] for kind in sorted({_network(one.scenario) for one in challenges})
+        ),
         networks="\n".join(_describe_network(one) for one in challenges),
         numbers=", ".join(f"{phase} {span[0]} to {span[-1]}" for phase, span in _spans(phases)),
         disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
@@ -282,9 +298,14 @@ def _number(value: float | None) -> str:
 def _describe_data(data: Description) -> str:
     kind = "**synthetic**" if data.synthetic else "from"
     return (
-        f"- {data.name}: {data.records:,} records of {data.features:,} binary features,"
+        f"- {data.name}: {data.records:,} {RECORDS[data.kind].format(features=data.features)},"
         f" {data.classes} classes; {kind} {data.source}"
     )
+
+
+def _network(scenario: Scenario) -> str:
+    """The kind of a scenario's network, however many channels it has."""
+    return scenario.architecture.partition("/")[0]
 
 
 def _describe_network(challenge: Challenge) -> str:

@@ -4,34 +4,90 @@ Each function yields, step by step, how many records it has just trained on, wit
 """
 
 import warnings
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from opacus import PrivacyEngine
 from opacus.utils.batch_memory_manager import BatchMemoryManager
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from mico.cnn import FLAT_SIDE, IMAGE, KERNELS, MEAN, STD
 from mico.mlp import HIDDEN
 from mico.training import TrainingOptions
 
 PHYSICAL_BATCH = 128  # of the published DP loop
 # What Opacus and its use of torch warn of every time.
 HARMLESS = ("Secure RNG turned off", "Full backward hook is firing", "Optimal order is the")
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
+Network = Callable[[], nn.Module]
+
+
+def mlp(features: int, classes: int) -> nn.Module:
+    """The published Purchase-100 network."""
+    layers = nn.Linear(features, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, classes)
+    return nn.Sequential(OrderedDict(mlp=nn.Sequential(*layers)))
+
+
+def cnn(channels: tuple[int, int, int], classes: int) -> nn.Module:
+    """The published CIFAR-10 network."""
+    first, second, third = channels
+    layers = (
+        nn.Conv2d(IMAGE[2], first, KERNELS[0], stride=2, padding=3),
+        nn.Tanh(),
+        nn.MaxPool2d(3, stride=1),
+        nn.Conv2d(first, second, KERNELS[1]),
+        nn.Tanh(),
+        nn.Conv2d(second, third, KERNELS[2]),
+        nn.Tanh(),
+        nn.AvgPool2d(2, stride=2),
+        nn.Flatten(),
+        nn.Linear(third * FLAT_SIDE**2, classes),
+    )
+    return nn.Sequential(OrderedDict(cnn=nn.Sequential(*layers)))
+
+
+def bits(features: np.ndarray, labels: np.ndarray) -> Dataset:
+    """Features (n, d) uint8 and labels (n,) int64 as the published loop has them: ready floats."""
+    return TensorDataset(torch.from_numpy(features).float(), torch.from_numpy(labels))
+
+
+class Images(Dataset):
+    """As the published loop has them of torchvision: each made floats when it is asked for.
+
+    What ToTensor and Normalize do, less what they check.
+    """
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
+        """Of images (n, 3072) uint8, channels first, and labels (n,) int64."""
+        rows, columns, channels = IMAGE
+        images = features.reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1)
+        self._images, self._labels = np.ascontiguousarray(images), labels.tolist()
+        self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (MEAN, STD))
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        pixels = torch.from_numpy(self._images[index]).permute(2, 0, 1).contiguous()
+        return pixels.float().div(255).sub_(self._mean).div_(self._std), self._labels[index]
 
 
 def published_loop(
-    features: Tensor, labels: Tensor, classes: int, options: TrainingOptions, device: torch.device
+    network: Network, data: Dataset, options: TrainingOptions, device: torch.device
 ) -> Iterator[int]:
     """The published loop: a loader over records, accuracy and loss fetched at every step.
 
     With DP as the competition ran it: GradSampleModule, Poisson sampling, BatchMemoryManager.
 
     Args:
-        features: (n, d) float32; labels: (n,) int64.
+        network: makes the published network.
+        data: of records (float32) and labels.
     """
-    model, optimizer, loader = _parts(features, labels, classes, options, device)
+    model, optimizer, loader = _parts(network, data, options, device)
     criterion = nn.CrossEntropyLoss()
     if options.clipping_norm is None:
         while True:
@@ -51,13 +107,13 @@ def published_loop(
 
 
 def ghost_clipping(
-    features: Tensor, labels: Tensor, classes: int, options: TrainingOptions, device: torch.device
+    network: Network, data: Dataset, options: TrainingOptions, device: torch.device
 ) -> Iterator[int]:
     """Opacus's ghost clipping (Li et al. 2022, arXiv 2110.05679) on whole Poisson samples.
 
     Arguments as for `published_loop`.
     """
-    model, optimizer, loader = _parts(features, labels, classes, options, device)
+    model, optimizer, loader = _parts(network, data, options, device)
     model, optimizer, criterion, loader = PrivacyEngine().make_private(
         module=model,
         optimizer=optimizer,
@@ -105,13 +161,11 @@ def matrix_products(
 
 
 def _parts(
-    features: Tensor, labels: Tensor, classes: int, options: TrainingOptions, device: torch.device
+    network: Network, data: Dataset, options: TrainingOptions, device: torch.device
 ) -> tuple[nn.Module, torch.optim.Optimizer, DataLoader]:
-    model = nn.Sequential(
-        nn.Linear(features.shape[1], HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, classes)
-    ).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
-    loader = DataLoader(TensorDataset(features, labels), batch_size=options.batch_size)
+    model = network().to(device)
+    optimizer = OPTIMIZERS[options.optimizer](model.parameters(), lr=options.learning_rate)
+    loader = DataLoader(data, batch_size=options.batch_size)
     for harmless in HARMLESS:
         warnings.filterwarnings("ignore", harmless)
     return model, optimizer, loader

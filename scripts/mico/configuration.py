@@ -12,7 +12,9 @@ import yaml
 
 from mico import scenarios
 from mico.attacks import registry
+from mico.cifar10 import PIXELS
 from mico.command_line import InputError
+from mico.datasets import GENERATED
 from mico.phases import Phases
 from mico.scenarios import Scenario
 
@@ -119,12 +121,18 @@ def _wrong_references(
 
 
 def _check_dataset(dataset: Mapping[str, Any]) -> None:
-    if dataset["format"] == "purchase100-synthetic":
+    if dataset["format"].startswith("cifar10-") and dataset["features"] != PIXELS:
+        raise InputError(f"features {dataset['features']}: expected the {PIXELS} of an image")
+    official = dataset["format"] == "cifar10-binary"
+    if official and "files" not in dataset:
+        raise InputError("missing key 'files'")
+    if dataset["format"] in GENERATED:
         if "seed" not in dataset:
             raise InputError("missing key 'seed'")
     elif "path" in dataset:
-        if not Path(dataset["path"]).is_file():
-            raise InputError(f"path {dataset['path']} is not a file")
+        path = Path(dataset["path"])
+        if not path.is_file() and not (official and path.is_dir()):
+            raise InputError(f"path {path} is not a file{' or a directory' if official else ''}")
     elif "url" not in dataset:
         raise InputError("missing key 'path' or 'url'")
 

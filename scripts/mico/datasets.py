@@ -1,7 +1,8 @@
-"""Data sets of binary features: from the raw file, checked, to bits that can be memory-mapped.
+"""Data sets of bits or of images: from the raw file, checked, to what can be memory-mapped.
 
-A stored data set is a directory: features.npy (N, ceil(d / 8)) uint8, the bits of a record's
-features; labels.npy (N,) uint8, from 0; dataset.json, what it is and where it came from.
+A stored data set is a directory: features.npy, of bits (N, ceil(d / 8)) uint8, packed, and of
+images (N, d) uint8, the pixels channel by channel and row by row; labels.npy (N,) uint8, from 0;
+dataset.json, what it is and where it came from.
 """
 
 import csv
@@ -21,6 +22,8 @@ import numpy as np
 from mico.atomic import atomic_directory
 from mico.command_line import InputError, progress
 
+GENERATED = frozenset({"purchase100-synthetic", "cifar10-synthetic"})  # formats without a file
+KINDS = ("bits", "images")
 BITS = frozenset("01")
 NOT_THE_FORMAT = (
     csv.Error,
@@ -41,6 +44,7 @@ class Description:
     classes: int
     synthetic: bool
     source: str
+    kind: str = "bits"  # one of KINDS
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,14 @@ class Dataset:
     """A stored data set, memory-mapped."""
 
     description: Description
-    packed: np.ndarray  # (N, ceil(d / 8)) uint8
+    stored: np.ndarray  # uint8, of bits (N, ceil(d / 8)), of images (N, d)
     labels: np.ndarray  # (N,) uint8
 
     def features(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Unpacked features (len(indices), d) uint8 of 0/1."""
-        return np.unpackbits(self.packed[indices], axis=1, count=self.description.features)
+        """Features (len(indices), d) uint8, 0/1 or pixels."""
+        if self.description.kind == "images":
+            return np.array(self.stored[indices])
+        return np.unpackbits(self.stored[indices], axis=1, count=self.description.features)
 
 
 def read(directory: Path) -> Dataset:
@@ -63,10 +69,11 @@ def read(directory: Path) -> Dataset:
         InputError: a file is missing or of another shape than dataset.json says.
     """
     description = describe(directory)
-    bits = -(-description.features // 8)
-    packed = _array(directory / "features.npy", (description.records, bits))
+    images = description.kind == "images"
+    width = description.features if images else -(-description.features // 8)
+    stored = _array(directory / "features.npy", (description.records, width))
     labels = _array(directory / "labels.npy", (description.records,))
-    return Dataset(description, packed, labels)
+    return Dataset(description, stored, labels)
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -85,17 +92,20 @@ def describe(directory: Path) -> Description:
     """Read only dataset.json."""
     path = directory / "dataset.json"
     try:
-        return Description(**json.loads(path.read_text()))
+        description = Description(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not a data set's description ({error})") from None
+    if description.kind not in KINDS:
+        raise InputError(f"{path}: kind {description.kind!r}, expected {' or '.join(KINDS)}")
+    return description
 
 
 def store(
-    directory: Path, description: Description, packed: np.ndarray, labels: np.ndarray
+    directory: Path, description: Description, stored: np.ndarray, labels: np.ndarray
 ) -> None:
     """Write a data set; the directory appears whole or not at all."""
     with atomic_directory(directory) as temporary:
-        np.save(temporary / "features.npy", packed)
+        np.save(temporary / "features.npy", stored)
         np.save(temporary / "labels.npy", labels)
         text = json.dumps(asdict(description), indent=2)
         (temporary / "dataset.json").write_text(text + "\n")
@@ -129,6 +139,11 @@ def verify(path: Path, checks: Iterable[str], name: str | None = None) -> None:
         if digest.hexdigest() != expected:
             found = digest.hexdigest()
             raise InputError(f"{name or path}: {kind} is {found}, expected {expected}")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive, by its name."""
+    return path.name.endswith((".tgz", ".tar.gz"))
 
 
 def read_csv(
@@ -175,7 +190,7 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
     """Open a text file, or the only file of a .tgz, which is never extracted to disk."""
     try:
         with path.open("rb") as file:
-            if not path.name.endswith((".tgz", ".tar.gz")):
+            if not is_archive(path):
                 yield io.TextIOWrapper(file, encoding="latin-1", newline="")
                 return
             with gzip.open(file) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:

@@ -8,15 +8,17 @@ input ends in a 1: the bias then costs no operation of its own, and a CPU multip
 fast as with the published layout, which `to_state_dicts` and `from_state_dicts` speak.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from mico.architecture import Cost, ExampleGradients, Parameters, log_norm
+
 HIDDEN = 128
 _ONE = torch.tensor(1.0)
-Parameters = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class MLP:
 
     features: int
     classes: int
+
+    @property
+    def cost(self) -> Cost:
+        """What an attacker can afford to compute with it."""
+        return Cost(records=10_000, shadows=10_000)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -78,6 +85,14 @@ class MLP:
         first = torch.cat([first.transpose(1, 2), first_bias.unsqueeze(1)], 1)
         return dict(zip(self.shapes, (first, weight, bias.unsqueeze(1)), strict=True))
 
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """Features (N, d) of 0/1 with a last column of ones, the input of the biases."""
+        return np.pad(features, ((0, 0), (0, 1)), constant_values=1)
+
+    def inputs(self, encoded: Tensor) -> Tensor:
+        """Encoded features (M, B, d + 1) as float32."""
+        return encoded.float()
+
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Logits (M, B, classes) for inputs x (M, B, d + 1) that end in a 1."""
         return self._forward(parameters, x)[1]
@@ -103,7 +118,6 @@ class MLP:
         self,
         parameters: Parameters,
         x: Tensor,
-        x_norm: Tensor,
         y: Tensor,
         bound: Tensor,
         clipping_norm: float,
@@ -116,8 +130,7 @@ class MLP:
         2015, arXiv 1510.01799), so that clipping an example is a scaling of its d.
 
         Args:
-            x: inputs (M, B, d + 1) that end in a 1; x_norm: their norms (M, B).
-            y: labels (M, B) int64.
+            x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding.
             clipping_norm: C.
@@ -125,13 +138,38 @@ class MLP:
         """
         hidden, delta1, delta2 = self.backward(parameters, x, y)
         norm = torch.hypot(
-            _norm(hidden).hypot_(_ONE).mul_(_norm(delta2)), _norm(delta1).mul_(x_norm)
+            _norm(hidden).hypot_(_ONE).mul_(_norm(delta2)), _norm(delta1).mul_(_norm(x))
         )
         # The weight times min(1, C / norm).
         scale = torch.div(bound, norm.clamp_(min=clipping_norm)).unsqueeze(-1)
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1.mul_(scale))
         out["mlp.2.weight"].baddbmm_(delta2.mul_(scale).transpose(1, 2), hidden)
         out["mlp.2.bias"].add_(delta2.sum(1, keepdim=True))
+
+    def example_gradients(
+        self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
+    ) -> ExampleGradients:
+        """What an attacker who has the weights can see of single examples.
+
+        No gradient is formed: that of a linear layer is the outer product of the back-propagated d
+        and the input a, with norm |d| |a| and product d . (G a) with a matrix G.
+
+        Args:
+            x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
+            directions: by a name, each of the shapes of `parameters`.
+        """
+        hidden, delta1, delta2 = self.backward(parameters, x, y)
+        norms = [
+            log_norm(x) + log_norm(delta1),
+            _norm(hidden).square().add(1).log().div(2) + log_norm(delta2),
+        ]
+        products = {}
+        for name, direction in directions.items():
+            first = torch.bmm(x, direction["mlp.0"])
+            second = torch.bmm(hidden, direction["mlp.2.weight"].transpose(1, 2))
+            second += direction["mlp.2.bias"]
+            products[name] = (first * delta1).sum(-1) + (second * delta2).sum(-1)
+        return ExampleGradients(hidden, norms, products)
 
     def _forward(self, parameters: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
         """The hidden layer's output (M, B, 128) and the logits (M, B, classes)."""

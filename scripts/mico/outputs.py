@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from mico import released
+from mico.architecture import Architecture, Parameters
 from mico.command_line import progress
-from mico.mlp import MLP, Parameters
 from mico.phases import Phases
 from mico.signals import Signals
 from mico.training import Records
@@ -16,7 +16,7 @@ RECORDS_AT_ONCE = 4096
 
 
 def compute(
-    directory: Path, phases: Phases, architecture: MLP, records: Records, n: int, m: int
+    directory: Path, phases: Phases, architecture: Architecture, records: Records, n: int, m: int
 ) -> Signals:
     """Run every released model on every challenge point of the challenge in `directory`.
 
@@ -35,7 +35,7 @@ def compute(
     return Signals(loss, margin, trained, challenge.reshape(disclosed.challenge.shape))
 
 
-def on_labels(architecture: MLP, parameters: Parameters, records: Records) -> np.ndarray:
+def on_labels(architecture: Architecture, parameters: Parameters, records: Records) -> np.ndarray:
     """log p_y and the margin (2, M, B) of M models on their records (M, B)."""
     parts = zip(
         records.features.split(RECORDS_AT_ONCE, 1),
@@ -43,7 +43,7 @@ def on_labels(architecture: MLP, parameters: Parameters, records: Records) -> np
         strict=True,
     )
     outputs = [
-        _log_probabilities(architecture.logits(parameters, features.float()), y)
+        _log_probabilities(architecture.logits(parameters, architecture.inputs(features)), y)
         for features, y in parts
     ]
     return torch.cat(outputs, -1).cpu().numpy()

@@ -14,15 +14,14 @@ the known size, each reference model draws one in which a record is as likely as
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from scipy.optimize import brentq
 from scipy.special import expit
 
 from mico import outputs, training
+from mico.architecture import Architecture, Parameters
 from mico.attacks import bavaria
 from mico.attacks.references import log_ratio
 from mico.attacks.shadows import Target
-from mico.mlp import MLP
 from mico.training import Records, TrainingOptions
 
 # Models that are trained at once, between which the guess is refined. On a CPU eight of the small
@@ -31,7 +30,7 @@ AT_ONCE = 8
 
 
 def train_known(
-    architecture: MLP,
+    architecture: Architecture,
     records: Records,
     name: str,
     challenge: np.ndarray,
@@ -63,7 +62,7 @@ def train_known(
 
 
 def train_inferred(
-    architecture: MLP,
+    architecture: Architecture,
     records: Records,
     name: str,
     challenge: np.ndarray,
@@ -145,7 +144,7 @@ def _mask(indices: list[np.ndarray], length: int) -> np.ndarray:
     return mask
 
 
-def _on_labels(architecture: MLP, parameters: dict[str, torch.Tensor], at: Records) -> np.ndarray:
+def _on_labels(architecture: Architecture, parameters: Parameters, at: Records) -> np.ndarray:
     """log p_y and the margin (2, M, B) of M models on the same records (1, B)."""
     models = len(next(iter(parameters.values())))
     every = Records(at.features.expand(models, -1, -1), at.labels.expand(models, -1))

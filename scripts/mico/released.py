@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mico import splits, weights
+from mico.architecture import Architecture, Parameters
 from mico.command_line import InputError
-from mico.mlp import MLP, Parameters
 from mico.phases import Phases
 from mico.seeds import SPLIT_SEEDS, parse_seed
 
@@ -53,7 +53,7 @@ def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) ->
 
 
 def models(
-    directory: Path, phases: Phases, architecture: MLP, device: torch.device
+    directory: Path, phases: Phases, architecture: Architecture, device: torch.device
 ) -> Iterator[Parameters]:
     """All released models in order, each as parameters with a leading dimension of 1.
 

@@ -9,7 +9,13 @@ from typing import Any
 from mico.command_line import InputError
 from mico.privacy import LARGEST_EPSILON
 
-ARCHITECTURES = ("mlp",)
+# Networks that can be trained, and the formats of the data that each takes.
+ARCHITECTURES = {
+    "mlp": ("labelled-bits", "purchase100-synthetic"),
+    "cnn": ("cifar10-binary", "cifar10-synthetic"),
+}
+# By what the channels of the published CNN, 128 and 256, can be divided.
+DIVISORS = ("2", "4", "8", "16", "32", "64", "128")
 OPTIMIZERS = ("adam", "sgd")
 
 
@@ -116,10 +122,16 @@ def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> d
 
 def _check_buildable(scenario: Scenario, datasets: Mapping[str, Mapping[str, Any]]) -> None:
     where = f"scenario {scenario.id}"
-    if scenario.architecture not in ARCHITECTURES:
+    network, slash, divisor = scenario.architecture.partition("/")
+    if network == "roberta-base":
         raise InputError(
             f"{where}: architecture {scenario.architecture!r} cannot be trained yet, "
             f"only {', '.join(ARCHITECTURES)}: leave it out of `scenarios`"
+        )
+    if network not in ARCHITECTURES or (slash and (network != "cnn" or divisor not in DIVISORS)):
+        raise InputError(
+            f"{where}: architecture {scenario.architecture!r}: expected mlp, cnn, or cnn/k with k "
+            f"one of {', '.join(DIVISORS)}"
         )
     if scenario.optimizer not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)
@@ -127,6 +139,11 @@ def _check_buildable(scenario: Scenario, datasets: Mapping[str, Mapping[str, Any
     if scenario.data not in datasets:
         hint = _hint(scenario.data, datasets)
         raise InputError(f"{where}: data {scenario.data!r} is not among the datasets{hint}")
+    if datasets[scenario.data]["format"] not in ARCHITECTURES[network]:
+        expected = " or ".join(ARCHITECTURES[network])
+        raise InputError(
+            f"{where}: data {scenario.data!r}: {network} takes data of the format {expected}"
+        )
     records, used = datasets[scenario.data]["records"], scenario.n + scenario.m
     if used > records:
         raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {records} records")

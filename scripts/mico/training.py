@@ -9,15 +9,15 @@ the training set in its given order, members first, and averages over each batch
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mico.architecture import Architecture, Parameters
 from mico.command_line import InputError
 from mico.datasets import Dataset
-from mico.mlp import MLP, Parameters
 from mico.privacy import sampling
 from mico.randomness import RandomStream, poisson_sample
 
@@ -95,7 +95,7 @@ class TrainingOptions:
 class Records:
     """Records on the device that trains on them; S is empty for a data set."""
 
-    features: Tensor  # (*S, N, d + 1) uint8, 1 in the last column: the input of the biases
+    features: Tensor  # (*S, N, D) uint8, as the architecture encodes them
     labels: Tensor  # (*S, N) int64
 
     def take(self, indices: np.ndarray) -> "Records":
@@ -104,19 +104,10 @@ class Records:
         features = self.features.index_select(0, rows.flatten())
         return Records(features.view(*rows.shape, -1), self.labels[rows])
 
-    @cached_property
-    def norms(self) -> Tensor:
-        """The norms of the inputs (*S, N), with their 1 for the biases."""
-        return self.features.sum(-1, dtype=torch.float32).sqrt_()
 
-    def inputs(self) -> Tensor:
-        """What a network takes: features as float32."""
-        return self.features.float()
-
-
-def load(dataset: Dataset, device: torch.device) -> Records:
+def load(architecture: Architecture, dataset: Dataset, device: torch.device) -> Records:
     """Put a whole stored data set on a device."""
-    features = np.pad(dataset.features(), ((0, 0), (0, 1)), constant_values=1)
+    features = architecture.encode(dataset.features())
     labels = torch.from_numpy(dataset.labels.astype(np.int64))
     return Records(torch.from_numpy(features).to(device), labels.to(device))
 
@@ -131,7 +122,7 @@ class State:
 
 
 def train(
-    architecture: MLP,
+    architecture: Architecture,
     records: Records,
     training_sets: Sequence[np.ndarray],
     seeds: Sequence[int],
@@ -181,7 +172,7 @@ def train(
 
 
 def _plain_gradients(
-    architecture: MLP,
+    architecture: Architecture,
     own: Records,
     options: TrainingOptions,
     parameters: Parameters,
@@ -192,12 +183,12 @@ def _plain_gradients(
     out = _views(architecture, gradient)
     batches = (tensor.split(options.batch_size, 1) for tensor in (own.features, own.labels))
     for features, labels in zip(*batches, strict=True):
-        architecture.mean_gradient(parameters, features.float(), labels, out)
+        architecture.mean_gradient(parameters, architecture.inputs(features), labels, out)
         yield
 
 
 def _private_gradients(
-    architecture: MLP,
+    architecture: Architecture,
     own: Records,
     options: TrainingOptions,
     parameters: Parameters,
@@ -215,21 +206,19 @@ def _private_gradients(
     chosen, valid, widths = _poisson_samples(n, options.batch_size, keys, epoch)
     # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
     rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
-    labels, norms = (
-        of_all.flatten()[rows.flatten()].view(rows.shape) for of_all in (own.labels, own.norms)
-    )
+    labels = own.labels.flatten()[rows.flatten()].view(rows.shape)
     bounds = torch.from_numpy(valid).to(device) * (options.clipping_norm / options.batch_size)
     of_all = own.features.flatten(0, 1)
 
-    samples = (tensor.split(widths, 1) for tensor in (rows, labels, norms, bounds))
-    for own_rows, y, x_norm, bound in zip(*samples, strict=True):
+    samples = (tensor.split(widths, 1) for tensor in (rows, labels, bounds))
+    for own_rows, y, bound in zip(*samples, strict=True):
         for fill in noise:
             fill()
         if not noise:
             gradient.zero_()
-        x = of_all.index_select(0, own_rows.flatten()).float().view(*y.shape, of_all.shape[1])
+        x = of_all.index_select(0, own_rows.flatten()).view(*y.shape, of_all.shape[1])
         architecture.add_clipped_gradients(
-            parameters, x, x_norm, y, bound, options.clipping_norm, out
+            parameters, architecture.inputs(x), y, bound, options.clipping_norm, out
         )
         yield
 
@@ -264,7 +253,7 @@ def _poisson_samples(
     return chosen, valid, widths.tolist()
 
 
-def _initial_weights(architecture: MLP, seed: int) -> Tensor:
+def _initial_weights(architecture: Architecture, seed: int) -> Tensor:
     """One model's initial parameters, flat (P,)."""
     stream = RandomStream(seed, "weights")
     parts = []
@@ -276,7 +265,7 @@ def _initial_weights(architecture: MLP, seed: int) -> Tensor:
     return nn.functional.pad(flat, (0, len(flat) % 2))
 
 
-def _views(architecture: MLP, flat: Tensor) -> Parameters:
+def _views(architecture: Architecture, flat: Tensor) -> Parameters:
     """The parameters (M, *shape) as views of a flat tensor (M, P)."""
     views, start = {}, 0
     for name, shape in architecture.shapes.items():
@@ -303,7 +292,7 @@ def _noise(seed: int | None, out: Tensor, epoch: int, std: float) -> Callable[[]
 
 
 def accuracy(
-    architecture: MLP, parameters: Parameters, records: Records, indices: np.ndarray
+    architecture: Architecture, parameters: Parameters, records: Records, indices: np.ndarray
 ) -> float:
     """The share of the records at `indices` that one model (M = 1) classifies correctly."""
     if not len(indices):
@@ -311,6 +300,6 @@ def accuracy(
     correct = 0
     for start in range(0, len(indices), EVALUATION_BATCH):
         batch = records.take(indices[None, start : start + EVALUATION_BATCH])
-        predicted = architecture.logits(parameters, batch.inputs()).argmax(-1)
+        predicted = architecture.logits(parameters, architecture.inputs(batch.features)).argmax(-1)
         correct += int((predicted == batch.labels).sum())
     return correct / len(indices)

@@ -13,7 +13,9 @@ class WhiteBox:
     """Features of M models on the same U records as in `Signals`."""
 
     names: np.ndarray  # (F,) str
-    features: np.ndarray  # (M, U, F) float32
+    # (M, U, F) float32; NaN where it would cost too much: at records that are not the model's own
+    # challenge points, of all but some train models.
+    features: np.ndarray
     classes: np.ndarray  # (U,) int64
 
 

@@ -6,6 +6,7 @@ python starter_kit.py --release <unzipped track> --data <data set> --output subm
 
 import argparse
 import json
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from functools import cache
@@ -18,6 +19,11 @@ from torch.utils.data import random_split
 
 Predictions = dict[str, np.ndarray]  # by the model's folder: <challenge>/<phase>/model_<i>
 
+IMAGE = (3, 32, 32)  # channels, rows, columns of CIFAR-10
+# Of its training images, as published: the networks take images normalised by these.
+MEAN = torch.tensor([0.49139968, 0.48215841, 0.44653091]).view(3, 1, 1)
+STD = torch.tensor([0.24703223, 0.24348513, 0.26158784]).view(3, 1, 1)
+
 
 def attack(model: nn.Module, x: Tensor, y: Tensor) -> np.ndarray:
     """Score the challenge points of a model in [0, 1], higher for members: yours to improve.
@@ -29,7 +35,7 @@ def attack(model: nn.Module, x: Tensor, y: Tensor) -> np.ndarray:
 
 
 class MLP(nn.Module):
-    """The network of the challenges."""
+    """The network for records of bits."""
 
     def __init__(self, features: int, hidden: int, classes: int) -> None:
         super().__init__()
@@ -39,30 +45,86 @@ class MLP(nn.Module):
         return self.mlp(x)
 
 
-def load_model(path: Path) -> MLP:
+class CNN(nn.Module):
+    """The network for images; the published one has 128, 256 and 256 channels."""
+
+    def __init__(self, first: int, second: int, third: int, classes: int) -> None:
+        super().__init__()
+        self.cnn = nn.Sequential(
+            nn.Conv2d(3, first, kernel_size=8, stride=2, padding=3),
+            nn.Tanh(),
+            nn.MaxPool2d(kernel_size=3, stride=1),
+            nn.Conv2d(first, second, kernel_size=3),
+            nn.Tanh(),
+            nn.Conv2d(second, third, kernel_size=3),
+            nn.Tanh(),
+            nn.AvgPool2d(kernel_size=2, stride=2),
+            nn.Flatten(),
+            nn.Linear(25 * third, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cnn(x)
+
+
+def load_model(path: Path) -> nn.Module:
     """Load a model.pt; models trained with differential privacy have a prefix in their keys."""
     loaded = torch.load(path, weights_only=True)
     state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
-    hidden, features = state_dict["mlp.0.weight"].shape
-    model = MLP(features, hidden, len(state_dict["mlp.2.bias"]))
+    if "cnn.0.weight" in state_dict:
+        model = CNN(*(len(state_dict[f"cnn.{layer}.bias"]) for layer in (0, 3, 5, 9)))
+    else:
+        hidden, features = state_dict["mlp.0.weight"].shape
+        model = MLP(features, hidden, len(state_dict["mlp.2.bias"]))
     model.load_state_dict(state_dict)
     return model.eval()
 
 
 @cache
 def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, d) of 0/1 and labels (N,) from 0, from a directory or Shokri et al.'s CSV."""
-    if path.is_dir():
+    """Features and labels (N,) from 0; bits are (N, d) of 0/1, images (N, 3, 32, 32) of 0 to 255.
+
+    They are read from the organiser's directory, CIFAR-10's official binary files, or Shokri et
+    al.'s CSV.
+    """
+    if (path / "dataset.json").exists():
         description = json.loads((path / "dataset.json").read_text())
-        packed = np.load(path / "features.npy")
-        features = np.unpackbits(packed, axis=1, count=description["features"])
-        return features, np.load(path / "labels.npy").astype(np.int64)
+        features = np.load(path / "features.npy")
+        labels = np.load(path / "labels.npy").astype(np.int64)
+        if description.get("kind") == "images":
+            return features.reshape(-1, *IMAGE), labels
+        return np.unpackbits(features, axis=1, count=description["features"]), labels
+    if path.is_dir() or path.name.endswith((".bin", ".tar.gz")):
+        records = cifar10(path)
+        return records[:, 1:].reshape(-1, *IMAGE), records[:, 0].astype(np.int64)
     with path.open() as file:
         rows = [line.strip().split(",", 1) for line in file]
     features = np.stack(
         [np.frombuffer(bits.encode(), np.uint8)[::2] - ord("0") for _, bits in rows]
     )
     return features, np.array([int(label.strip('"')) - 1 for label, _ in rows])
+
+
+def cifar10(path: Path) -> np.ndarray:
+    """Records (N, 3073), a label and the pixels, of an official file, directory or .tar.gz."""
+    if path.name.endswith(".tar.gz"):
+        with tarfile.open(path) as archive:
+            names = [name for name in archive.getnames() if name.endswith(".bin")]
+            files = {name: archive.extractfile(name).read() for name in names}
+    else:
+        paths = path.glob("*.bin") if path.is_dir() else [path]
+        files = {file.name: file.read_bytes() for file in paths}
+    if not files:
+        raise SystemExit(f"{path}: no dataset.json in it, and no .bin files of CIFAR-10")
+    in_order = sorted(files)  # data_batch_1 to 5, test_batch
+    parts = [np.frombuffer(files[name], np.uint8).reshape(-1, 3073) for name in in_order]
+    return np.concatenate(parts)
+
+
+def to_input(features: np.ndarray) -> Tensor:
+    """What a model takes: bits as they are, images normalised."""
+    x = torch.from_numpy(features).float()
+    return x if x.ndim == 2 else (x / 255 - MEAN) / STD
 
 
 def challenge_points(folder: Path, records: int, m: int) -> list[int]:
@@ -97,7 +159,7 @@ def predict(challenge: Path, features: np.ndarray, labels: np.ndarray) -> Predic
     predictions = {}
     for folder in models(challenge, "train", "dev", "final"):
         points = challenge_points(folder, len(labels), m)
-        x, y = torch.from_numpy(features[points]).float(), torch.from_numpy(labels[points])
+        x, y = to_input(features[points]), torch.from_numpy(labels[points])
         name = folder.relative_to(challenge.parent).as_posix()
         predictions[name] = attack(load_model(folder / "model.pt"), x, y)
     return predictions
@@ -180,7 +242,7 @@ def main() -> None:
     predictions: Predictions = {}
     for challenge, path in zip(found, paths, strict=True):
         features, labels = load_data(path)
-        print(f"{challenge.name}: {len(labels):,} records of {features.shape[1]} features")
+        print(f"{challenge.name}: {len(labels):,} records of {features[0].size:,} features")
         own = predict(challenge, features, labels)
         train = np.stack([values for name, values in own.items() if "/train/" in name])
         tpr = tpr_at_fpr(train, memberships(challenge))

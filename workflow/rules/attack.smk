@@ -21,11 +21,13 @@ rule signals:
         program=program("signals"),
         code=fingerprint("signals"),
         phases=PHASES,
+        architecture=lookup(dpath="{challenge}/architecture", within=CHALLENGES),
         n=lookup(dpath="{challenge}/n", within=CHALLENGES),
         m=lookup(dpath="{challenge}/m", within=CHALLENGES),
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --architecture {params.architecture}"
         " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
         " --output {output} 2> {log}"
 
@@ -51,11 +53,13 @@ rule whitebox:
         program=program("whitebox"),
         code=fingerprint("whitebox"),
         phases=PHASES,
+        architecture=lookup(dpath="{challenge}/architecture", within=CHALLENGES),
         n=lookup(dpath="{challenge}/n", within=CHALLENGES),
         m=lookup(dpath="{challenge}/m", within=CHALLENGES),
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --architecture {params.architecture}"
         " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
         " --output {output} 2> {log}"
 
@@ -82,6 +86,8 @@ rule references:
         program=program("references"),
         code=fingerprint("references"),
         phases=PHASES,
+        architecture=lookup(dpath="{challenge}/architecture", within=CHALLENGES),
+        physical_batch_size=config["physical_batch_size"],
         n=lookup(dpath="{challenge}/n", within=CHALLENGES),
         m=lookup(dpath="{challenge}/m", within=CHALLENGES),
         options=reference_options,
@@ -89,6 +95,8 @@ rule references:
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --architecture {params.architecture}"
+        " --physical-batch-size {params.physical_batch_size}"
         " --privacy {input.privacy} --phases {params.phases}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} --count {params.models} --device {params.device}"

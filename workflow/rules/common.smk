@@ -17,6 +17,7 @@ SCRIPTS = WORKFLOW.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico import configuration
+from mico.datasets import GENERATED
 from mico.entries import UNUSABLE_NAME
 from mico.command_line import InputError
 from mico.source_hash import source_hash
@@ -89,7 +90,7 @@ def known_checks(wildcards):
 def raw_file(wildcards):
     """A data set's raw file, if it is not generated: the configured path, or the download."""
     dataset = config["datasets"][wildcards.data]
-    if dataset["format"] == "purchase100-synthetic":
+    if dataset["format"] in GENERATED:
         return []
     return (
         dataset.get("path")
@@ -100,9 +101,13 @@ def raw_file(wildcards):
 def dataset_source(wildcards, input):
     """The flags that say where a data set comes from."""
     dataset = config["datasets"][wildcards.data]
-    if dataset["format"] == "purchase100-synthetic":
+    if dataset["format"] in GENERATED:
         return f"--seed {dataset['seed']}"
-    return f"--raw {quote(input.raw)} --check {' '.join(checks(dataset))}"
+    source = f"--raw {quote(input.raw)} --check {' '.join(checks(dataset))}"
+    if dataset["format"] == "cifar10-binary":
+        files = [f"{name}={md5 or ''}" for name, md5 in dataset["files"].items()]
+        source += f" --files {' '.join(files)}"
+    return source
 
 
 def scenario_data(wildcards):
@@ -320,7 +325,7 @@ def named_challenges(wildcards):
 def synthetic_flag(wildcards):
     """Whether some of a track's data are synthetic, as a flag."""
     data = [config["datasets"][one["data"]] for one in scenarios_of(wildcards.track)]
-    synthetic = "purchase100-synthetic" in {dataset["format"] for dataset in data}
+    synthetic = any(dataset["format"] in GENERATED for dataset in data)
     return "--synthetic" if synthetic else ""
 
 

@@ -36,11 +36,12 @@ rule dataset:
     params:
         program=program("dataset"),
         code=fingerprint("dataset"),
+        format=lookup(dpath="{data}/format", within=config["datasets"]),
         records=lookup(dpath="{data}/records", within=config["datasets"]),
         features=lookup(dpath="{data}/features", within=config["datasets"]),
         classes=lookup(dpath="{data}/classes", within=config["datasets"]),
         source=dataset_source,
     shell:
-        "{params.program} --name {wildcards.data} --records {params.records}"
-        " --features {params.features} --classes {params.classes} {params.source}"
-        " --output {output} 2> {log}"
+        "{params.program} --name {wildcards.data} --format {params.format}"
+        " --records {params.records} --features {params.features} --classes {params.classes}"
+        " {params.source} --output {output} 2> {log}"

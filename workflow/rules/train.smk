@@ -43,6 +43,8 @@ rule train:
     params:
         program=program("train"),
         code=fingerprint("train"),
+        architecture=lookup(dpath="{scenario}/architecture", within=SCENARIOS),
+        physical_batch_size=config["physical_batch_size"],
         n=lookup(dpath="{scenario}/n", within=SCENARIOS),
         m=lookup(dpath="{scenario}/m", within=SCENARIOS),
         options=target_options,
@@ -50,7 +52,8 @@ rule train:
         device=config["device"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
-        " --data {input.data} --privacy {input.privacy}"
+        " --data {input.data} --privacy {input.privacy} --architecture {params.architecture}"
+        " --physical-batch-size {params.physical_batch_size}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} {params.null_run} --device {params.device}"
         " --weights {output.weights} --rows {output.rows} 2> {log}"

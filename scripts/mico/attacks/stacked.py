@@ -82,11 +82,15 @@ def _formulas(signals: Signals, model: int, columns: np.ndarray) -> list[np.ndar
 
 
 def _standardised(values: np.ndarray, shadows: int) -> np.ndarray:
-    """(value - mean) / deviation over shadow models but the row's own, (M, U) -> (M, U)."""
+    """(value - mean) / deviation over shadow models but the row's own, (M, U) -> (M, U).
+
+    Only shadow models count of which all values are known.
+    """
     values = values.astype(float)
     result = np.empty_like(values)
+    complete = np.flatnonzero(~np.isnan(values[:shadows]).any(axis=1))
     for model, row in enumerate(values):
-        others = np.delete(values[:shadows], model, 0) if model < shadows else values[:shadows]
+        others = values[complete[complete != model]]
         deviation = others.std(axis=0)
         deviation = np.maximum(deviation, 1e-6 * deviation.mean() or 1.0)
         result[model] = (row - others.mean(axis=0)) / deviation
