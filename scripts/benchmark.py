@@ -33,7 +33,7 @@ from mico.architecture import Architecture
 from mico.atomic import atomic_file
 from mico.cnn import CHANNELS, CNN, IMAGE
 from mico.command_line import InputError, Meter
-from mico.device import choose
+from mico.device import available, choose
 from mico.mlp import MLP
 from mico.training import Records, TrainingOptions
 
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="benchmark.json to write")
     args = parser.parse_args()
 
-    device = choose(args.device)
+    device = available(args.device)
     processes = args.processes or (len(os.sched_getaffinity(0)) if device.type == "cpu" else 1)
     machine = _machine(device, processes)
     print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items()))

@@ -115,7 +115,7 @@ class Job:
         data.update(self.dataset.labels)
         decisive = [asdict(self.dataset.description), data.hexdigest()]
         decisive += [self.architecture, self.physical_batch_size, dict(self.seeds)]
-        decisive += [self.n, self.m, self.null_run, asdict(self.options), str(self.device)]
+        decisive += [self.n, self.m, self.null_run, asdict(self.options), self.device.type]
         decisive += [torch.__version__, source_hash(Path(__file__))]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 

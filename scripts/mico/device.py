@@ -5,6 +5,7 @@ import gc
 
 import torch
 
+from mico import lease
 from mico.command_line import InputError
 
 
@@ -15,6 +16,9 @@ def choose(name: str) -> torch.device:
     share it. Denormals are flushed to zero: an overfitted model's gradients are full of them, and
     each costs a CPU a hundred ordinary operations. Memory that a step frees is kept for the next.
 
+    A GPU is taken for this process alone: the first free one of those that it may see
+    (CUDA_VISIBLE_DEVICES), for which it waits if need be.
+
     Raises:
         InputError: `cuda` on a machine without one.
     """
@@ -23,6 +27,19 @@ def choose(name: str) -> torch.device:
     _keep_freed_memory()
     # What torch's import leaves behind lives as long as the process: no use looking for garbage.
     gc.freeze()
+    device = available(name)
+    if device.type == "cpu":
+        return device
+    gpus = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return torch.device("cuda", lease.take([str(gpu.uuid) for gpu in gpus]))
+
+
+def available(name: str) -> torch.device:
+    """Whether `auto`, `cpu` or `cuda` means the CPU or a GPU.
+
+    Raises:
+        InputError: `cuda` on a machine without one.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda: torch sees no GPU on this machine; use auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
