@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 # The rules call `python`, which must be the one of .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Every configuration that is a run, but for the one that names what cannot be trained yet.
+RUNS := $(filter-out config/scenarios.yaml config/published.yaml,$(wildcard config/*.yaml))
 
 demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
@@ -12,17 +14,28 @@ test: .venv/installed  ## all tests
 bench: .venv/installed  ## the engine against the published loop, Opacus and the matrix products
 	python scripts/benchmark.py --output results/benchmark.json
 
-lint: .venv/installed  ## what CI checks besides the tests
+lint: .venv/installed  ## style and format
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+dry-run: .venv/installed  ## plans every run; needs no data
+	for run in $(RUNS); do \
+		snakemake --dry-run --quiet rules reason host --configfile $$run || exit; \
+	done
 	snakemake --dry-run --quiet rules reason host --configfile config/published.yaml \
 		--config 'scenarios=[T1, T2, T3, D3, I1, I2, I3, D1]'
+
+tiny: .venv/installed  ## the tests' own run, the smallest that makes a report
+	snakemake --cores all --quiet rules reason host --configfile tests/tiny.yaml
+
+rulegraph: .venv/installed  ## the picture in docs/design.md; needs graphviz
+	snakemake --rulegraph | dot -Grankdir=LR -Tsvg > docs/rulegraph.svg
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.PHONY: demo test bench lint
+.PHONY: demo test bench lint dry-run tiny rulegraph

@@ -432,4 +432,4 @@ def test_dry_run_of_every_configuration(
 
 def test_published_scenarios_that_cannot_be_trained_yet_say_so(checkout: Path) -> None:
     output = snakemake(checkout, "--dry-run", "--configfile", "config/published.yaml", fails=True)
-    assert "config/published.yaml: scenario I1: architecture 'cnn' cannot be trained yet" in output
+    assert "published.yaml: scenario X1: architecture 'roberta-base' cannot be trained" in output

@@ -1,19 +1,47 @@
 """Checks the configuration and gives the rules what they look up in it. Reads no data."""
 
 import hashlib
+import io
 import json
 import os
 import sys
+import tarfile
 from pathlib import Path
 from shlex import quote
 
+import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
-# Relative to the working directory, so that a checkout that is moved is not run again.
-WORKFLOW = Path(
-    os.path.relpath(workflow.current_basedir.get_path_or_uri(secret_free=True))
-).parent
-SCRIPTS = WORKFLOW.parent / "scripts"
+# Another workflow may use this one as a module.
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+
+
+def repository():
+    """The folder of this repository: that of a local file, or a copy of what GitHub has.
+
+    Snakemake fetches only the files that rules name, and the programs share a library.
+    """
+    here = workflow.current_basedir
+    if here.is_local:
+        # Relative to the working directory, so that a checkout that is moved is not run again.
+        path = Path(here.get_path_or_uri(secret_free=True))
+        return Path(os.path.relpath(path.parents[1]))
+    commit = here.hosted_repo.repo.commit(here.ref)
+    copy = Path(f".snakemake/mico/{commit.hexsha}")
+    if not copy.exists():
+        archive = io.BytesIO()
+        commit.repo.archive(archive, commit.hexsha)
+        archive.seek(0)
+        partial = copy.with_suffix(".partial")
+        with tarfile.open(fileobj=archive) as files:
+            files.extractall(partial, filter="data")
+        partial.rename(copy)
+    return copy
+
+
+REPOSITORY = repository()
+SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico import configuration
@@ -23,7 +51,15 @@ from mico.command_line import InputError
 from mico.source_hash import source_hash
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
-shell.prefix("export OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1; ")
+ENVIRONMENT = "OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+if not IS_MODULE:
+    # It is every rule's, also of the workflow that uses a module.
+    shell.prefix(f"export {ENVIRONMENT}; ")
+
+# Snakemake does not read the configuration file of a module that is given a configuration.
+defaults = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+update_config(defaults, config)
+config = defaults
 
 try:
     checked = configuration.check(
@@ -32,17 +68,22 @@ try:
             Path(file)
             for file in [*workflow.configfiles, *workflow.overwrite_configfiles]
         ],
-        schema=WORKFLOW / "schemas/config.schema.yaml",
-        published=WORKFLOW.parent / "config/scenarios.yaml",
+        schema=REPOSITORY / "workflow/schemas/config.schema.yaml",
+        published=REPOSITORY / "config/scenarios.yaml",
     )
 except InputError as error:
-    raise WorkflowError(str(error))
+    message = str(error)
+    if IS_MODULE:
+        # Its configuration may be a section of a file, which the check does not look into.
+        given = [*map(os.path.relpath, workflow.configfiles), f"module {__name__}"]
+        message = message.replace("command line", ", ".join(given), 1)
+    raise WorkflowError(message)
 
 
 pathvars:
     results=f"results/{config['run']}",
-    logs=f"results/{config['run']}/logs",
-    benchmarks=f"results/{config['run']}/benchmarks",
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
 
 
 wildcard_constraints:
@@ -65,7 +106,8 @@ USED_DATA = sorted({scenario["data"] for scenario in SCENARIOS.values()})
 
 def program(name):
     """The command that runs a stage's program."""
-    return f"python {SCRIPTS / name}.py"
+    command = f"python {SCRIPTS / name}.py"
+    return f"{ENVIRONMENT} {command}" if IS_MODULE else command
 
 
 def fingerprint(name):
