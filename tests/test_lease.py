@@ -92,6 +92,8 @@ def test_a_program_chooses_a_free_gpu(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     jobs.start("GPU-0").stdout.readline()
+    # It would hold for all tests that come after.
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda on: on)
     monkeypatch.setattr(lease.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
