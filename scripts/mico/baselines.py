@@ -14,7 +14,7 @@ from opacus.utils.batch_memory_manager import BatchMemoryManager
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from mico.cnn import FLAT_SIDE, IMAGE, KERNELS, MEAN, STD
+from mico.cnn import FLAT_SIDE, IMAGE, KERNELS, MEAN, PADDING, STD
 from mico.mlp import HIDDEN
 from mico.training import TrainingOptions
 
@@ -36,7 +36,7 @@ def cnn(channels: tuple[int, int, int], classes: int) -> nn.Module:
     """The published CIFAR-10 network."""
     first, second, third = channels
     layers = (
-        nn.Conv2d(IMAGE[2], first, KERNELS[0], stride=2, padding=3),
+        nn.Conv2d(IMAGE[2], first, KERNELS[0], stride=2, padding=PADDING),
         nn.Tanh(),
         nn.MaxPool2d(3, stride=1),
         nn.Conv2d(first, second, KERNELS[1]),

@@ -108,7 +108,7 @@ class MLP:
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
         """
-        hidden, delta1, delta2 = self.backward(parameters, x, y)
+        hidden, delta1, delta2 = self._backward(parameters, x, y)
         mean = {"alpha": 1 / x.shape[1], "beta": 0}
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1, **mean)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden, **mean)
@@ -136,7 +136,7 @@ class MLP:
             clipping_norm: C.
             out: shapes as `parameters`; holds the noise, or zeros.
         """
-        hidden, delta1, delta2 = self.backward(parameters, x, y)
+        hidden, delta1, delta2 = self._backward(parameters, x, y)
         norm = torch.hypot(
             _norm(hidden).hypot_(_ONE).mul_(_norm(delta2)), _norm(delta1).mul_(_norm(x))
         )
@@ -158,7 +158,7 @@ class MLP:
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             directions: by a name, each of the shapes of `parameters`.
         """
-        hidden, delta1, delta2 = self.backward(parameters, x, y)
+        hidden, delta1, delta2 = self._backward(parameters, x, y)
         norms = [
             log_norm(x) + log_norm(delta1),
             _norm(hidden).square().add(1).log().div(2) + log_norm(delta2),
@@ -178,7 +178,7 @@ class MLP:
         # On a CPU adding the bias in place beats torch.baddbmm.
         return hidden, logits.add_(parameters["mlp.2.bias"])
 
-    def backward(
+    def _backward(
         self, parameters: Parameters, x: Tensor, y: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The hidden layer's output, and the loss's derivative by each layer's output before tanh.
