@@ -1,12 +1,16 @@
 """Outputs appear whole or not at all, and what a killed process left goes away."""
 
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from mico.atomic import atomic_directory, atomic_file
+
+
+HERE = socket.gethostname()
 
 
 class Stop(Exception):
@@ -105,9 +109,9 @@ def test_file_that_was_not_written_is_an_error(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def leave(folder, process, directory) -> None:
+def leave(folder, process, directory, machine=HERE) -> None:
     """What a process of this id that was killed leaves of `output`."""
-    leftover = folder / f".output.{process}.partial"
+    leftover = folder / f".output.{machine}.{process}.partial"
     if directory:
         leftover.mkdir()
         (leftover / "half").touch()
@@ -128,7 +132,7 @@ def test_leftovers_of_dead_processes_go(tmp_path, write, fail, directory) -> Non
 def test_leftovers_of_running_processes_stay(tmp_path, write, fail, directory) -> None:
     leave(tmp_path, os.getppid(), directory)
     write(tmp_path / "output")
-    names = {f".output.{os.getppid()}.partial", "output"}
+    names = {f".output.{HERE}.{os.getppid()}.partial", "output"}
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
@@ -143,10 +147,21 @@ def test_leftovers_under_our_own_id_go(tmp_path, write, fail, directory) -> None
 
 
 @parametrise
+@pytest.mark.parametrize("directory", [False, True])
+def test_leftovers_of_other_machines_stay(tmp_path, write, fail, directory) -> None:
+    """Where machines share a file system, an id that is dead here may be alive there."""
+    dead = dead_process()
+    leave(tmp_path, dead, directory, "elsewhere")
+    write(tmp_path / "output")
+    names = {f".output.elsewhere.{dead}.partial", "output"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+@parametrise
 def test_other_outputs_are_left_alone(tmp_path, write, fail) -> None:
     """Names that begin alike, hidden files of the user's, and other outputs' leftovers."""
     dead = dead_process()
-    names = [".output.partial", ".output.notes.partial", f".input.{dead}.partial", "output.1"]
+    names = [".output.partial", ".output.notes.partial", f".input.{HERE}.{dead}.partial", "output.1"]
     for name in names:
         (tmp_path / name).touch()
     write(tmp_path / "output")

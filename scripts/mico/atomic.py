@@ -1,7 +1,9 @@
 """Outputs that appear whole or not at all: written beside their place, then renamed."""
 
+import glob
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,13 +35,18 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    """A hidden name beside `path` that carries this process's id; leftovers of dead ones go."""
+    """A hidden name beside `path` with this machine's name and process id; leftovers go.
+
+    Those of dead processes of this machine: of another one's, that shares the file system, nobody
+    here can tell whether they are dead.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        process = leftover.name.removeprefix(f".{path.name}.").removesuffix(".partial")
+    prefix = f".{path.name}.{socket.gethostname()}."
+    for leftover in path.parent.glob(f"{glob.escape(prefix)}*.partial"):
+        process = leftover.name.removeprefix(prefix).removesuffix(".partial")
         if process.isdecimal() and (int(process) == os.getpid() or not _is_running(int(process))):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-    return path.parent / f".{path.name}.{os.getpid()}.partial"
+    return path.parent / f"{prefix}{os.getpid()}.partial"
 
 
 def _is_running(process: int) -> bool:

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
 
@@ -13,14 +14,7 @@ def source_hash(program: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(imported_files(program)):
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-                and ast.get_docstring(node, clean=False) is not None
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-        digest.update(ast.unparse(tree).encode())
+        digest.update(_parse(path.read_text())[1].encode())
     return digest.hexdigest()[:16]
 
 
@@ -31,17 +25,30 @@ def imported_files(program: Path) -> set[Path]:
 
 def _with_imports(path: Path, found: set[Path]) -> set[Path]:
     """Add to `found` the files of the package that a file imports, and those that they import."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            for file in _files(name.split(".")) - found:
-                found.add(file)
-                _with_imports(file, found)
+    for name in _parse(path.read_text())[0]:
+        for file in _files(name.split(".")) - found:
+            found.add(file)
+            _with_imports(file, found)
     return found
+
+
+# Every program imports many of the same files, and a workflow asks for every program's hash.
+@cache
+def _parse(text: str) -> tuple[list[str], str]:
+    """What a source file imports, by dotted names, and its code without docstrings."""
+    tree = ast.parse(text)
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return names, ast.unparse(tree)
 
 
 def _files(parts: list[str]) -> set[Path]:
