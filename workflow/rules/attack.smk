@@ -4,7 +4,7 @@ rule signals:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=challenge_data,
+        data=stored_data,
     output:
         "<results>/signals/{track}/{challenge}.npz",
     log:
@@ -15,15 +15,16 @@ rule signals:
         "../../envs/attack.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(data_mb),
+        runtime=growing(signals_minutes),
+        gpu=GPU,
     params:
         program=program("signals"),
         code=fingerprint("signals"),
         phases=PHASES,
-        architecture=lookup(dpath="{challenge}/architecture", within=CHALLENGES),
-        n=lookup(dpath="{challenge}/n", within=CHALLENGES),
-        m=lookup(dpath="{challenge}/m", within=CHALLENGES),
+        architecture=field("architecture"),
+        n=field("n"),
+        m=field("m"),
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
@@ -36,7 +37,7 @@ rule whitebox:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=challenge_data,
+        data=stored_data,
     output:
         "<results>/whitebox/{track}/{challenge}.npz",
     log:
@@ -47,15 +48,16 @@ rule whitebox:
         "../../envs/attack.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(data_mb),
+        runtime=growing(white_box_minutes),
+        gpu=GPU,
     params:
         program=program("whitebox"),
         code=fingerprint("whitebox"),
         phases=PHASES,
-        architecture=lookup(dpath="{challenge}/architecture", within=CHALLENGES),
-        n=lookup(dpath="{challenge}/n", within=CHALLENGES),
-        m=lookup(dpath="{challenge}/m", within=CHALLENGES),
+        architecture=field("architecture"),
+        n=field("n"),
+        m=field("m"),
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
@@ -68,7 +70,7 @@ rule references:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=challenge_data,
+        data=stored_data,
         privacy=challenge_privacy,
     output:
         "<results>/references/{track}/{challenge}/{first}-{last}.npz",
@@ -80,16 +82,17 @@ rule references:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(data_mb),
+        runtime=growing(training_minutes),
+        gpu=GPU,
     params:
         program=program("references"),
         code=fingerprint("references"),
         phases=PHASES,
-        architecture=lookup(dpath="{challenge}/architecture", within=CHALLENGES),
+        architecture=field("architecture"),
         physical_batch_size=config["physical_batch_size"],
-        n=lookup(dpath="{challenge}/n", within=CHALLENGES),
-        m=lookup(dpath="{challenge}/m", within=CHALLENGES),
+        n=field("n"),
+        m=field("m"),
         options=reference_options,
         models=config["references"]["count"],
         device=config["device"],
@@ -115,8 +118,8 @@ rule attack:
     conda:
         "../../envs/attack.yaml"
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(attack_mb),
+        runtime=growing(20),
     params:
         program=program("attack"),
         code=fingerprint("attack"),

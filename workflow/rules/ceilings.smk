@@ -10,8 +10,8 @@ rule ceilings:
     conda:
         "../../envs/ceilings.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         program=program("ceilings"),
         code=fingerprint("ceilings"),

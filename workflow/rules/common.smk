@@ -44,7 +44,7 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico import configuration
+from mico import configuration, estimate
 from mico.datasets import GENERATED
 from mico.entries import UNUSABLE_NAME
 from mico.command_line import InputError
@@ -102,6 +102,28 @@ PHASES = [checked.phases.train, checked.phases.dev, checked.phases.final]
 SCENARIOS = {name: vars(scenario) for name, scenario in checked.scenarios.items()}
 CHALLENGES = {scenario["challenge"]: scenario for scenario in SCENARIOS.values()}
 USED_DATA = sorted({scenario["data"] for scenario in SCENARIOS.values()})
+# GPUs of a job that trains or runs models. With the device `auto` it also does without.
+GPU = 0 if config["device"] == "cpu" else 1
+
+
+def of(wildcards):
+    """The scenario of a job, by its id or by the name of its challenge."""
+    challenge = wildcards.get("challenge")
+    return CHALLENGES[challenge] if challenge else SCENARIOS[wildcards.scenario]
+
+
+def field(name):
+    """A function: this field of the job's scenario. (`lookup()` would search all scenarios.)"""
+
+    def value(wildcards):
+        return of(wildcards)[name]
+
+    return value
+
+
+def data_of(scenario):
+    """What the configuration says of a scenario's data set."""
+    return config["datasets"][scenario["data"]]
 
 
 def program(name):
@@ -152,37 +174,28 @@ def dataset_source(wildcards, input):
     return source
 
 
-def scenario_data(wildcards):
-    """The stored data set of a scenario."""
-    return f"<results>/data/{SCENARIOS[wildcards.scenario]['data']}"
-
-
-def challenge_data(wildcards):
-    """The stored data set of a challenge, which is public."""
-    return f"<results>/data/{CHALLENGES[wildcards.challenge]['data']}"
+def stored_data(wildcards):
+    """The stored data set of a scenario, which is public."""
+    return f"<results>/data/{of(wildcards)['data']}"
 
 
 def challenge_privacy(wildcards):
     """What training spends of privacy, which the organiser publishes."""
-    return f"<results>/privacy/{CHALLENGES[wildcards.challenge]['id']}.json"
+    return f"<results>/privacy/{of(wildcards)['id']}.json"
 
 
 def private(file):
     """An input function: one of the organiser's private files of the challenge."""
 
     def path(wildcards):
-        return f"<results>/private/{CHALLENGES[wildcards.challenge]['id']}/{file}"
+        return f"<results>/private/{of(wildcards)['id']}/{file}"
 
     return path
 
 
 def private_flag(wildcards):
     """Whether the challenge's models were trained with DP, as a flag."""
-    return (
-        "--private"
-        if checked.scenarios[CHALLENGES[wildcards.challenge]["id"]].private
-        else ""
-    )
+    return "--private" if checked.scenarios[of(wildcards)["id"]].private else ""
 
 
 def seed_file(wildcards):
@@ -192,7 +205,7 @@ def seed_file(wildcards):
 
 def budget(wildcards):
     """The flags that set a scenario's privacy."""
-    scenario = SCENARIOS[wildcards.scenario]
+    scenario = of(wildcards)
     names = ["epsilon", "noise_multiplier", "delta"]
     return " ".join(
         f"--{name.replace('_', '-')} {scenario[name]}"
@@ -217,32 +230,42 @@ def training_options(scenario):
 def target_options(wildcards):
     """How the organiser trains a scenario's models, as JSON."""
     private = checked.scenarios[wildcards.scenario].private
-    options = training_options(SCENARIOS[wildcards.scenario])
+    options = training_options(of(wildcards))
     return json.dumps(options | {"secure": config["secure"] and private})
 
 
 def reference_options(wildcards):
     """How a participant trains the like of a challenge's models, as JSON."""
-    return json.dumps(training_options(CHALLENGES[wildcards.challenge]))
+    return json.dumps(training_options(of(wildcards)))
 
 
 def null_flag(wildcards):
     """Whether the members are left out of training as well, as a flag."""
-    return "--null-run" if SCENARIOS[wildcards.scenario]["null_run"] else ""
+    return "--null-run" if of(wildcards)["null_run"] else ""
+
+
+def ranges(first, end, size):
+    """Shards of so many models, as FIRST-LAST."""
+    return [
+        f"{start}-{min(start + size, end) - 1}" for start in range(first, end, size)
+    ]
 
 
 def shards(scenario, kind):
     """The files of a scenario's shards of models, in model order."""
     models, size = sum(PHASES), config["shard_size"]
+    if size == "auto":
+        one = SCENARIOS[scenario]
+        size = estimate.shard_size(one, data_of(one)["features"], models, GPU > 0)
     return [
-        f"<results>/private/{scenario}/models/{first}-{min(first + size, models) - 1}.{kind}"
-        for first in range(0, models, size)
+        f"<results>/private/{scenario}/models/{shard}.{kind}"
+        for shard in ranges(0, models, size)
     ]
 
 
 def shard_weights(wildcards):
     """The weights of all models of a challenge."""
-    return shards(CHALLENGES[wildcards.challenge]["id"], "npz")
+    return shards(of(wildcards)["id"], "npz")
 
 
 def all_model_rows(wildcards):
@@ -371,13 +394,6 @@ def synthetic_flag(wildcards):
     return "--synthetic" if synthetic else ""
 
 
-def ranges(first, end, size):
-    """Shards of so many models, as FIRST-LAST."""
-    return [
-        f"{start}-{min(start + size, end) - 1}" for start in range(first, end, size)
-    ]
-
-
 def reference_files(track, challenge):
     """The reference models of all targets: some of the train models, and all others."""
     known, size = (
@@ -393,7 +409,7 @@ def reference_files(track, challenge):
 def attack_inputs(wildcards):
     """What a participant's attack asks for."""
     where = f"{wildcards.track}/{wildcards.challenge}"
-    scenario = CHALLENGES[wildcards.challenge]["id"]
+    scenario = of(wildcards)["id"]
     files = {
         "signals": f"<results>/signals/{where}.npz",
         "whitebox": f"<results>/whitebox/{where}.npz",
@@ -420,6 +436,55 @@ def attack_options(wildcards):
     return json.dumps(
         {name: value for name, value in attack.items() if name != "attack"}
     )
+
+
+def growing(amount):
+    """A resource of a job: so much, a number or what a function says, and with every attempt more."""
+
+    def value(wildcards, attempt):
+        return attempt * (amount(wildcards) if callable(amount) else amount)
+
+    return value
+
+
+def job_models(wildcards):
+    """How many models a job trains."""
+    targets = int(wildcards.last) - int(wildcards.first) + 1
+    is_reference = "challenge" in wildcards.keys()
+    return targets * (config["references"]["count"] if is_reference else 1)
+
+
+def training_minutes(wildcards):
+    """Of a job that trains models."""
+    scenario = of(wildcards)
+    features = data_of(scenario)["features"]
+    one = estimate.training_seconds(scenario, features, GPU > 0)
+    return estimate.minutes(job_models(wildcards) * one)
+
+
+def signals_minutes(wildcards):
+    """Of a job that runs all models of a challenge."""
+    scenario = of(wildcards)
+    size = (scenario, data_of(scenario), sum(PHASES), GPU > 0)
+    return estimate.minutes(estimate.signals_seconds(*size))
+
+
+def white_box_minutes(wildcards):
+    """Of a job that computes white-box features."""
+    scenario = of(wildcards)
+    size = (scenario, data_of(scenario), sum(PHASES), GPU > 0)
+    return estimate.minutes(estimate.white_box_seconds(*size))
+
+
+def data_mb(wildcards):
+    """Of a job that computes on a data set."""
+    return estimate.data_mb(data_of(of(wildcards)))
+
+
+def attack_mb(wildcards):
+    """Of a job that computes on the signals of a challenge."""
+    scenario = of(wildcards)
+    return estimate.attack_mb(scenario, data_of(scenario), sum(PHASES))
 
 
 def seed_source():

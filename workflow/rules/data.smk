@@ -8,8 +8,8 @@ rule download:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=500,
-        runtime=60,
+        mem_mb=growing(500),
+        runtime=growing(60),
     params:
         program=program("download"),
         url=lookup(dpath="{data}/url", within=config["datasets"]),
@@ -31,8 +31,8 @@ rule dataset:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         program=program("dataset"),
         code=fingerprint("dataset"),

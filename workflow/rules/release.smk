@@ -13,13 +13,13 @@ rule release:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
         program=program("release"),
         code=fingerprint("release"),
         phases=PHASES,
-        disclosed=lookup(dpath="{challenge}/disclosed", within=CHALLENGES),
+        disclosed=field("disclosed"),
         private=private_flag,
     shell:
         "{params.program} --seeds {input.seeds} --splits {input.splits} --shards {input.shards}"
@@ -46,8 +46,8 @@ rule archive:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         program=program("archive"),
         code=fingerprint("archive"),

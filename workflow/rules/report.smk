@@ -13,8 +13,8 @@ rule describe:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         program=program("describe"),
         code=fingerprint("describe"),
@@ -49,8 +49,8 @@ rule report:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         program=program("report"),
         code=fingerprint("report"),
@@ -85,8 +85,8 @@ rule attack_pages:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         program=program("attack_pages"),
         code=fingerprint("attack_pages"),

@@ -13,8 +13,8 @@ rule score:
     conda:
         "../../envs/score.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         program=program("score"),
         code=fingerprint("score"),
@@ -44,8 +44,8 @@ rule collect_scores:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         program=program("collect"),
         code=fingerprint("collect"),

@@ -12,8 +12,8 @@ rule scoreboard:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         program=program("scoreboard"),
         code=fingerprint("scoreboard"),
@@ -39,8 +39,8 @@ rule details:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         program=program("details"),
         code=fingerprint("details"),

@@ -10,8 +10,8 @@ rule seeds:
     conda:
         "../../envs/seeds.yaml"
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         program=program("seeds"),
         models=sum(PHASES),
@@ -24,7 +24,7 @@ rule seeds:
 rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
-        data=scenario_data,
+        data=stored_data,
     output:
         "<results>/private/{scenario}/splits.npz",
     log:
@@ -34,13 +34,13 @@ rule splits:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(data_mb),
+        runtime=growing(10),
     params:
         program=program("splits"),
         code=fingerprint("splits"),
-        n=lookup(dpath="{scenario}/n", within=SCENARIOS),
-        m=lookup(dpath="{scenario}/m", within=SCENARIOS),
+        n=field("n"),
+        m=field("m"),
     shell:
         "{params.program} --seeds {input.seeds} --data {input.data} --n {params.n} --m {params.m}"
         " --output {output} 2> {log}"

@@ -8,14 +8,14 @@ rule accountant:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         program=program("accountant"),
         code=fingerprint("accountant"),
-        n=lookup(dpath="{scenario}/n", within=SCENARIOS),
-        batch_size=lookup(dpath="{scenario}/batch_size", within=SCENARIOS),
-        epochs=lookup(dpath="{scenario}/epochs", within=SCENARIOS),
+        n=field("n"),
+        batch_size=field("batch_size"),
+        epochs=field("epochs"),
         budget=budget,
     shell:
         "{params.program} --n {params.n} --batch-size {params.batch_size}"
@@ -25,7 +25,7 @@ rule accountant:
 rule train:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
-        data=scenario_data,
+        data=stored_data,
         privacy="<results>/privacy/{scenario}.json",
     output:
         weights="<results>/private/{scenario}/models/{first}-{last}.npz",
@@ -38,15 +38,16 @@ rule train:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(data_mb),
+        runtime=growing(training_minutes),
+        gpu=GPU,
     params:
         program=program("train"),
         code=fingerprint("train"),
-        architecture=lookup(dpath="{scenario}/architecture", within=SCENARIOS),
+        architecture=field("architecture"),
         physical_batch_size=config["physical_batch_size"],
-        n=lookup(dpath="{scenario}/n", within=SCENARIOS),
-        m=lookup(dpath="{scenario}/m", within=SCENARIOS),
+        n=field("n"),
+        m=field("m"),
         options=target_options,
         null_run=null_flag,
         device=config["device"],
