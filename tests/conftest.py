@@ -1,4 +1,4 @@
-"""A tiny competition made by the stage programs, for the tests of what they hand on."""
+"""A tiny competition, made by the stage programs and by the whole workflow."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from workflow_runs import TINY, copy_checkout, snakemake
 
 from mico import datasets, privacy, seeds
 from mico.datasets import Description
@@ -36,6 +37,21 @@ def run_script() -> RunScript:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the workflow consists of, so that no test touches a user's results."""
+    copy = tmp_path_factory.mktemp("checkout")
+    copy_checkout(copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def tiny(checkout: Path) -> Path:
+    """The results of one whole run of the workflow on one machine."""
+    snakemake(checkout, "--cores", "2", *TINY)
+    return checkout / "results" / "tiny"
 
 
 class PublishedMLP(nn.Module):

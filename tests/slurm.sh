@@ -3,7 +3,7 @@
 # slurmctld slurmd slurm-client munge slurmdbd mariadb-server, with made-up CPUs and GPUs and with
 # accounting, on loopback, all in one folder and beside whatever else the machine has.
 #
-#   tests/slurm.sh start FOLDER    then: export SLURM_CONF=FOLDER/slurm.conf
+#   tests/slurm.sh start FOLDER    then: export SLURM_CONF=FOLDER/slurm.conf PATH=FOLDER/bin:$PATH
 #   tests/slurm.sh restart-controller FOLDER
 #   tests/slurm.sh stop FOLDER
 #
@@ -24,7 +24,7 @@ wait_for() {
     exit 1
 }
 
-# Ends the process of a pid file, and its children's with it where it says so.
+# Ends the process of a pid file.
 end() {
     local process
     process=$(cat "$1" 2>/dev/null) || return 0
@@ -49,7 +49,10 @@ PYTHON
 configure() {
     local controller node database
     read -r controller node database <<<"$(free_ports 3)"
-    mkdir -p "$folder"/{controller,node,database}
+    mkdir -p "$folder"/{bin,controller,node,database}
+    # Snakemake's plugin clears the environment of a job's steps, SLURM_CONF too.
+    printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v srun)" >"$folder/bin/srun"
+    chmod +x "$folder/bin/srun"
     # What a program sees of a GPU is its file: twins of /dev/null.
     for i in $(seq 0 $((gpus - 1))); do mknod "$folder/gpu$i" c 1 3; done
     cat >"$folder/slurm.conf" <<CONF
@@ -86,6 +89,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$database
 AccountingStoragePass=$folder/munge.socket
 AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory Gres=gpu:$gpus State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
@@ -110,7 +114,7 @@ CONF
 }
 
 start() {
-    local programs=(slurmctld slurmd slurmdbd munged mariadbd mariadb-install-db sacct) program
+    local programs=(slurmctld slurmd slurmdbd munged mariadbd mariadb-install-db sacct srun) program
     for program in "${programs[@]}"; do
         command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 77; }
     done

@@ -9,7 +9,6 @@ import pytest
 
 from mico.atomic import atomic_directory, atomic_file
 
-
 HERE = socket.gethostname()
 
 
@@ -161,7 +160,12 @@ def test_leftovers_of_other_machines_stay(tmp_path, write, fail, directory) -> N
 def test_other_outputs_are_left_alone(tmp_path, write, fail) -> None:
     """Names that begin alike, hidden files of the user's, and other outputs' leftovers."""
     dead = dead_process()
-    names = [".output.partial", ".output.notes.partial", f".input.{HERE}.{dead}.partial", "output.1"]
+    names = [
+        ".output.partial",
+        ".output.notes.partial",
+        f".input.{HERE}.{dead}.partial",
+        "output.1",
+    ]
     for name in names:
         (tmp_path / name).touch()
     write(tmp_path / "output")

@@ -6,88 +6,14 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from workflow_runs import TINY, files, planned, products, snakemake, start
 
-ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts")
-TINY = ("--configfile", "tiny.yaml")
 ATTACKS = ("threshold", "centred", "lira", "rmia", "stacked", "references", "auto")
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the workflow consists of, so that no test touches a user's results."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / part)
-    for name in "tiny.yaml", "images.yaml":
-        shutil.copy(ROOT / "tests" / name, copy)
-    return copy
-
-
-def start(checkout: Path, *arguments: str) -> subprocess.Popen:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=checkout,
-        env=os.environ | {"PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def snakemake(checkout: Path, *arguments: str, fails: bool = False) -> str:
-    process = start(checkout, *arguments)
-    output, _ = process.communicate(timeout=300)
-    assert (process.returncode != 0) == fails, output
-    return output
-
-
-def planned(output: str) -> Counter:
-    """The jobs per rule in a dry run's table; empty if nothing is to be done."""
-    return Counter(
-        {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.M)}
-    )
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def products(results: Path) -> dict[str, bytes]:
-    """All that must be the same to the byte: models, predictions and scores."""
-    kept = ("challenge", "signals", "whitebox", "references", "submissions", "entries")
-    return {
-        name: content
-        for name, content in files(results).items()
-        if name.split("/")[0] in kept or name == "scores.csv" or name.endswith("splits.npz")
-        # Snakemake's own mark of a finished directory; one made by an orphaned job has none.
-        if not name.endswith(".snakemake_timestamp")
-    }
-
-
-@pytest.fixture(scope="module")
-def tiny(checkout: Path) -> Path:
-    """The results of one whole run."""
-    snakemake(checkout, "--cores", "2", *TINY)
-    return checkout / "results" / "tiny"
 
 
 def test_run_makes_everything(tiny: Path) -> None:

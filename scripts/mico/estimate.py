@@ -44,10 +44,14 @@ def training_seconds(scenario: Mapping[str, Any], features: int, gpu: bool) -> f
     return seconds / (CORES_PER_GPU if gpu else 1)
 
 
-def shard_size(scenario: Mapping[str, Any], features: int, models: int, gpu: bool) -> int:
-    """How many models to train in a job so that it takes up to 45 minutes, all about as many."""
-    longest = max(1, int(SHARD_SECONDS / training_seconds(scenario, features, gpu)))
-    return math.ceil(models / math.ceil(models / longest))
+def shard_size(seconds: float, models: int, longest: float = SHARD_SECONDS) -> int:
+    """How many models to train in a job, all about as many, so that it takes up to `longest`.
+
+    Args:
+        seconds: to train one model; models: in all.
+    """
+    most = max(1, int(longest / seconds))
+    return math.ceil(models / math.ceil(models / most))
 
 
 def signals_seconds(

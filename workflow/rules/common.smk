@@ -244,6 +244,12 @@ def null_flag(wildcards):
     return "--null-run" if of(wildcards)["null_run"] else ""
 
 
+def model_seconds(scenario):
+    """How long it takes to train one of a scenario's models."""
+    features = data_of(scenario)["features"]
+    return estimate.training_seconds(scenario, features, GPU > 0)
+
+
 def ranges(first, end, size):
     """Shards of so many models, as FIRST-LAST."""
     return [
@@ -255,8 +261,7 @@ def shards(scenario, kind):
     """The files of a scenario's shards of models, in model order."""
     models, size = sum(PHASES), config["shard_size"]
     if size == "auto":
-        one = SCENARIOS[scenario]
-        size = estimate.shard_size(one, data_of(one)["features"], models, GPU > 0)
+        size = estimate.shard_size(model_seconds(SCENARIOS[scenario]), models)
     return [
         f"<results>/private/{scenario}/models/{shard}.{kind}"
         for shard in ranges(0, models, size)
@@ -456,10 +461,7 @@ def job_models(wildcards):
 
 def training_minutes(wildcards):
     """Of a job that trains models."""
-    scenario = of(wildcards)
-    features = data_of(scenario)["features"]
-    one = estimate.training_seconds(scenario, features, GPU > 0)
-    return estimate.minutes(job_models(wildcards) * one)
+    return estimate.minutes(job_models(wildcards) * model_seconds(of(wildcards)))
 
 
 def signals_minutes(wildcards):

@@ -1,0 +1,128 @@
+"""Every environment file as `--sdm conda` uses it, by a stand-in for conda (conda_stand_in.py).
+
+This tests the wiring: that the files can be parsed, solved, created and activated, that every
+program runs in its own environment, and that what it needs is there. It does not test what
+conda-forge has: the stand-in's channel holds the Python and pip of this machine and nothing else.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from test_environments import RULES, environment
+from workflow_runs import ROOT, TINY, copy_checkout, products, start
+
+ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
+# The tests' own run generates its data, and makes no archives.
+NOT_RUN = {"download", "archive"}
+# A line for every program that Python starts, with where it finds its packages.
+WITNESS = """
+import sys
+with open({log!r}, "a") as log:
+    print(sys.prefix, sys.orig_argv[1], file=log)
+"""
+
+
+def obstacle(scratch: Path) -> str | None:
+    """Why no environment can be created here."""
+    if importlib.util.find_spec("rattler") is None:
+        return "py-rattler, of which the stand-in for conda is made, is not installed"
+    if sys.platform != "linux" or sys.version_info[:2] != (3, 11):
+        return "the environments want the CPython 3.11 of a Linux"
+    if "deb_system" in sysconfig.get_scheme_names():
+        return "a Python that Debian has changed works only where it was installed"
+    command = [sys.executable, "-m", "pip", "download", "--retries", "0", "--no-deps"]
+    command += ["--dest", str(scratch), "threadpoolctl"]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        return "there is no pip, or it cannot get packages"
+    return None
+
+
+@pytest.fixture(scope="module")
+def conda(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment variables with which the command `conda` is the stand-in."""
+    folder = tmp_path_factory.mktemp("conda")
+    if why := obstacle(folder / "scratch"):
+        pytest.skip(f"no conda environments here: {why}")
+    from conda_stand_in import set_up
+
+    set_up(folder / "root")
+    path = f"{folder / 'root' / 'bin'}:{os.environ['PATH']}"
+    # What is imported is compiled once per environment, not once per job.
+    return os.environ | {"PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def snakemake_in_conda(folder: Path, conda: Mapping[str, str], *arguments: str) -> None:
+    options = ("--sdm", "conda", "--conda-prefix", str(folder / "conda"), "--cores", "2", *TINY)
+    process = start(folder, *options, *arguments, environment=conda)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+
+
+@pytest.fixture(scope="module")
+def created(
+    conda: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Path]]:
+    """The environments that the tests' own run needs, by the name of their file."""
+    folder = tmp_path_factory.mktemp("environments")
+    copy_checkout(folder)
+    snakemake_in_conda(folder, conda, "--conda-create-envs-only")
+    names = {content: name for name, content in ENVIRONMENTS.items()}
+    # Snakemake keeps a copy of the file beside the environment.
+    copies = (folder / "conda").glob("*.yaml")
+    yield {names[path.read_text()]: path.with_suffix("") for path in copies}
+    # Gigabytes, which pytest would keep.
+    shutil.rmtree(folder / "conda")
+
+
+def site_packages(prefix: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(prefix)}))
+
+
+@pytest.fixture(scope="module")
+def witnessed(conda: Mapping[str, str], created: dict[str, Path]) -> Path:
+    """The folder of a whole run, with a file of the programs that environments' Pythons ran."""
+    folder = next(iter(created.values())).parents[1]
+    log = folder / "witnessed"
+    log.touch()
+    for prefix in created.values():
+        site_packages(prefix).mkdir(exist_ok=True)
+        (site_packages(prefix) / "sitecustomize.py").write_text(WITNESS.format(log=str(log)))
+    snakemake_in_conda(folder, conda)
+    return folder
+
+
+def test_every_environment_is_created(created: dict[str, Path]) -> None:
+    assert set(created) == set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_environment_holds_what_its_file_pins(created: dict[str, Path], name: str) -> None:
+    """And nothing else but what that needs, so that what a rule lacks does not go unseen."""
+    found = list(distributions(path=[str(site_packages(created[name]))]))
+    requested = {
+        re.sub("[-_.]+", "-", one.name).lower(): one.version.partition("+")[0]
+        for one in found
+        if one.read_text("REQUESTED") is not None
+    }
+    assert requested == environment(name)
+    assert ("torch" in {one.name for one in found}) == ("torch" in environment(name))
+
+
+def test_every_program_runs_in_its_environment(witnessed: Path, created: dict[str, Path]) -> None:
+    names = {str(prefix): name for name, prefix in created.items()}
+    lines = [line.split() for line in (witnessed / "witnessed").read_text().splitlines()]
+    ran = {(Path(program).stem, names[prefix]) for prefix, program in lines}
+    assert ran == {(program, name) for program, name in RULES if program not in NOT_RUN}
+
+
+def test_gives_the_bytes_of_a_run_without_conda(witnessed: Path, tiny: Path) -> None:
+    assert products(witnessed / "results" / "tiny") == products(tiny)

@@ -1,0 +1,79 @@
+"""Running the workflow for real in a copy of the checkout, and what must be the same every time."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts")
+TINY = ("--configfile", "tiny.yaml")
+
+
+def copy_checkout(folder: Path) -> None:
+    """Put what the workflow consists of, and the tests' own runs, into a folder."""
+    folder.mkdir(exist_ok=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / part)
+    for name in "tiny.yaml", "images.yaml":
+        shutil.copy(ROOT / "tests" / name, folder)
+
+
+def start(
+    folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ
+) -> subprocess.Popen:
+    """Start Snakemake in a folder."""
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder,
+        env={**environment, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
+    """Run Snakemake in a folder, and give what it printed."""
+    process = start(folder, *arguments)
+    output, _ = process.communicate(timeout=300)
+    assert (process.returncode != 0) == fails, output
+    return output
+
+
+def planned(output: str) -> Counter:
+    """The jobs per rule in a dry run's table; empty if nothing is to be done."""
+    return Counter(
+        {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.M)}
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The contents of a folder, by path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def products(results: Path) -> dict[str, bytes]:
+    """All that must be the same to the byte: models, predictions and scores."""
+    kept = ("challenge", "signals", "whitebox", "references", "submissions", "entries")
+    return {
+        name: content
+        for name, content in files(results).items()
+        if name.split("/")[0] in kept or name == "scores.csv" or name.endswith("splits.npz")
+        # Snakemake's own mark of a finished directory; one made by an orphaned job has none.
+        if not name.endswith(".snakemake_timestamp")
+    }
