@@ -329,7 +329,9 @@ def _train(
             sets,
             range(len(sets)),
             replace(options, epochs=epochs),
-            after_epoch=lambda state: times.append(_now(records.labels.device)),
+            after_step=lambda state: (
+                None if state.steps else times.append(_now(records.labels.device))
+            ),
         )
     return (epochs - 1) * len(sets) * len(sets[0]), times[-1] - times[0]
 

@@ -4,6 +4,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,8 +23,10 @@ from mico.source_hash import source_hash
 from mico.splits import Split
 from mico.training import State, TrainingOptions
 
-# What a killed job loses at most, when an epoch takes no longer.
+# What a killed job loses at most, when a step takes no longer ...
 CHECKPOINT_SECONDS = 20.0
+# ... and the checkpoint of large models not either: it may cost a twentieth of the time.
+CHECKPOINT_PAUSE = 20.0  # times as long as it takes to write
 
 
 @torch.no_grad()
@@ -32,12 +35,12 @@ def main() -> None:
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
-    parser.add_argument("--architecture", required=True, help="mlp, cnn or cnn/<divisor>")
+    parser.add_argument("--architecture", required=True, help="a name of mico.architecture.build")
     parser.add_argument(
         "--physical-batch-size",
         type=int,
         required=True,
-        help="on how many examples of each model a CNN computes at a time: its memory",
+        help="on how many examples of each model a CNN or transformer computes at a time",
     )
     parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
     parser.add_argument("--first", type=int, required=True, help="the shard's first model")
@@ -131,9 +134,8 @@ def _train(
     records = training.load(architecture, dataset, device)
     count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
-    per_model = options.epochs * n
-    meter = Meter(what, count * per_model, _records(done, per_model, n))
-    last_saved = time.monotonic()
+    meter = Meter(what, count * options.epochs * n, _records(done, options, n))
+    next_save = time.monotonic() + CHECKPOINT_SECONDS
 
     # A GPU advances a whole shard in batched products; on a CPU a model goes alone, so that its
     # bits do not depend on which others share its products.
@@ -144,13 +146,16 @@ def _train(
         sets = [job.split(model) for model in group]
 
         def keep(state: State, start: float = start) -> None:
-            nonlocal last_saved
-            done.state, done.seconds = state, time.monotonic() - start
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            nonlocal next_save
+            now = time.monotonic()
+            done.state, done.seconds = state, now - start
+            if now > next_save:
                 checkpoint.write(saved, identity, done)
-                last_saved = time.monotonic()
+                written = time.monotonic()
+                pause = max(CHECKPOINT_SECONDS, CHECKPOINT_PAUSE * (written - now))
+                next_save = written + pause
             meter.update(
-                _records(done, per_model, n),
+                _records(done, options, n),
                 lambda rate: f"{len(done.rows)} of {count}, {rate:,.0f} records/s",
             )
 
@@ -179,10 +184,13 @@ def _train(
     return done.state_dicts, done.rows
 
 
-def _records(done: checkpoint.Checkpoint, per_model: int, n: int) -> int:
+def _records(done: checkpoint.Checkpoint, options: TrainingOptions, n: int) -> float:
     """How many records have been trained on."""
-    finished = len(done.rows) * per_model
-    return finished + len(done.state.weights) * done.state.epochs * n if done.state else finished
+    trained = len(done.rows) * options.epochs
+    if done.state:
+        of_epoch = done.state.steps / math.ceil(n / options.batch_size)
+        trained += len(done.state.weights) * (done.state.epochs + of_epoch)
+    return trained * n
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ PRIVATE = replace(PLAIN, batch_size=3, clipping_norm=4.0, noise_multiplier=0.6)
 
 
 def copy(state: State) -> State:
-    return State(state.epochs, state.weights.clone(), state.optimizer.clone())
+    return replace(state, weights=state.weights.clone(), optimizer=state.optimizer.clone())
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
-def test_training_goes_on_after_any_epoch_with_the_same_bits(
+def test_training_goes_on_after_any_step_with_the_same_bits(
     options: TrainingOptions, optimizer: str
 ) -> None:
     """Three models at once, through two decays of the learning rate; 23 records are no multiple."""
@@ -59,6 +59,8 @@ def test_training_goes_on_after_any_epoch_with_the_same_bits(
     records = Records(features, torch.from_numpy(rng.integers(0, 6, 80)))
     sets = [rng.permutation(80)[:23] for _ in range(3)]
     options = replace(options, optimizer=optimizer)
+    # 23 records in fives, and sampled by threes.
+    steps = 8 if options.clipping_norm else 5
 
     def run(state: State | None) -> tuple[dict[str, torch.Tensor], list[State]]:
         states: list[State] = []
@@ -69,12 +71,13 @@ def test_training_goes_on_after_any_epoch_with_the_same_bits(
         return train(MLP(12, 6), records, sets, [11, 12, 13], options, state, keep), states
 
     whole, states = run(None)
-    assert [state.epochs for state in states] == [1, 2, 3, 4, 5]
-    for start in states:
+    places = [divmod(done, steps) for done in range(1, 5 * steps + 1)]
+    assert [(state.epochs, state.steps) for state in states] == places
+    for number, start in enumerate(states):
         resumed, rest = run(copy(start))
-        assert [state.epochs for state in rest] == list(range(start.epochs + 1, 6))
+        assert [(state.epochs, state.steps) for state in rest] == places[number + 1 :]
         for name, value in whole.items():
-            assert torch.equal(resumed[name], value), (start.epochs, name)
+            assert torch.equal(resumed[name], value), (places[number], name)
     for one, other in pairwise(states):
         assert not torch.equal(one.weights, other.weights)
 
@@ -94,7 +97,7 @@ def example(optimizer: str = "adam") -> Checkpoint:
         {"model": 4, "training_accuracy": 1 / 3, "evaluation_accuracy": math.nan, "device": "cpu"},
         {"model": 5, "training_accuracy": 1.0, "evaluation_accuracy": 0.25, "device": "cpu"},
     ]
-    state = State(7, random(2, 10), random(2 if optimizer == "adam" else 0, 2, 10))
+    state = State(7, random(2, 10), random(2 if optimizer == "adam" else 0, 2, 10), 3)
     return Checkpoint(finished, rows, state, 0.1 + 0.2)
 
 
@@ -106,7 +109,7 @@ def contents(saved: Checkpoint) -> tuple[object, ...]:
 
     models = [{name: bits(value) for name, value in one.items()} for one in saved.state_dicts]
     state = saved.state
-    where = state and (state.epochs, bits(state.weights), bits(state.optimizer))
+    where = state and (state.epochs, state.steps, bits(state.weights), bits(state.optimizer))
     return models, repr(saved.rows), where, saved.seconds
 
 
@@ -254,7 +257,7 @@ def test_a_checkpoint_is_never_unpickled(
 
 # The program
 
-# Runs train.py's main with a checkpoint after every epoch, and says of each what is finished. The
+# Runs train.py's main with a checkpoint after every step, and says of each what is finished. The
 # process kills itself after the given number of them, or in the middle of writing the last.
 TRAIN = """
 import os, signal, sys
@@ -275,7 +278,7 @@ def write_half(file, **arrays):
 
 def counted(path, job, done):
     global last
-    print(len(done.rows), done.state.epochs, flush=True)
+    print(len(done.rows), done.state.epochs, done.state.steps, flush=True)
     last -= 1
     if not last and moment == "during":
         np.savez = write_half
@@ -283,13 +286,18 @@ def counted(path, job, done):
     if not last:
         kill()
 
-train.CHECKPOINT_SECONDS = -1
+train.CHECKPOINT_SECONDS = train.CHECKPOINT_PAUSE = -1
 write, checkpoint.write = checkpoint.write, counted
 command_line.run(train.main)
 """
-MODELS, EPOCHS = 3, 3
-# Of each checkpoint of a whole run: the finished models, and the epochs of the one in training.
-ALL = [(model, epoch) for model in range(MODELS) for epoch in range(1, EPOCHS + 1)]
+MODELS, EPOCHS, STEPS = 3, 3, 4
+# Of each checkpoint of a whole run: the finished models, and the epochs and steps of the one in
+# training.
+ALL = [
+    (model, *divmod(done, STEPS))
+    for model in range(MODELS)
+    for done in range(1, EPOCHS * STEPS + 1)
+]
 
 
 @dataclass(frozen=True)
@@ -310,8 +318,8 @@ def jobs(
     for name, sigma in ("plain", None), ("private", 0.5):
         directory = tmp_path_factory.mktemp(name)
         seeds.write(directory / "seeds.csv", seeds.derive(3, "S", 5))
-        privacy.write(directory / "privacy.json", Privacy(0.1, 10 * EPOCHS, sigma))
-        options = {"epochs": EPOCHS, "batch_size": 10, "optimizer": "adam", "learning_rate": 0.01}
+        privacy.write(directory / "privacy.json", Privacy(1 / STEPS, STEPS * EPOCHS, sigma))
+        options = {"epochs": EPOCHS, "batch_size": 25, "optimizer": "adam", "learning_rate": 0.01}
         options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 1.0}
         arguments = ("--scenario", "S", "--seeds", directory / "seeds.csv")
         arguments += ("--data", stored_data.directory, "--privacy", directory / "privacy.json")
@@ -333,9 +341,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("name", "moment", "number", "saved"),
     [
-        ("plain", "after", 5, 5),
-        ("private", "after", EPOCHS, EPOCHS),  # a model's last epoch, before it is evaluated
-        ("private", "during", 5, 4),
+        ("plain", "after", 18, 18),
+        # A model's last step, before it is evaluated.
+        ("private", "after", EPOCHS * STEPS, EPOCHS * STEPS),
+        ("private", "during", 19, 18),
     ],
 )
 def test_program_goes_on_after_a_kill(
@@ -383,15 +392,15 @@ class StoppedError(Exception):
 @pytest.fixture
 def shard(stored_data: object) -> program.Job:
     own_seeds = dict(enumerate(seeds.derive(3, "S", MODELS)))
-    options = replace(PRIVATE, epochs=EPOCHS, batch_size=10)
+    options = replace(PRIVATE, epochs=EPOCHS, batch_size=25)
     dataset = datasets.read(stored_data.directory)
     return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, False, options, CPU)
 
 
 def train_shard(
     shard: program.Job, saved: Path, monkeypatch: pytest.MonkeyPatch, last: int = 0
-) -> tuple[list[tuple[int, int]], Sequence[Mapping[str, torch.Tensor]]]:
-    """What checkpoints it wrote, (finished models, epochs) each, and the models.
+) -> tuple[list[tuple[int, int, int]], Sequence[Mapping[str, torch.Tensor]]]:
+    """What checkpoints it wrote, (finished models, epochs, steps) each, and the models.
 
     It is stopped after `last` of them.
     """
@@ -399,7 +408,7 @@ def train_shard(
 
     def write(path: Path, job: str, done: Checkpoint) -> None:
         original(path, job, done)
-        written.append((len(done.rows), done.state.epochs))
+        written.append((len(done.rows), done.state.epochs, done.state.steps))
         if len(written) == last:
             raise StoppedError
 
@@ -407,6 +416,7 @@ def train_shard(
         original = checkpoint.write
         patch.setattr(checkpoint, "write", write)
         patch.setattr(program, "CHECKPOINT_SECONDS", -1)
+        patch.setattr(program, "CHECKPOINT_PAUSE", -1)
         models, _ = program._train(shard, saved)
     return written, models
 
@@ -458,7 +468,7 @@ CHANGES = {
         shard, seeds={model: shard.seeds[model] for model in range(MODELS - 1)}
     ),
     "epochs": with_options(epochs=EPOCHS + 1),
-    "batch_size": with_options(batch_size=11),
+    "batch_size": with_options(batch_size=26),
     "optimizer": with_options(optimizer="sgd"),
     "learning_rate": with_options(learning_rate=0.011),
     "lr_decay": with_options(lr_decay=0.6),
@@ -475,9 +485,9 @@ def test_a_stopped_shard_goes_on_if_nothing_has_changed(
     written, whole = train_shard(shard, tmp_path / "whole.npz", monkeypatch)
     assert written == ALL
     with pytest.raises(StoppedError):
-        train_shard(shard, tmp_path / "stopped.npz", monkeypatch, 5)
+        train_shard(shard, tmp_path / "stopped.npz", monkeypatch, 18)
     written, models = train_shard(shard, tmp_path / "stopped.npz", monkeypatch)
-    assert written == ALL[5:]
+    assert written == ALL[18:]
     assert same_models(models, whole)
 
 

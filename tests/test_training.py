@@ -324,6 +324,95 @@ def test_plain_training_equals_a_pytorch_loop(
         assert largest_difference(engine, initial_state_dict(seed)) > 0.01
 
 
+def test_adamw_without_weight_decay_is_adam(
+    records: Records, training_sets: list[np.ndarray]
+) -> None:
+    """As torch.optim.AdamW has it."""
+    with_adam, with_adamw = (
+        train(NETWORK, records, training_sets, SEEDS, replace(PLAIN, optimizer=name))
+        for name in ("adam", "adamw")
+    )
+    for name, value in with_adam.items():
+        assert torch.equal(with_adamw[name], value)
+    torch.manual_seed(1)
+    starts, gradients = torch.randn(2, 40), torch.randn(3, 40)
+    own, theirs = starts[0].clone(), nn.Parameter(starts[0].clone())
+    state, step = torch.zeros(2, 40), torch.tensor(0.0)
+    loop = torch.optim.AdamW([theirs], lr=0.01, weight_decay=0)
+    for gradient in gradients:
+        step += 1
+        training.OPTIMIZERS["adamw"][0](own, gradient.clone(), state.unbind(), step, 0.01)
+        theirs.grad = gradient.clone()
+        loop.step()
+    assert float((own - theirs.detach()).abs().max()) < ROUNDING
+
+
+def test_a_shuffled_epoch_is_an_order_of_each_models_own(
+    records: Records, training_sets: list[np.ndarray], published_mlp: type[nn.Module]
+) -> None:
+    """A PyTorch loop in the orders of the models' streams, and another order in every epoch."""
+    options = replace(PLAIN, shuffle=True, lr_decay=1, optimizer="sgd", learning_rate=0.1)
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
+    x, y = records.features[:, :-1].float(), records.labels
+    orders = []
+    for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        loop = torch.optim.SGD(model.parameters(), lr=0.1)
+        for epoch in range(5):
+            words = np.empty(23, np.uint64)
+            RandomStream(seed, f"order/{epoch}").bits(words)()
+            orders.append(tuple(words.argsort()))
+            for batch in torch.from_numpy(training_set[words.argsort()]).split(5):
+                loop.zero_grad()
+                nn.CrossEntropyLoss()(model(x[batch]), y[batch]).backward()
+                loop.step()
+        assert largest_difference(engine, model.state_dict()) < ROUNDING
+    assert len(set(orders)) == len(orders) == 15
+    assert all(sorted(order) == list(range(23)) for order in orders)
+    ordered = NETWORK.to_state_dicts(
+        train(NETWORK, records, training_sets, SEEDS, replace(options, shuffle=False))
+    )
+    assert largest_difference(ordered[0], trained[0]) > 0.01
+
+
+def test_a_batchs_gradient_is_clipped_as_torch_clips_it(
+    records: Records, training_sets: list[np.ndarray], published_mlp: type[nn.Module]
+) -> None:
+    """Of some steps and not of others."""
+    bound = 1.8
+    options = replace(
+        PLAIN, optimizer="sgd", learning_rate=0.1, lr_decay=1, max_gradient_norm=bound
+    )
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
+    x, y = records.features[:, :-1].float(), records.labels
+    over = 0
+    for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        loop = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(5):
+            for batch in torch.from_numpy(training_set).split(5):
+                loop.zero_grad()
+                nn.CrossEntropyLoss()(model(x[batch]), y[batch]).backward()
+                over += float(nn.utils.clip_grad_norm_(model.parameters(), bound)) > bound
+                loop.step()
+        assert largest_difference(engine, model.state_dict()) < ROUNDING
+    assert 10 < over < 65
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shuffle": True}, "shuffle: expected false with DP"),
+        ({"max_gradient_norm": 1.0}, "max_gradient_norm: expected none with DP"),
+    ],
+)
+def test_options_that_do_not_go_with_dp(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(PRIVATE, **changes)
+
+
 # Models and shards
 
 
@@ -530,9 +619,10 @@ def test_noise_has_the_mechanisms_variance_and_is_independent(
         after = []
 
         def keep(state: State) -> None:
-            after.append(state.weights.double().numpy())
+            if not state.steps:
+                after.append(state.weights.double().numpy())
 
-        train(network, records, [np.arange(21)] * 2, [8, 9], options, after_epoch=keep)
+        train(network, records, [np.arange(21)] * 2, [8, 9], options, after_step=keep)
         return after
 
     start = weights(replace(options, epochs=1, learning_rate=1e-30))
@@ -709,7 +799,7 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": "adamw"}, "optimizer 'adamw': expected adam or sgd"),
+        ({"optimizer": "rmsprop"}, "optimizer 'rmsprop': expected adam or adamw or sgd"),
         ({"epochs": 0}, "epochs 0"),
         ({"learning_rate": math.nan}, "learning_rate nan"),
         ({"noise_multiplier": 1.0}, "expected both or neither"),
@@ -717,6 +807,7 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
         ({"clipping_norm": 0.0, "noise_multiplier": 1.0}, "clipping_norm 0.0"),
         ({"clipping_norm": 1.0, "noise_multiplier": -1.0}, "noise_multiplier -1.0"),
         ({"secure": True}, "secure: expected false without DP"),
+        ({"max_gradient_norm": 0.0}, "max_gradient_norm 0.0: expected a positive number"),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:

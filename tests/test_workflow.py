@@ -346,6 +346,7 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
             4 * 20,
             4 * 24,
         ),
+        (("--configfile", "config/published.yaml"), 12 * 20, 12 * 24),
     ],
 )
 def test_dry_run_of_every_configuration(
@@ -356,6 +357,21 @@ def test_dry_run_of_every_configuration(
     assert plan["attack"] == attacks
 
 
-def test_published_scenarios_that_cannot_be_trained_yet_say_so(checkout: Path) -> None:
-    output = snakemake(checkout, "--dry-run", "--configfile", "config/published.yaml", fails=True)
-    assert "published.yaml: scenario X1: architecture 'roberta-base' cannot be trained" in output
+def test_text_is_stored_by_a_rule_of_its_own(checkout: Path) -> None:
+    """A checkpoint's folder is an input, if the tokenizer is in one."""
+    pytest.importorskip("tokenizers", reason="requirements-text.txt is not installed")
+    target = "results/text/data/sst2-synthetic"
+    (checkout / "text.yaml").write_text("run: text\ndatasets: {sst2-synthetic: {records: 50}}\n")
+    snakemake(checkout, target, "--cores", "1", "--configfile", "text.yaml")
+    assert json.loads((checkout / target / "dataset.json").read_text())["kind"] == "tokens"
+    assert (checkout / target / "tokenizer.json").exists()
+    again = snakemake(checkout, target, "--dry-run", "--configfile", "text.yaml")
+    assert "Nothing to be done" in again
+
+    (checkout / "checkpoint").mkdir()
+    entry = "format: sst2-synthetic, records: 50, features: 9, classes: 2, seed: 1"
+    text = f"run: text\ndatasets: {{own: {{{entry}, tokenizer: checkpoint}}}}\n"
+    (checkout / "text.yaml").write_text(text)
+    own = "results/text/data/own"
+    plan = snakemake(checkout, own, "--dry-run", "--configfile", "text.yaml")
+    assert re.search(r"rule text_dataset:\n +input: checkpoint\n", plan)

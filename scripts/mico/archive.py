@@ -217,6 +217,7 @@ def _read_checksums(path: Path) -> dict[str, str]:
 RECORDS = {
     "bits": "records of {features:,} binary features",
     "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
+    "tokens": "sentences of at most {features:,} tokens, special ones included",
 }
 LAYERS = {
     "mlp": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
@@ -276,6 +277,7 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "optimizer": scenario.optimizer,
                 "epochs": scenario.epochs,
                 "batch size": f"{scenario.batch_size}{' expected' if scenario.private else ''}",
+                "order of the records": _order(scenario),
                 "steps": f"{spent.steps:,}",
                 "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
                 f" after every {scenario.lr_decay_epochs} epochs",
@@ -285,10 +287,17 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),
                 "clipping norm": _number(scenario.clipping_norm),
+                "largest norm of a batch's gradient": _number(scenario.max_gradient_norm),
             }
         )
     rows = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _order(scenario: Scenario) -> str:
+    if scenario.private:
+        return "Poisson samples"
+    return "a new one every epoch" if scenario.shuffle else "the same every epoch"
 
 
 def _number(value: float | None) -> str:

@@ -43,6 +43,7 @@ def write(path: Path, job: str, checkpoint: Checkpoint) -> None:
         "job": job,
         "rows": checkpoint.rows,
         "epochs": state.epochs if state else None,
+        "steps": state.steps if state else None,
         "seconds": checkpoint.seconds,
     }
     with atomic_file(path) as temporary, temporary.open("wb") as file:
@@ -75,5 +76,5 @@ def _decoded(
     state = None
     if about["epochs"] is not None:
         weights, optimizer = (arrays[name].to(device) for name in ("weights", "optimizer"))
-        state = State(about["epochs"], weights, optimizer)
+        state = State(about["epochs"], weights, optimizer, about["steps"])
     return Checkpoint(state_dicts, about["rows"], state, about["seconds"])

@@ -45,13 +45,16 @@ SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico import configuration, estimate
-from mico.datasets import GENERATED
+from mico.datasets import GENERATED, TEXT
 from mico.entries import UNUSABLE_NAME
 from mico.command_line import InputError
 from mico.source_hash import source_hash
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
-ENVIRONMENT = "OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+ENVIRONMENT = (
+    "OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false"
+    " GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+)
 if not IS_MODULE:
     # It is every rule's, also of the workflow that uses a module.
     shell.prefix(f"export {ENVIRONMENT}; ")
@@ -151,6 +154,15 @@ def known_checks(wildcards):
     return checks(config["datasets"][wildcards.data])
 
 
+def stored_data(text):
+    """A pattern of the names of the data sets of text, or of all others."""
+    return "|".join(
+        name
+        for name, dataset in config["datasets"].items()
+        if (dataset["format"] in TEXT) == text
+    )
+
+
 def raw_file(wildcards):
     """A data set's raw file, if it is not generated: the configured path, or the download."""
     dataset = config["datasets"][wildcards.data]
@@ -168,13 +180,40 @@ def dataset_source(wildcards, input):
     if dataset["format"] in GENERATED:
         return f"--seed {dataset['seed']}"
     source = f"--raw {quote(input.raw)} --check {' '.join(checks(dataset))}"
-    if dataset["format"] == "cifar10-binary":
+    if "files" in dataset:
         files = [f"{name}={md5 or ''}" for name, md5 in dataset["files"].items()]
         source += f" --files {' '.join(files)}"
     return source
 
 
-def stored_data(wildcards):
+def tokenizer_folder(wildcards):
+    """The folder of the checkpoint whose tokenizer it is, if it is in one."""
+    name = config["datasets"][wildcards.data]["tokenizer"]
+    return name if os.path.isdir(name) else []
+
+
+def tokenizer_flags(wildcards):
+    """The flags that say what turns sentences into tokens."""
+    dataset = config["datasets"][wildcards.data]
+    flags = f"--tokenizer {quote(dataset['tokenizer'])}"
+    if "vocabulary" in dataset:
+        flags += f" --vocabulary {dataset['vocabulary']}"
+    return flags
+
+
+def environment(name):
+    """An input function: the conda environment of that name, or the one that does text as well."""
+
+    def path(wildcards):
+        of_track = "challenge" not in wildcards.keys() and "track" in wildcards.keys()
+        scenarios = scenarios_of(wildcards.track) if of_track else [of(wildcards)]
+        formats = {config["datasets"][one["data"]]["format"] for one in scenarios}
+        return f"../../envs/{name}{'-text' * (not formats.isdisjoint(TEXT))}.yaml"
+
+    return path
+
+
+def scenario_data(wildcards):
     """The stored data set of a scenario, which is public."""
     return f"<results>/data/{of(wildcards)['data']}"
 
@@ -219,10 +258,12 @@ def training_options(scenario):
     names = [
         "epochs",
         "batch_size",
+        "shuffle",
         "optimizer",
         "learning_rate",
         "lr_decay",
         "lr_decay_epochs",
+        "max_gradient_norm",
     ]
     return {name: scenario[name] for name in [*names, "clipping_norm"]}
 
@@ -311,9 +352,22 @@ def of_whole_track(pattern):
     return paths
 
 
+def without_place(name):
+    """A checkpoint's name; of a folder only its own, not where it lies on this machine."""
+    return os.path.basename(os.path.realpath(name)) if os.path.isdir(name) else name
+
+
+def public(scenario):
+    """A scenario as others are told of it."""
+    network, slash, checkpoint = scenario["architecture"].partition("/")
+    if network != "transformers":
+        return scenario
+    return scenario | {"architecture": network + slash + without_place(checkpoint)}
+
+
 def track_scenarios(wildcards):
     """The scenarios of a track, as JSON."""
-    return json.dumps(scenarios_of(wildcards.track))
+    return json.dumps([public(scenario) for scenario in scenarios_of(wildcards.track)])
 
 
 def entered(track, entry):
@@ -503,13 +557,15 @@ def run_description():
     shareable = json.loads(json.dumps(config))
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
+        if "tokenizer" in dataset:
+            dataset["tokenizer"] = without_place(dataset["tokenizer"])
     text = json.dumps(shareable, sort_keys=True)
     return json.dumps(
         {
             "run": config["run"],
             "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "seeds": seed_source(),
-            "scenarios": list(SCENARIOS.values()),
+            "scenarios": [public(scenario) for scenario in SCENARIOS.values()],
             "attacks": [
                 attack
                 for attack in config["attacks"]

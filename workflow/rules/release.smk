@@ -44,7 +44,7 @@ rule archive:
     benchmark:
         "<benchmarks>/archive/{track}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),

@@ -24,7 +24,7 @@ rule seeds:
 rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
-        data=stored_data,
+        data=scenario_data,
     output:
         "<results>/private/{scenario}/splits.npz",
     log:

@@ -25,7 +25,7 @@ rule accountant:
 rule train:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
-        data=stored_data,
+        data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
     output:
         weights="<results>/private/{scenario}/models/{first}-{last}.npz",
@@ -35,7 +35,7 @@ rule train:
     benchmark:
         "<benchmarks>/train/{scenario}/{first}-{last}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     threads: 1
     resources:
         mem_mb=growing(data_mb),
@@ -53,7 +53,7 @@ rule train:
         device=config["device"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
-        " --data {input.data} --privacy {input.privacy} --architecture {params.architecture}"
+        " --data {input.data} --privacy {input.privacy} --architecture {params.architecture:q}"
         " --physical-batch-size {params.physical_batch_size}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} {params.null_run} --device {params.device}"
