@@ -15,7 +15,7 @@ rule signals:
         environment("attack")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(signals_minutes),
         gpu=GPU,
     params:
@@ -48,7 +48,7 @@ rule whitebox:
         environment("attack")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(white_box_minutes),
         gpu=GPU,
     params:
@@ -82,7 +82,7 @@ rule references:
         environment("train")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(training_minutes),
         gpu=GPU,
     params:

@@ -532,9 +532,10 @@ def white_box_minutes(wildcards):
     return estimate.minutes(estimate.white_box_seconds(*size))
 
 
-def data_mb(wildcards):
-    """Of a job that computes on a data set."""
-    return estimate.data_mb(data_of(of(wildcards)))
+def compute_mb(wildcards):
+    """Of a job that trains or runs models."""
+    scenario = of(wildcards)
+    return estimate.compute_mb(scenario, data_of(scenario))
 
 
 def attack_mb(wildcards):

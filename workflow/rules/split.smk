@@ -34,7 +34,7 @@ rule splits:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(1000),
         runtime=growing(10),
     params:
         program=program("splits"),

@@ -38,7 +38,7 @@ rule train:
         environment("train")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(training_minutes),
         gpu=GPU,
     params:
