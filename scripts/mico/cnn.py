@@ -84,6 +84,11 @@ class CNN:
         return Cost(records=1_000, shadows=20)
 
     @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return True
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Each parameter's shape as held here."""
         first, second, third = self.channels

@@ -35,6 +35,11 @@ class MLP:
         return Cost(records=10_000, shadows=10_000)
 
     @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return True
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Each parameter's shape as held here."""
         return {

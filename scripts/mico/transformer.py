@@ -53,10 +53,9 @@ TINY = {
 }
 # On a CPU as fast as any, with dropout and the masks of padding.
 ATTENTION = "eager"
-# A part of a batch has at most so many tokens of padding, or this share of its tokens: less padding
-# makes more parts, which cost as much.
-PADDING_TOKENS = 32
-PADDING_SHARE = 1 / 8
+# What a part of a batch costs on a CPU beyond its tokens, as tokens: less padding makes more parts.
+PART_TOKENS = 25  # for passing over all weights and adding to all gradients once more
+PART_CALLS = 2e7  # over the parameters that a token meets: for the calls, whose time is the same
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,11 @@ class Transformer:
     def cost(self) -> Cost:
         """What an attacker can afford to compute with it."""
         return Cost(records=500, shadows=10)
+
+    @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return False
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -300,8 +304,10 @@ class Transformer:
         lengths = (x != self.padding).sum(1)
         ordered, order = lengths.sort(descending=True, stable=True)
         of_longest = ordered.tolist()
+        layers = [one for one in self.layers.values() if not isinstance(one, nn.Embedding)]
+        overhead = PART_TOKENS + PART_CALLS / sum(one.weight.numel() for one in layers)
         start = 0
-        for size in _sizes(of_longest, self.physical_batch_size * self.length):
+        for size in _sizes(of_longest, self.physical_batch_size * self.length, overhead):
             chosen = order[start : start + size]
             yield chosen, x[chosen, : of_longest[start]]
             start += size
@@ -432,18 +438,31 @@ def _blocks(passes: Sequence[_Pass]) -> list[list[_Pass]]:
     return [list(group) for _, group in groupby(passes, block)]
 
 
-def _sizes(lengths: Sequence[int], tokens: int) -> list[int]:
-    """How many sentences are computed at once, of sentences from the longest to the shortest."""
-    sizes: list[int] = []
-    width = size = used = 0
-    for length in lengths:
-        held = width * (size + 1)
-        padding = held - used - length
-        if not size or held > tokens or padding > max(PADDING_TOKENS, PADDING_SHARE * held):
-            sizes.append(0)
-            width, size, used = length, 0, 0
-        size, used = size + 1, used + length
-        sizes[-1] = size
+def _sizes(lengths: Sequence[int], tokens: int, overhead: float) -> list[int]:
+    """How many sentences are computed at once, of sentences from the longest to the shortest.
+
+    The parts that cost least: each as many tokens as it holds with its padding, and `overhead`.
+
+    Args:
+        tokens: what a part of more than one sentence holds at most.
+    """
+    widths, counts = (each[::-1] for each in np.unique(lengths, return_counts=True))
+    most = np.maximum(tokens // np.maximum(widths, 1), 1)
+    bounds = np.append(0, counts.cumsum())
+    # Of the sentences from one length to another, in as few parts as may hold them.
+    numbers = bounds[1:] - bounds[:-1, None]
+    costs = numbers * widths[:, None] + overhead * -(-numbers // most[:, None])
+    # From the shortest: the least that the sentences from a length on cost, and where to cut next.
+    least, cuts = np.zeros(len(bounds)), np.zeros(len(widths), int)
+    for first in reversed(range(len(widths))):
+        totals = costs[first, first:] + least[first + 1 :]
+        cuts[first] = first + 1 + totals.argmin()
+        least[first] = totals.min()
+    sizes, first = [], 0
+    while first < len(widths):
+        number, size = int(numbers[first, cuts[first] - 1]), int(most[first])
+        sizes += [min(size, number - begin) for begin in range(0, number, size)]
+        first = cuts[first]
     return sizes
 
 
@@ -650,6 +669,21 @@ def read_model(folder: Path) -> StateDict:
         if value.dtype != torch.float32 or not value.isfinite().all():
             raise InputError(f"{path}: {name}: expected finite float32 numbers")
     return state_dict
+
+
+def describe(folder: Path) -> str:
+    """The network of a released model in words, from its configuration."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    count = sum(value.numel() for value in read_model(folder).values())
+    return (
+        f"{count:,} parameters: {', '.join(config.architectures)},"
+        f" {config.num_hidden_layers} layers of {config.hidden_size} features with"
+        f" {config.num_attention_heads} heads and"
+        f" {config.intermediate_size} features between, {config.vocab_size:,} tokens, padding is"
+        f" token {config.pad_token_id}; `config.json` says the rest"
+    )
 
 
 def _reason(error: Exception) -> str:

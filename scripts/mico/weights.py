@@ -1,5 +1,4 @@
-"""A trained model on disk, in the published form: a folder with a model.pt, or of a transformer
-with what the library of that name loads."""
+"""Trained models on disk as published: a folder of a model.pt, or of what transformers loads."""
 
 import zipfile
 from pathlib import Path

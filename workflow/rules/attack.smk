@@ -72,6 +72,7 @@ rule references:
         checksums="<results>/challenge/{track}/{challenge}.sha256",
         data=scenario_data,
         privacy=challenge_privacy,
+        pretrained=pretrained_files,
     output:
         "<results>/references/{track}/{challenge}/{first}-{last}.npz",
     log:

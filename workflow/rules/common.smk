@@ -44,7 +44,7 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico import configuration, estimate
+from mico import configuration, estimate, pretrained
 from mico.datasets import GENERATED, TEXT
 from mico.entries import UNUSABLE_NAME
 from mico.command_line import InputError
@@ -205,8 +205,11 @@ def environment(name):
     """An input function: the conda environment of that name, or the one that does text as well."""
 
     def path(wildcards):
-        of_track = "challenge" not in wildcards.keys() and "track" in wildcards.keys()
-        scenarios = scenarios_of(wildcards.track) if of_track else [of(wildcards)]
+        if {"challenge", "scenario"}.isdisjoint(wildcards.keys()):
+            track = wildcards.get("track")
+            scenarios = scenarios_of(track) if track else SCENARIOS.values()
+        else:
+            scenarios = [of(wildcards)]
         formats = {config["datasets"][one["data"]]["format"] for one in scenarios}
         return f"../../envs/{name}{'-text' * (not formats.isdisjoint(TEXT))}.yaml"
 
@@ -216,6 +219,11 @@ def environment(name):
 def scenario_data(wildcards):
     """The stored data set of a scenario, which is public."""
     return f"<results>/data/{of(wildcards)['data']}"
+
+
+def pretrained_files(wildcards):
+    """What training begins with, if that is a checkpoint in a folder."""
+    return pretrained.files(of(wildcards)["architecture"])
 
 
 def challenge_privacy(wildcards):
@@ -230,11 +238,6 @@ def private(file):
         return f"<results>/private/{of(wildcards)['id']}/{file}"
 
     return path
-
-
-def private_flag(wildcards):
-    """Whether the challenge's models were trained with DP, as a flag."""
-    return "--private" if checked.scenarios[of(wildcards)["id"]].private else ""
 
 
 def seed_file(wildcards):
@@ -298,25 +301,25 @@ def ranges(first, end, size):
     ]
 
 
-def shards(scenario, kind):
-    """The files of a scenario's shards of models, in model order."""
+def shards(scenario, ending=""):
+    """What is made of a scenario's shards of models, in model order."""
     models, size = sum(PHASES), config["shard_size"]
     if size == "auto":
         size = estimate.shard_size(model_seconds(SCENARIOS[scenario]), models)
     return [
-        f"<results>/private/{scenario}/models/{shard}.{kind}"
+        f"<results>/private/{scenario}/models/{shard}{ending}"
         for shard in ranges(0, models, size)
     ]
 
 
-def shard_weights(wildcards):
-    """The weights of all models of a challenge."""
-    return shards(of(wildcards)["id"], "npz")
+def shard_models(wildcards):
+    """The trained models of a challenge."""
+    return shards(of(wildcards)["id"])
 
 
 def all_model_rows(wildcards):
     """The rows on all models of the run."""
-    return [file for scenario in SCENARIOS for file in shards(scenario, "csv")]
+    return [file for scenario in SCENARIOS for file in shards(scenario, ".csv")]
 
 
 def archives(track):
@@ -352,22 +355,14 @@ def of_whole_track(pattern):
     return paths
 
 
-def without_place(name):
-    """A checkpoint's name; of a folder only its own, not where it lies on this machine."""
-    return os.path.basename(os.path.realpath(name)) if os.path.isdir(name) else name
-
-
 def public(scenario):
     """A scenario as others are told of it."""
-    network, slash, checkpoint = scenario["architecture"].partition("/")
-    if network != "transformers":
-        return scenario
-    return scenario | {"architecture": network + slash + without_place(checkpoint)}
+    return scenario | {"architecture": pretrained.public(scenario["architecture"])}
 
 
 def track_scenarios(wildcards):
     """The scenarios of a track, as JSON."""
-    return json.dumps([public(scenario) for scenario in scenarios_of(wildcards.track)])
+    return json.dumps(scenarios_of(wildcards.track))
 
 
 def entered(track, entry):
@@ -538,6 +533,14 @@ def compute_mb(wildcards):
     return estimate.compute_mb(scenario, data_of(scenario))
 
 
+def archive_mb(wildcards):
+    """Of a job that checks and packs the models of a track."""
+    sizes = [
+        estimate.compute_mb(one, data_of(one)) for one in scenarios_of(wildcards.track)
+    ]
+    return max(2000, *sizes)
+
+
 def attack_mb(wildcards):
     """Of a job that computes on the signals of a challenge."""
     scenario = of(wildcards)
@@ -559,7 +562,7 @@ def run_description():
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
         if "tokenizer" in dataset:
-            dataset["tokenizer"] = without_place(dataset["tokenizer"])
+            dataset["tokenizer"] = pretrained.without_place(dataset["tokenizer"])
     text = json.dumps(shareable, sort_keys=True)
     return json.dumps(
         {

@@ -27,8 +27,9 @@ rule train:
         seeds="<results>/private/{scenario}/seeds.csv",
         data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
+        pretrained=pretrained_files,
     output:
-        weights="<results>/private/{scenario}/models/{first}-{last}.npz",
+        models=directory("<results>/private/{scenario}/models/{first}-{last}"),
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",
     log:
         "<logs>/train/{scenario}/{first}-{last}.log",
@@ -57,4 +58,4 @@ rule train:
         " --physical-batch-size {params.physical_batch_size}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} {params.null_run} --device {params.device}"
-        " --weights {output.weights} --rows {output.rows} 2> {log}"
+        " --models {output.models} --rows {output.rows} 2> {log}"
