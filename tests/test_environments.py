@@ -94,7 +94,8 @@ def test_modules_are_imported_without_the_extra() -> None:
     """What needs it imports it when it is used."""
     modules = [f"mico.{path.stem}" for path in (ROOT / "scripts" / "mico").glob("[a-z]*.py")]
     code = "import importlib, sys\n"
-    code += f"sys.modules |= dict.fromkeys({sorted(EXTRA)})\n"  # None: cannot be imported
+    extra = [name.replace("-", "_") for name in sorted(EXTRA)]
+    code += f"sys.modules |= dict.fromkeys({extra})\n"  # None: cannot be imported
     code += f"for name in {sorted(modules)}: importlib.import_module(name)"
     command = [sys.executable, "-c", code]
     result = subprocess.run(

@@ -423,6 +423,19 @@ def test_dry_run_of_every_configuration(
     assert plan["attack"] == attacks
 
 
+@pytest.mark.parametrize("option", ["--profile", "--workflow-profile"])
+def test_profile_for_slurm_is_taken_either_way(checkout: Path, option: str) -> None:
+    """As planned without SLURM; on a cluster with no GPU, none is asked for."""
+    arguments = ("--dry-run", option, "profiles/slurm", *TINY)
+    plan = snakemake(checkout, *arguments)
+    assert planned(plan)["train"] == 2  # shards of all seven models
+    asked = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", plan, re.M)
+    assert set(asked) == {"train", "references", "signals", "whitebox"}
+    on_cpus = snakemake(checkout, *arguments, "--config", "device=cpu", "shard_size=auto")
+    assert planned(on_cpus) == planned(plan)
+    assert "gpu=1" not in on_cpus
+
+
 def test_text_is_stored_by_a_rule_of_its_own(checkout: Path) -> None:
     """A checkpoint's folder is an input, if the tokenizer is in one."""
     pytest.importorskip("tokenizers", reason="requirements-text.txt is not installed")
