@@ -28,8 +28,8 @@ from mico.datasets import Description
 from mico.randomness import RandomStream, poisson_sample
 from mico.training import Records, State, TrainingOptions, train
 from mico.transformer import (
-    PADDING_SHARE,
-    PADDING_TOKENS,
+    PART_CALLS,
+    PART_TOKENS,
     Transformer,
     _sizes,
     read_model,
@@ -405,21 +405,57 @@ def test_logits_and_hidden_equal_the_librarys(network: Transformer, batch: Batch
         torch.testing.assert_close(hidden[model], seen[0], rtol=DOUBLE, atol=DOUBLE)
 
 
+def cost(lengths: Sequence[int], sizes: Sequence[int], overhead: float) -> float:
+    """What parts hold, with padding, and what they cost beyond that."""
+    starts = np.append(0, np.cumsum(sizes))[:-1].astype(int)
+    return sum(overhead + size * lengths[at] for size, at in zip(sizes, starts, strict=True))
+
+
 @pytest.mark.parametrize("tokens", [1, 50, 300, 10**6])
-def test_parts_of_a_batch_hold_few_tokens_and_little_padding(tokens: int) -> None:
+@pytest.mark.parametrize("overhead", [0.0, 25.0, 96.0])
+def test_parts_of_a_batch_hold_few_tokens(tokens: int, overhead: float) -> None:
     rng = np.random.default_rng(1)
     for count in 0, 1, 2, 200:
         lengths = sorted(rng.integers(2, 68, count).tolist(), reverse=True)
-        sizes = _sizes(lengths, tokens)
+        sizes = _sizes(lengths, tokens, overhead)
         assert sum(sizes) == count
         start = 0
         for size in sizes:
-            part = lengths[start : start + size]
-            held = size * part[0]
-            assert size == 1 or held <= tokens
-            assert held - sum(part) <= max(PADDING_TOKENS, PADDING_SHARE * held)
+            assert size == 1 or 1 < size <= tokens // lengths[start]
             start += size
-        assert len(sizes) <= max(20, count) if tokens > 10**5 else True
+        assert cost(lengths, sizes, overhead) <= cost(lengths, [1] * count, overhead)
+    assert _sizes([0, 0], tokens, overhead) in ([2], [1, 1])
+
+
+@pytest.mark.parametrize("overhead", [0.0, 1.0, 4.0, 30.0])
+def test_parts_of_a_batch_cost_least(overhead: float) -> None:
+    """Of all 256 ways to cut nine sentences."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        lengths = sorted(rng.integers(2, 12, 9).tolist(), reverse=True)
+        ways = [
+            np.diff([0, *(at for at in range(1, 9) if way >> at - 1 & 1), 9]).tolist()
+            for way in range(256)
+        ]
+        found = _sizes(lengths, 10**6, overhead)
+        assert cost(lengths, found, overhead) == min(cost(lengths, w, overhead) for w in ways)
+
+
+def test_small_networks_take_more_padding_for_fewer_parts(
+    roberta: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part's calls cost as many tokens as the network is small, its embeddings left out."""
+    from mico import transformer
+
+    seen = []
+    monkeypatch.setattr(transformer, "_sizes", lambda *arguments: seen.append(arguments) or [])
+    assert list(roberta._parts(random_sentences(1, 3, roberta.padding, [4, 9, 4]))) == []
+    ((lengths, tokens, overhead),) = seen
+    assert lengths == [9, 4, 4]
+    assert tokens == 4 * LENGTH
+    # Two layers of 128 features, 256 between; the head.
+    weights = 2 * (4 * 128**2 + 2 * 128 * 256 + 2 * 128) + 128 + 128**2 + 2 * 128
+    assert overhead == PART_TOKENS + PART_CALLS / weights
 
 
 # Dropout
