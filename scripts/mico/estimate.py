@@ -1,8 +1,9 @@
 """What jobs take of time and memory, from a scenario's size: for schedulers, and to plan shards.
 
 Rates are those of one core of an Intel Xeon at 2.8 GHz, of text of an AMD EPYC, with what else such
-machines do, rounded to the slow side (docs/performance.md has the measurements). A scheduler should be asked for a few times
-as much: a job that it kills goes on from its checkpoint, but has waited for nothing.
+machines do, rounded to the slow side (docs/performance.md has the measurements). A scheduler should
+be asked for a few times as much: a job that it kills goes on from its checkpoint, but has waited
+for nothing.
 """
 
 import math
