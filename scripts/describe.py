@@ -12,6 +12,7 @@ from mico import command_line, datasets
 from mico.atomic import atomic_file
 
 PACKAGES = ("torch", "opacus", "cryptography", "numpy")
+OF_TEXT = ("transformers", "tokenizers")
 
 
 def main() -> None:
@@ -22,10 +23,11 @@ def main() -> None:
     args = parser.parse_args()
 
     described = [datasets.describe(directory) for directory in args.data]
+    text = any(description.kind == "tokens" for description in described)
     content = json.loads(args.run) | {
         "datasets": {description.name: asdict(description) for description in described},
         "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
+        | {package: version(package) for package in PACKAGES + OF_TEXT * text},
         "created": date.today().isoformat(),
     }
     with atomic_file(args.output) as temporary:

@@ -1,25 +1,24 @@
 """Write a challenge as a participant gets it, from the organiser's private files."""
 
 import argparse
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mico import command_line, membership, release, seeds, weights
+from mico import command_line, membership, release, seeds
 from mico.command_line import InputError
 from mico.phases import Phases
-from mico.weights import StateDict
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--splits", type=Path, required=True, help="the scenario's splits.npz")
-    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="in model order")
+    parser.add_argument(
+        "--shards", type=Path, nargs="+", required=True, help="the directories of trained models"
+    )
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
     parser.add_argument("--disclosed", nargs="*", default=[], help="seeds given away everywhere")
-    parser.add_argument("--private", action="store_true", help="the models were trained with DP")
     parser.add_argument("--output", type=Path, required=True, help="the directory to write")
     parser.add_argument("--checksums", type=Path, required=True, help="its SHA-256 sums, beside it")
     args = parser.parse_args()
@@ -33,16 +32,10 @@ def main() -> None:
         phases,
         all_seeds,
         membership.read(args.splits).membership,
-        _state_dicts(args.shards),
+        release.trained(args.shards, phases.models),
         args.disclosed,
-        args.private,
     )
     release.write_checksums(args.output, args.checksums)
-
-
-def _state_dicts(shards: Iterable[Path]) -> Iterator[StateDict]:
-    for shard in shards:
-        yield from weights.read_shard(shard)
 
 
 if __name__ == "__main__":

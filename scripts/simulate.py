@@ -160,7 +160,7 @@ def _draw(gpu_hours: Sequence[float], hours: list[list[float]], path: Path) -> N
     axes.minorticks_off()
     axes.set_xlabel("GPUs")
     axes.set_ylabel("wall time (hours)")
-    axes.legend(title="dotted: training alone, shared equally")
+    axes.legend(title="dotted: training alone, shared equally", loc="upper right")
     axes.grid(alpha=0.3)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})

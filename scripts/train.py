@@ -4,6 +4,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +13,16 @@ from typing import Any
 
 import torch
 
-from mico import checkpoint, command_line, datasets, privacy, seeds, splits, training, weights
+from mico import (
+    checkpoint,
+    command_line,
+    datasets,
+    pretrained,
+    privacy,
+    seeds,
+    splits,
+    training,
+)
 from mico.architecture import build
 from mico.atomic import atomic_file
 from mico.command_line import InputError, Meter
@@ -22,8 +32,10 @@ from mico.source_hash import source_hash
 from mico.splits import Split
 from mico.training import State, TrainingOptions
 
-# What a killed job loses at most, when an epoch takes no longer.
+# What a killed job loses at most, when a step takes no longer ...
 CHECKPOINT_SECONDS = 20.0
+# ... and the checkpoint of large models not either: it may cost a twentieth of the time.
+CHECKPOINT_PAUSE = 20.0  # times as long as it takes to write
 
 
 @torch.no_grad()
@@ -32,12 +44,12 @@ def main() -> None:
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
-    parser.add_argument("--architecture", required=True, help="mlp, cnn or cnn/<divisor>")
+    parser.add_argument("--architecture", required=True, help="a name of mico.architecture.build")
     parser.add_argument(
         "--physical-batch-size",
         type=int,
         required=True,
-        help="on how many examples of each model a CNN computes at a time: its memory",
+        help="on how many examples of each model a CNN or transformer computes at a time",
     )
     parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
     parser.add_argument("--first", type=int, required=True, help="the shard's first model")
@@ -51,7 +63,7 @@ def main() -> None:
         "--null-run", action="store_true", help="leave the members out of training as well"
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--weights", type=Path, required=True, help=".npz to write")
+    parser.add_argument("--models", type=Path, required=True, help="the directory to write")
     parser.add_argument("--rows", type=Path, required=True, help=".csv to write, a row per model")
     args = parser.parse_args()
 
@@ -76,16 +88,14 @@ def main() -> None:
         options,
         device,
     )
-    saved = args.weights.with_suffix(".checkpoint.npz")
-    state_dicts, rows = _train(job, saved)
+    saved, rows = _train(job, args.models)
 
-    weights.write_shard(args.weights, state_dicts)
     rows = [{"scenario": args.scenario} | row | spent for row in rows]
     with atomic_file(args.rows) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    saved.unlink(missing_ok=True)
+    checkpoint.finish(saved, args.models)
 
 
 @dataclass(frozen=True)
@@ -116,41 +126,44 @@ class Job:
         decisive = [asdict(self.dataset.description), data.hexdigest()]
         decisive += [self.architecture, self.physical_batch_size, dict(self.seeds)]
         decisive += [self.n, self.m, self.null_run, asdict(self.options), self.device.type]
+        for file in pretrained.files(self.architecture):
+            with file.open("rb") as opened:
+                decisive += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
         decisive += [torch.__version__, source_hash(Path(__file__))]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
-def _train(
-    job: Job, saved: Path
-) -> tuple[Sequence[weights.StateDict], Sequence[Mapping[str, Any]]]:
-    """The models' weights and what is reported of each; `saved` is the job's checkpoint."""
+def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
+    """The checkpoint that holds the models of the shard, and what is reported of each."""
     dataset, device, options, n = job.dataset, job.device, job.options, job.n
-    identity = job.identity
-    done = checkpoint.read(saved, identity, device)
     architecture = build(job.architecture, dataset.description, job.physical_batch_size)
     records = training.load(architecture, dataset, device)
+    identity = job.identity
+    saved, done = checkpoint.take(shard, identity, device)
     count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
-    per_model = options.epochs * n
-    meter = Meter(what, count * per_model, _records(done, per_model, n))
-    last_saved = time.monotonic()
+    meter = Meter(what, count * options.epochs * n, _records(done, options, n))
+    next_save = time.monotonic() + CHECKPOINT_SECONDS
 
     # A GPU advances a whole shard in batched products; on a CPU a model goes alone, so that its
     # bits do not depend on which others share its products.
-    size = 1 if device.type == "cpu" else count
+    size = count if device.type != "cpu" and architecture.batched else 1
     while len(done.rows) < count:
         group = names[len(done.rows) :][:size]
         start = time.monotonic() - done.seconds
         sets = [job.split(model) for model in group]
 
         def keep(state: State, start: float = start) -> None:
-            nonlocal last_saved
-            done.state, done.seconds = state, time.monotonic() - start
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            nonlocal next_save
+            now = time.monotonic()
+            done.state, done.seconds = state, now - start
+            if now > next_save:
                 checkpoint.write(saved, identity, done)
-                last_saved = time.monotonic()
+                written = time.monotonic()
+                pause = max(CHECKPOINT_SECONDS, CHECKPOINT_PAUSE * (written - now))
+                next_save = written + pause
             meter.update(
-                _records(done, per_model, n),
+                _records(done, options, n),
                 lambda rate: f"{len(done.rows)} of {count}, {rate:,.0f} records/s",
             )
 
@@ -163,26 +176,32 @@ def _train(
             done.state,
             keep,
         )
+        state_dicts = architecture.to_state_dicts(parameters)
         for number, (model, split) in enumerate(zip(group, sets, strict=True)):
             one = {name: value[number : number + 1] for name, value in parameters.items()}
-            row = {"model": model}
+            row: dict[str, Any] = {"model": model}
             for name, indices in (
                 ("training_accuracy", split.training_set),
                 ("evaluation_accuracy", split.evaluation),
             ):
                 row[name] = training.accuracy(architecture, one, records, indices)
             row["seconds"] = round(done.seconds / len(group), 3)
-            done.rows.append(row | {"device": device.type})
-        done.state_dicts += architecture.to_state_dicts(parameters)
+            row["device"] = device.type
+            private = options.clipping_norm is not None
+            checkpoint.add(saved, done, row, architecture, state_dicts[number], private)
         done.state, done.seconds = None, 0.0
+        checkpoint.write(saved, identity, done)
     meter.finish(f"{count} of {count}")
-    return done.state_dicts, done.rows
+    return saved, done.rows
 
 
-def _records(done: checkpoint.Checkpoint, per_model: int, n: int) -> int:
+def _records(done: checkpoint.Checkpoint, options: TrainingOptions, n: int) -> float:
     """How many records have been trained on."""
-    finished = len(done.rows) * per_model
-    return finished + len(done.state.weights) * done.state.epochs * n if done.state else finished
+    trained = len(done.rows) * options.epochs
+    if done.state:
+        of_epoch = done.state.steps / math.ceil(n / options.batch_size)
+        trained += len(done.state.weights) * (done.state.epochs + of_epoch)
+    return trained * n
 
 
 if __name__ == "__main__":

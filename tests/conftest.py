@@ -103,7 +103,7 @@ class Challenge:
     private: bool  # trained with DP
     disclosed: tuple[str, ...]
     seeds: list[dict[str, int]]
-    organiser: Path  # holds seeds.csv, splits.npz, {0-4,5-6}.{npz,csv}
+    organiser: Path  # holds seeds.csv, splits.npz, {0-4,5-6}/model_i, {0-4,5-6}.csv
     directory: Path  # the released directory; its checksums are beside it
     checksums: Path
     release_arguments: tuple[object, ...]  # of release.py, but for the two outputs
@@ -145,13 +145,12 @@ def _make(
         first, last = shard.split("-")
         chosen = ("--scenario", name, "--first", first, "--last", last, "--device", "cpu")
         given = ("--privacy", paths["privacy.json"], "--options", json.dumps(options))
-        outputs = [organiser / f"{shard}.{kind}" for kind in ("npz", "csv")]
-        written = ("--weights", outputs[0], "--rows", outputs[1])
+        written = ("--models", organiser / shard, "--rows", organiser / f"{shard}.csv")
         given += ("--architecture", "mlp", "--physical-batch-size", 32)
         _succeed(run_script("train", *base, *chosen, *given, *written))
     arguments = ("--seeds", paths["seeds.csv"], "--splits", paths["splits.npz"], "--shards")
-    arguments += tuple(organiser / f"{shard}.npz" for shard in shards)
-    arguments += ("--phases", 3, 2, 2, "--disclosed", *disclosed, *(["--private"] if sigma else []))
+    arguments += tuple(organiser / shard for shard in shards)
+    arguments += ("--phases", 3, 2, 2, "--disclosed", *disclosed)
     directory = root / "challenge" / name
     checksums = directory.with_suffix(".sha256")
     written = ("--output", directory, "--checksums", checksums)

@@ -38,10 +38,16 @@ def test_physical_batch_size_is_the_networks() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "vgg", "CNN", "cnn16", "cnn/", "cnn/x", "cnn/-2", "cnn/2.0", "cnn/²", "cnn/2/2", "mlp/2"],
+    [
+        *("", "vgg", "CNN", "cnn16", "cnn/", "cnn/x", "cnn/-2", "cnn/2.0", "cnn/²", "cnn/2/2"),
+        *("mlp/2", "roberta", "roberta-tiny/2", "roberta-large"),
+    ],
 )
 def test_unknown_names(name: str) -> None:
-    message = f"architecture '{name}': expected mlp, cnn or cnn/<divisor>"
+    message = (
+        f"architecture '{name}': expected mlp, cnn, cnn/<divisor>, roberta-base, roberta-tiny or "
+        "transformers/<checkpoint>"
+    )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         build(name, IMAGES)
 

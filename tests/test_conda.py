@@ -21,8 +21,16 @@ from test_environments import RULES, environment
 from workflow_runs import ROOT, TINY, copy_checkout, products, start
 
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
-# The tests' own run generates its data, and makes no archives.
+# The tests' own runs generate their data, and make no archives.
 NOT_RUN = {"download", "archive"}
+# Of text what has environments of its own, as far as the signals.
+TEXT = ("--configfile", "text.yaml")
+SIGNALS = "results/text/signals/reviews/reviews_inf.npz"
+WITH_TEXT = {
+    ("train", "train-text.yaml"),
+    ("release", "train-text.yaml"),
+    ("signals", "attack-text.yaml"),
+}
 # A line for every program that Python starts, with where it finds its packages.
 WITNESS = """
 import sys
@@ -61,7 +69,7 @@ def conda(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 
 def snakemake_in_conda(folder: Path, conda: Mapping[str, str], *arguments: str) -> None:
-    options = ("--sdm", "conda", "--conda-prefix", str(folder / "conda"), "--cores", "2", *TINY)
+    options = ("--sdm", "conda", "--conda-prefix", str(folder / "conda"), "--cores", "2")
     process = start(folder, *options, *arguments, environment=conda)
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
@@ -71,10 +79,11 @@ def snakemake_in_conda(folder: Path, conda: Mapping[str, str], *arguments: str) 
 def created(
     conda: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Path]]:
-    """The environments that the tests' own run needs, by the name of their file."""
+    """The environments that the tests' own runs need, by the name of their file."""
     folder = tmp_path_factory.mktemp("environments")
     copy_checkout(folder)
-    snakemake_in_conda(folder, conda, "--conda-create-envs-only")
+    for run in TINY, TEXT:
+        snakemake_in_conda(folder, conda, "--conda-create-envs-only", *run)
     names = {content: name for name, content in ENVIRONMENTS.items()}
     # Snakemake keeps a copy of the file beside the environment.
     copies = (folder / "conda").glob("*.yaml")
@@ -89,14 +98,15 @@ def site_packages(prefix: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def witnessed(conda: Mapping[str, str], created: dict[str, Path]) -> Path:
-    """The folder of a whole run, with a file of the programs that environments' Pythons ran."""
+    """The folder of the runs, with a file of the programs that environments' Pythons ran."""
     folder = next(iter(created.values())).parents[1]
     log = folder / "witnessed"
     log.touch()
     for prefix in created.values():
         site_packages(prefix).mkdir(exist_ok=True)
         (site_packages(prefix) / "sitecustomize.py").write_text(WITNESS.format(log=str(log)))
-    snakemake_in_conda(folder, conda)
+    snakemake_in_conda(folder, conda, *TINY)
+    snakemake_in_conda(folder, conda, SIGNALS, *TEXT)
     return folder
 
 
@@ -121,7 +131,8 @@ def test_every_program_runs_in_its_environment(witnessed: Path, created: dict[st
     names = {str(prefix): name for name, prefix in created.items()}
     lines = [line.split() for line in (witnessed / "witnessed").read_text().splitlines()]
     ran = {(Path(program).stem, names[prefix]) for prefix, program in lines}
-    assert ran == {(program, name) for program, name in RULES if program not in NOT_RUN}
+    expected = {(program, name) for program, name, _ in RULES if program not in NOT_RUN}
+    assert ran == expected | WITH_TEXT
 
 
 def test_gives_the_bytes_of_a_run_without_conda(witnessed: Path, tiny: Path) -> None:

@@ -55,7 +55,7 @@ ARCHITECTURES = {"purchase100": "mlp", "cifar10": "cnn", "sst2": "roberta-base"}
 
 
 def test_published_scenarios_have_the_published_values(monkeypatch) -> None:
-    """Also of those that cannot be trained yet, and whose data are not in the configuration."""
+    """Whatever data are in the configuration."""
     monkeypatch.setattr(scenarios, "_check_buildable", lambda scenario, datasets: None)
     published = yaml.safe_load(PUBLISHED.read_text())
     resolved = scenarios.resolve(list(SET_UPS), published, {})
@@ -68,8 +68,17 @@ def test_published_scenarios_have_the_published_values(monkeypatch) -> None:
         assert found["architecture"] == ARCHITECTURES[data]
         assert found["delta"] == (None if values[-1] is None else 1e-5)
         assert found["noise_multiplier"] is None
+        # What the library that fine-tuned X1 does by itself.
+        assert found["shuffle"] == (name == "X1")
+        assert found["max_gradient_norm"] == (1.0 if name == "X1" else None)
         assert found["disclosed"] == (["seed_training"] if name[0] == "D" else [])
         assert resolved[name].private == (values[-1] is not None)
+
+
+def test_every_key_is_explained() -> None:
+    schema, text = yaml.safe_load(SCHEMA.read_text()), (CONFIG / "README.md").read_text()
+    for part in schema, schema["$defs"]["scenario"], schema["$defs"]["dataset"]:
+        assert [key for key in part["properties"] if f"`{key}`" not in text] == []
 
 
 def test_defaults() -> None:
@@ -116,15 +125,13 @@ def test_location30() -> None:
 
 
 def test_published_run() -> None:
-    """Its tabular and image scenarios; the others are refused before anything is trained."""
-    trainable = ["T1", "T2", "T3", "D3", "I1", "I2", "I3", "D1"]
-    files = (BASE, CONFIG / "published.yaml")
-    checked = check_files(*files, command_line={"scenarios": trainable}).scenarios
-    assert {name: (one.data, one.n) for name, one in checked.items()} == dict.fromkeys(
-        trainable[:4], ("purchase100", 150_000)
-    ) | dict.fromkeys(trainable[4:], ("cifar10", 50_000))
-    with pytest.raises(InputError, match=r"published\.yaml: scenario X1: architecture 'roberta-"):
-        check_files(*files)
+    """All twelve scenarios, on the real data."""
+    checked = check_files(BASE, CONFIG / "published.yaml").scenarios
+    assert {name: (one.data, one.n) for name, one in checked.items()} == (
+        dict.fromkeys(["T1", "T2", "T3", "D3"], ("purchase100", 150_000))
+        | dict.fromkeys(["I1", "I2", "I3", "D1"], ("cifar10", 50_000))
+        | dict.fromkeys(["X1", "X2", "X3", "D2"], ("sst2", 67_349))
+    )
 
 
 def test_small_run_of_the_image_track() -> None:
@@ -206,7 +213,34 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T1, learning_rate: .inf", "learning_rate: inf"),
         ("from: T1, optimizer: adm", "optimizer: 'adm' is not one of"),
         ("from: T1, optimizer: adamw", "optimizer 'adamw'"),
-        ("from: X1", "architecture 'roberta-base' cannot be trained yet"),
+        ("from: X1, optimizer: adm", "optimizer: 'adm' is not one of"),
+        ("from: I1, optimizer: adamw", "optimizer 'adamw': expected one of adam, sgd"),
+        ("from: X1, architecture: roberta", "architecture 'roberta': expected mlp, cnn, or cnn/k"),
+        ("from: X1, architecture: roberta-base/2", "architecture 'roberta-base/2': expected"),
+        ("from: X1, architecture: transformers", "architecture 'transformers': expected mlp"),
+        ("from: X1, architecture: transformers/", "architecture 'transformers/': expected mlp"),
+        (
+            "from: X1, architecture: transformers//absent/checkpoint",
+            "architecture 'transformers//absent/checkpoint': /absent/checkpoint is not a folder",
+        ),
+        ("from: X1, data: purchase100", "data 'purchase100': roberta-base takes data of the fo"),
+        ("from: T1, data: sst2", "data 'sst2': mlp takes data of the format labelled-bits or"),
+        (
+            "from: X1, data: sst2-bpe",
+            "data 'sst2-bpe': roberta-base knows the tokens of its own tokenizer, expected a data "
+            "set with that and not bpe",
+        ),
+        (
+            "from: X1, data: sst2-bpe, architecture: transformers/a/b",
+            "data 'sst2-bpe': transformers/a/b knows the tokens of its own tokenizer",
+        ),
+        ("from: X1, n: 68122", "n + m = 68222, but sst2 has 68221 records"),
+        ("from: T1, shuffle: 1", "shuffle: 1 is not of type 'boolean'"),
+        ("from: T2, shuffle: true", "shuffle: expected false with DP, which draws Poisson"),
+        ("from: X2, shuffle: true", "shuffle: expected false with DP, which draws Poisson"),
+        ("from: T1, max_gradient_norm: 0", "max_gradient_norm: 0 "),
+        ("from: T1, max_gradient_norm: .inf", "max_gradient_norm: inf: expected a finite number"),
+        ("from: X2, max_gradient_norm: 1.0", "max_gradient_norm: 1.0: expected null with DP"),
         ("from: T1, architecture: vgg", "architecture 'vgg': expected mlp, cnn, or cnn/k with"),
         ("from: T1, architecture: mlp/2", "architecture 'mlp/2': expected mlp, cnn, or cnn/k with"),
         ("from: I1, architecture: cnn/3", "architecture 'cnn/3': expected mlp, cnn, or cnn/k with"),
@@ -243,6 +277,27 @@ def test_bad_scenario(tmp_path, changes, message) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("base", ["X1", "X2"])
+@pytest.mark.parametrize(
+    ("architecture", "data"),
+    [
+        ("roberta-tiny", "sst2-synthetic"),
+        ("roberta-tiny", "sst2-bpe"),
+        ("roberta-tiny", "sst2"),
+        ("roberta-base", "sst2"),
+        ("transformers/distilroberta-base", "sst2"),
+        ("transformers/sentence-transformers/all-MiniLM-L6-v2", "sst2"),
+        ("transformers/.", "sst2"),
+    ],
+)
+def test_text_scenarios(tmp_path, base, architecture, data) -> None:
+    item = {"id": "A", "from": base, "architecture": architecture, "data": data, "n": 3000}
+    for more in {}, {"optimizer": "sgd"}:
+        text = yaml.safe_dump({"scenarios": [item | more]})
+        one = check_own(tmp_path, text).scenarios["A"]
+        assert (one.architecture, one.data, one.shuffle) == (architecture, data, base == "X1")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -269,7 +324,6 @@ def test_bad_scenario(tmp_path, changes, message) -> None:
             "scenarios: [T1, {id: A, from: T1}]",
             "scenario A: challenge 'purchase100_inf' is that of T1 too",
         ),
-        ("scenarios: [X2]", "scenario X2: architecture 'roberta-base' cannot be trained yet"),
     ],
 )
 def test_bad_key(tmp_path, text, message) -> None:
@@ -422,6 +476,8 @@ def test_run_of_the_null_hypothesis() -> None:
     }
 
 
+SENTENCES = "format: sst2, records: 300, features: 67, classes: 2"
+MADE = "format: sst2-synthetic, records: 300, features: 67, classes: 2, seed: 1"
 LABELLED = "format: labelled-bits, records: 300, features: 5, classes: 3"
 OFFICIAL = "format: cifar10-binary, records: 300, features: 3072, classes: 3"
 
@@ -472,13 +528,34 @@ OFFICIAL = "format: cifar10-binary, records: 300, features: 3072, classes: 3"
             " files: {a.bin: null}, path: .",
             "features 3073: expected the 3072 of an image",
         ),
+        (f"{SENTENCES}, tokenizer: a, path: .", "missing key 'files'"),
+        (f"{SENTENCES}, tokenizer: a, files: {{a.tsv: null}}", "missing key 'path' or 'url'"),
+        (
+            f"{SENTENCES}, tokenizer: a, files: {{a.tsv: null}}, path: x",
+            "path x is not a file or a directory",
+        ),
+        (f"{SENTENCES}, path: .", "missing key 'tokenizer'"),
+        (MADE, "missing key 'tokenizer'"),
+        (f"{MADE}, tokenizer: ''", "tokenizer: ''"),
+        (f"{MADE}, tokenizer: 3", "tokenizer: 3 is not of type 'string'"),
+        (f"{MADE}, tokenizer: bpe", "missing key 'vocabulary'"),
+        (f"{MADE}, tokenizer: bpe, vocabulary: 299", "vocabulary: 299 "),
+        (f"{MADE}, tokenizer: bpe, vocabulary: 65537", "vocabulary: 65537 "),
+        (f"{MADE}, tokenizer: bpe, vocabulary: 1e3", "vocabulary: '1e3' is not of type 'integer'"),
+        (f"{MADE}, tokenizer: a, vocabulary: 300", "vocabulary: expected only with bpe"),
+        (f"{MADE}, tokenizer: /absent/folder", "tokenizer /absent/folder is not a folder"),
+        (f"{MADE}, tokenizer: a/b/c", "tokenizer a/b/c is not a folder"),
+        ("format: sst2-synthetic, records: 300, features: 67, classes: 2, tokenizer: a", "missing"),
+        (f"{LABELLED}, path: x.csv, tokenizer: a", "tokenizer: expected only of text"),
+        (f"{LABELLED}, path: x.csv, vocabulary: 300", "vocabulary: expected only with bpe"),
     ],
 )
 def test_bad_dataset(tmp_path, entry, message) -> None:
     """The file, the data set and the key."""
     entry = yaml.safe_load(f"{{{entry}}}")
-    base = "I1" if entry.get("format", "").startswith("cifar10") else "T1"
+    base = {"ci": "I1", "ss": "X2"}.get(entry.get("format", "")[:2], "T1")
     item = {"id": "A", "from": base, "data": "mine", "n": 100, "m": 10}
+    item |= {"architecture": "roberta-tiny"} if base == "X2" else {}
     text = yaml.safe_dump({"scenarios": [item], "datasets": {"mine": entry}})
     with pytest.raises(InputError, match=r"own\.yaml: dataset mine: " + re.escape(message)):
         check_own(tmp_path, text)
@@ -493,6 +570,14 @@ def test_official_cifar10_is_a_directory_or_a_file(tmp_path, monkeypatch, path) 
     entry = f"{OFFICIAL}, files: {{a.bin: null}}, path: {path}"
     item = "{id: A, from: I1, data: mine, n: 100, m: 10}"
     text = f"scenarios: [{item}]\ndatasets: {{mine: {{{entry}}}}}"
+    assert check_own(tmp_path, text).scenarios["A"].data == "mine"
+
+
+@pytest.mark.parametrize("tokenizer", ["bpe, vocabulary: 300", "a", "a/b-c_d.e", "."])
+def test_tokenizers(tmp_path, tokenizer) -> None:
+    """What is not a folder may be on the hub, which is not asked before the run."""
+    item = "{id: A, from: X2, architecture: roberta-tiny, data: mine, n: 100, m: 10}"
+    text = f"scenarios: [{item}]\ndatasets: {{mine: {{{MADE}, tokenizer: {tokenizer}}}}}"
     assert check_own(tmp_path, text).scenarios["A"].data == "mine"
 
 

@@ -1,7 +1,8 @@
-"""The conda environments repeat the pins of requirements.txt and hold what their rules import."""
+"""The conda environments repeat the pins and hold what their rules import; text is an extra."""
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,13 +19,13 @@ def pins(lines: list[str]) -> dict[str, str]:
     return dict(line.split("==") for line in lines)
 
 
-REQUIREMENTS = pins(
-    [
-        line
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-)
+def requirements(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return pins([line for line in lines if line and not line.startswith("#")])
+
+
+REQUIREMENTS = requirements("requirements.txt")
+EXTRA = requirements("requirements-text.txt")
 
 
 def environment(name: str) -> dict[str, str]:
@@ -34,12 +35,14 @@ def environment(name: str) -> dict[str, str]:
     )
 
 
-# (program, environment) of every rule that runs a program.
+# (program, environment, whether there is another for text) of every rule that runs a program.
 RULES = [
-    (program, env)
+    (program, f"{fixed or chosen}.yaml", bool(chosen))
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
-    for env, program in re.findall(
-        r'envs/(\w+\.yaml)".*?program=program\("(\w+)"\)', path.read_text(), re.S
+    for fixed, chosen, program in re.findall(
+        r'(?:envs/([\w-]+)\.yaml"|environment\("(\w+)"\)).*?program=program\("(\w+)"\)',
+        path.read_text(),
+        re.S,
     )
 ]
 
@@ -47,17 +50,29 @@ RULES = [
 def test_every_program_belongs_to_a_rule() -> None:
     programs = {path.stem for path in (ROOT / "scripts").glob("*.py")}
     # These are run by hand.
-    assert {program for program, _ in RULES} | {"benchmark", "simulate"} == programs
+    assert {program for program, *_ in RULES} | {"benchmark", "simulate"} == programs
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.name)
 def test_environment_repeats_the_pins(path: Path) -> None:
     for name, version in environment(path.name).items():
-        assert REQUIREMENTS[name] == version
+        assert (REQUIREMENTS | EXTRA)[name] == version
 
 
-@pytest.mark.parametrize(("program", "env"), RULES)
-def test_environment_holds_what_the_program_imports(program: str, env: str) -> None:
+def test_text_is_an_extra() -> None:
+    """No other environment has any of it, and all of it is in one."""
+    assert REQUIREMENTS.keys().isdisjoint(EXTRA)
+    found = {path.stem: environment(path.name) for path in (ROOT / "envs").glob("*.yaml")}
+    for name, content in found.items():
+        assert name.endswith("-text") != content.keys().isdisjoint(EXTRA)
+    assert {name for content in found.values() for name in content} >= set(EXTRA)
+
+
+@pytest.mark.parametrize(("program", "env", "other_for_text"), RULES)
+def test_environment_holds_what_the_program_imports(
+    program: str, env: str, other_for_text: bool
+) -> None:
+    """With two environments, that for text has all that the other has, and the extra."""
     imported = set()
     for file in imported_files(ROOT / "scripts" / f"{program}.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -66,4 +81,24 @@ def test_environment_holds_what_the_program_imports(program: str, env: str) -> N
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
     foreign = imported - set(sys.stdlib_module_names) - {"mico"}
-    assert {DISTRIBUTION.get(name, name) for name in foreign} <= set(environment(env))
+    needed = {DISTRIBUTION.get(name, name) for name in foreign}
+    if other_for_text:
+        with_text = environment(env.replace(".yaml", "-text.yaml"))
+        assert needed <= set(with_text)
+        assert environment(env).items() <= with_text.items()
+        needed -= EXTRA.keys()
+    assert needed <= set(environment(env))
+
+
+def test_modules_are_imported_without_the_extra() -> None:
+    """What needs it imports it when it is used."""
+    modules = [f"mico.{path.stem}" for path in (ROOT / "scripts" / "mico").glob("[a-z]*.py")]
+    code = "import importlib, sys\n"
+    extra = [name.replace("-", "_") for name in sorted(EXTRA)]
+    code += f"sys.modules |= dict.fromkeys({extra})\n"  # None: cannot be imported
+    code += f"for name in {sorted(modules)}: importlib.import_module(name)"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, cwd=ROOT / "scripts", capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr

@@ -1,5 +1,6 @@
 """Released challenges as a participant reads them, knowing only the published layout and torch."""
 
+import errno
 import hashlib
 import os
 import re
@@ -112,19 +113,12 @@ def test_seeds_give_the_solution_by_the_published_construction(challenges: dict,
 def test_state_dicts_load_into_the_published_network(
     challenges: dict, name: str, published_mlp: type[nn.Module]
 ) -> None:
-    """In torch's own order of keys, with Opacus's prefix if trained privately, shard bits kept."""
-    challenge = challenges[name]
+    """In torch's own order of keys, with Opacus's prefix if trained privately."""
     prefix = "_module." if name == "private" else ""
-    shards = [np.load(challenge.organiser / f"{shard}.npz") for shard in ("0-4", "5-6")]
-    for model, folder in folders(challenge.directory):
+    for _, folder in folders(challenges[name].directory):
         raw = torch.load(folder / "model.pt", weights_only=True)
         assert list(raw) == [prefix + key for key in KEYS]
-        network = load_model(folder / "model.pt", published_mlp(37, 4))
-        shard, number = (shards[0], model) if model < 5 else (shards[1], model - 5)
-        for key, value in network.state_dict().items():
-            assert value.numpy().tobytes() == shard[key][number].tobytes()
-    for shard in shards:
-        shard.close()
+        load_model(folder / "model.pt", published_mlp(37, 4))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -296,13 +290,186 @@ def test_program_refuses_phases_that_are_not_the_seeds(
     assert not (tmp_path / "out").exists()
 
 
+# Trained models and released ones
+
+
+def shard(challenge: object, model: int) -> Path:
+    return challenge.organiser / ("0-4" if model < 5 else "5-6")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_stored_once(challenges: dict, name: str) -> None:
+    for model, folder in folders(challenges[name].directory):
+        trained = shard(challenges[name], model) / f"model_{model}" / "model.pt"
+        assert (folder / "model.pt").samefile(trained)
+
+
+def copy_shards(challenge: object, folder: Path) -> dict[Path, Path]:
+    """Copy the shards to a folder's `trained`: where each is copied to."""
+    shards = [challenge.organiser / name for name in ("0-4", "5-6")]
+    return {path: Path(shutil.copytree(path, folder / "trained" / path.name)) for path in shards}
+
+
+def release_copies(
+    challenges: dict, run_script: Callable, tmp_path: Path, change: Callable[[Path], object]
+) -> subprocess.CompletedProcess[str]:
+    """Release to `out` from copies of the shards after a change of these."""
+    challenge = challenges["plain"]
+    copies = copy_shards(challenge, tmp_path)
+    change(tmp_path / "trained")
+    arguments = [copies.get(given, given) for given in challenge.release_arguments]
+    written = ("--output", tmp_path / "out" / "plain", "--checksums", tmp_path / "out/plain.sha256")
+    return run_script("release", *arguments, *written)
+
+
+def test_snakemakes_mark_in_a_shard_is_not_released(
+    challenges: dict, run_script: Callable, tmp_path: Path
+) -> None:
+    result = release_copies(
+        challenges,
+        run_script,
+        tmp_path,
+        lambda trained: (trained / "0-4" / release.TIMESTAMP).touch(),
+    )
+    assert result.returncode == 0, result.stderr
+    expected = challenges["plain"].checksums.read_text()
+    assert (tmp_path / "out" / "plain.sha256").read_text() == expected
+    assert not list((tmp_path / "out").rglob(release.TIMESTAMP))
+
+
+def replaced_by(make: Callable[[Path, Path], object]) -> Callable[[Path], None]:
+    """Put what `make` makes in the place of a file or folder, which is moved beside the shards."""
+
+    def change(path: Path) -> None:
+        elsewhere = path.parents[len(path.parts) - path.parts.index("trained") - 2] / "moved"
+        path.rename(elsewhere)
+        make(path, elsewhere)
+
+    return change
+
+
+link = replaced_by(lambda path, elsewhere: path.symlink_to(elsewhere))
+gone = replaced_by(lambda path, _: None)
+NO_PART = "no part of a model, not to be released"
+NO_MODEL = "not one of 7 models, not to be released"
+REFUSED = {
+    "missing file": ("0-4/model_3/model.pt", gone, "missing"),
+    "missing shard": ("5-6", gone, r"cannot be read \(No such file or directory\)"),
+    "file for a shard": (
+        "5-6",
+        replaced_by(lambda path, _: path.touch()),
+        r"cannot be read \(Not a directory\)",
+    ),
+    "file for a model": (
+        "5-6/model_6",
+        replaced_by(lambda path, _: path.touch()),
+        r"cannot be read \(Not a directory\)",
+    ),
+    "folder for a file": (
+        "0-4/model_3/model.pt",
+        replaced_by(lambda path, _: path.mkdir()),
+        NO_PART,
+    ),
+    "pipe for a file": (
+        "0-4/model_3/model.pt",
+        replaced_by(lambda path, _: os.mkfifo(path)),
+        NO_PART,
+    ),
+    "link to a file": ("0-4/model_3/model.pt", link, NO_PART),
+    "link to nothing": (
+        "0-4/model_3/model.pt",
+        replaced_by(lambda path, _: path.symlink_to("nowhere")),
+        NO_PART,
+    ),
+    "link to a folder": ("0-4/model_3", link, "a link, not to be released"),
+    "link to a shard": ("0-4", link, "a link, not to be released"),
+    "file in a model": ("0-4/model_3/seed_membership", Path.touch, NO_PART),
+    "files of another network": ("0-4/model_3/config.json", Path.touch, NO_PART),
+    "folder in a model": ("5-6/model_5/.more", Path.mkdir, NO_PART),
+    "file in a shard": ("5-6/splits.npz", Path.touch, NO_MODEL),
+    "link in the place of Snakemake's mark": (
+        f"5-6/{release.TIMESTAMP}",
+        lambda path: path.symlink_to("/etc/hostname"),
+        NO_MODEL,
+    ),
+    "number of no model": ("5-6/model_7", Path.mkdir, NO_MODEL),
+    "number with a zero": ("5-6/model_06", Path.mkdir, NO_MODEL),
+    "model that is there twice": ("5-6/model_4", Path.mkdir, NO_MODEL),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_shard_that_is_not_just_its_models_is_refused(
+    challenges: dict, tmp_path: Path, kind: str
+) -> None:
+    place, change, message = REFUSED[kind]
+    shards = copy_shards(challenges["plain"], tmp_path).values()
+    assert len(release.trained(shards, 7)) == 7
+    change(tmp_path / "trained" / place)
+    with pytest.raises(InputError, match=rf"^\S*{re.escape(place)}: {message}$"):
+        release.trained(shards, 7)
+
+
+def test_a_missing_model_is_named(challenges: dict, run_script: Callable, tmp_path: Path) -> None:
+    result = release_copies(
+        challenges, run_script, tmp_path, lambda trained: gone(trained / "0-4/model_3")
+    )
+    assert result.returncode == 1
+    assert result.stderr == "error: model_3: missing, in none of the shards\n"
+    assert not (tmp_path / "out").exists()
+
+
+def write_models(folder: Path, count: int) -> list[Path]:
+    """Models of different weights, each in a folder."""
+    paths = [folder / f"model_{model}" for model in range(count)]
+    for model, path in enumerate(paths):
+        path.mkdir(parents=True)
+        weights.write_state_dict(path / "model.pt", state_dict(model), False)
+    return paths
+
+
+def write_release(directory: Path, models: list[Path]) -> None:
+    """Write a challenge of four models."""
+    rows = [dict.fromkeys(release.SPLIT_SEEDS, 1)] * 4
+    release.write(directory, Phases(2, 1, 1), rows, np.zeros((4, 2), bool), models, [])
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP])
+def test_weights_are_copied_where_there_can_be_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    models = write_models(tmp_path / "trained", 4)
+    write_release(tmp_path / "linked", models)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_release(tmp_path / "copied", models)
+    for path in (tmp_path / "linked").rglob("*.*"):
+        copied = tmp_path / "copied" / path.relative_to(tmp_path / "linked")
+        assert copied.read_bytes() == path.read_bytes()
+        assert not copied.samefile(path)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_releasing_again_leaves_what_was_trained(tmp_path: Path) -> None:
+    models = write_models(tmp_path / "trained", 4)
+    before = [(path / "model.pt").read_bytes() for path in models]
+    for _ in range(2):
+        write_release(tmp_path / "released", models)
+    shutil.rmtree(tmp_path / "released")
+    assert [(path / "model.pt").read_bytes() for path in models] == before
+
+
 def test_nothing_appears_if_a_model_is_missing(tmp_path: Path) -> None:
     """The directory is renamed into place when it is whole."""
-    phases, rows = Phases(2, 1, 1), [dict.fromkeys(release.SPLIT_SEEDS, 1)] * 4
-    membership = np.zeros((4, 2), bool)
+    models = write_models(tmp_path / "trained", 3)
     with pytest.raises(ValueError, match="shorter"):
-        release.write(tmp_path / "c", phases, rows, membership, [state_dict()] * 3, [], False)
-    assert list(tmp_path.iterdir()) == []
+        write_release(tmp_path / "released", models)
+    with pytest.raises(InputError, match=r"model_9: cannot be read"):
+        write_release(tmp_path / "released", [*models, tmp_path / "trained/model_9"])
+    assert [path.name for path in tmp_path.iterdir()] == ["trained"]
 
 
 # Weights on disk
@@ -314,61 +481,24 @@ def state_dict(seed: int = 1) -> dict[str, Tensor]:
     return {name: torch.randn(shape) for name, shape in zip(KEYS, shapes, strict=True)}
 
 
-def test_shards_round_trip_to_the_bit_and_repeat_to_the_byte(tmp_path: Path) -> None:
-    models = [state_dict(seed) for seed in range(3)]
-    weights.write_shard(tmp_path / "a.npz", models)
-    weights.write_shard(tmp_path / "b.npz", models)
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    returned = weights.read_shard(tmp_path / "a.npz")
-    assert len(returned) == 3
-    for model, one in zip(models, returned, strict=True):
-        assert list(one) == KEYS
-        assert all(torch.equal(one[name], model[name]) for name in KEYS)
-
-
-# numpy itself leaves the file open when it turns out not to be a zip archive.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
-def test_truncated_shards_are_named(tmp_path: Path, kept: float) -> None:
-    path = tmp_path / "shard.npz"
-    weights.write_shard(path, [state_dict()])
-    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models"):
-        weights.read_shard(path)
-
-
-def test_damaged_and_missing_shards_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "shard.npz"
-    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models"):
-        weights.read_shard(path)
-    weights.write_shard(path, [state_dict()])
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models .*CRC"):
-        weights.read_shard(path)
-    np.savez(path, objects=np.array([{}, []], dtype=object))
-    with pytest.raises(InputError, match=r"shard\.npz: not a shard of models"):
-        weights.read_shard(path)
-
-
 @pytest.mark.parametrize("private", [False, True])
 def test_model_files_are_the_same_bytes_whatever_their_name(tmp_path: Path, private: bool) -> None:
-    """Also when the tensors are views of a shard."""
+    """Also when the tensors are views, or transposed in memory."""
     whole = state_dict()
     views = {name: torch.stack([value, value + 1])[0] for name, value in whole.items()}
-    for name, one in ("model.pt", whole), ("other.pt", whole), ("x.bin", views):
-        weights.write_model(tmp_path / name, one, private)
+    turned = {name: value.t().contiguous().t() for name, value in whole.items()}
+    for name, one in ("model.pt", whole), ("other.pt", whole), ("x.bin", views), ("t.pt", turned):
+        weights.write_state_dict(tmp_path / name, one, private)
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
 @pytest.mark.parametrize("private", [False, True])
 def test_model_files_carry_opacus_prefix_only_on_disk(tmp_path: Path, private: bool) -> None:
     path = tmp_path / "model.pt"
-    weights.write_model(path, state_dict(), private)
+    weights.write_state_dict(path, state_dict(), private)
     raw = torch.load(path, weights_only=True)
     assert list(raw) == [("_module." if private else "") + key for key in KEYS]
-    returned = weights.read_model(path)
+    returned = weights.read_state_dict(path)
     assert list(returned) == KEYS
     assert all(torch.equal(returned[name], value) for name, value in state_dict().items())
 
@@ -389,7 +519,7 @@ def test_a_models_pickle_is_not_executed(tmp_path: Path, zipped: bool) -> None:
     payload = state_dict() | {"mlp.0.weight": Payload(f"touch {marker}")}
     torch.save(payload, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_model(path)
+        weights.read_state_dict(path)
     assert not marker.exists()
     torch.load(path, weights_only=False)  # the payload works
     assert marker.exists()
@@ -398,10 +528,10 @@ def test_a_models_pickle_is_not_executed(tmp_path: Path, zipped: bool) -> None:
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.95, 0.999])
 def test_truncated_models_are_named(tmp_path: Path, kept: float) -> None:
     path = tmp_path / "model.pt"
-    weights.write_model(path, state_dict(), True)
+    weights.write_state_dict(path, state_dict(), True)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_model(path)
+        weights.read_state_dict(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02."], ids=["empty", "text", "pickle"])
@@ -409,27 +539,27 @@ def test_files_that_are_no_models_are_named(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_model(path)
+        weights.read_state_dict(path)
 
 
 def test_a_flipped_bit_in_a_weight_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    weights.write_model(path, state_dict(), False)
+    weights.write_state_dict(path, state_dict(), False)
     content = bytearray(path.read_bytes())
     content[content.index(state_dict()["mlp.0.weight"].numpy().tobytes()) + 100] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_model(path)
+        weights.read_state_dict(path)
 
 
 def test_missing_models_and_other_content_are_named(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_model(path)
+        weights.read_state_dict(path)
     for content in torch.zeros(3), [torch.zeros(3)], {1: torch.zeros(3)}, {"epoch": 3}:
         torch.save(content, path)
         with pytest.raises(InputError, match=r"model\.pt: expected a state dict"):
-            weights.read_model(path)
+            weights.read_state_dict(path)
 
 
 # Phases

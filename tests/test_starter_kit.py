@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from test_archive import NAMES, PHASES, TRACK, described, image_challenges, pack
+from test_archive import (
+    NAMES,
+    PHASES,
+    TRACK,
+    described,
+    image_challenges,
+    pack,
+    text_challenges,
+)
 from torch import nn
 
 from mico import (
@@ -96,15 +104,20 @@ def tabular_scores(challenges: dict, name: str) -> np.ndarray:
     return library_scores(described(challenges, name), challenges[name].data.directory)
 
 
-def test_it_imports_numpy_and_torch_and_nothing_else(unzipped: Path) -> None:
-    tree = ast.parse((unzipped / "starter_kit" / "starter_kit.py").read_text())
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
-    assert names - set(sys.stdlib_module_names) == {"numpy", "torch"}
+    return names - set(sys.stdlib_module_names)
+
+
+def test_it_imports_numpy_and_torch_and_for_text_transformers(unzipped: Path) -> None:
+    tree = ast.parse((unzipped / "starter_kit" / "starter_kit.py").read_text())
+    assert imported(tree.body) == {"numpy", "torch"}
+    assert imported(ast.walk(tree)) == {"numpy", "torch", "transformers"}
 
 
 def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
@@ -166,7 +179,7 @@ def test_models_are_read_with_and_without_prefix(
             state = torch.load(folder / "model.pt", weights_only=True)
             expected.load_state_dict({k.replace("_module.", ""): v for k, v in state.items()})
             with torch.no_grad():
-                assert torch.equal(kit.load_model(folder / "model.pt")(x), expected(x))
+                assert torch.equal(kit.load_model(folder)(x), expected(x))
 
 
 def write_csv(path: Path, data: object, quote: str) -> None:
@@ -360,7 +373,7 @@ def test_logits_of_images_are_the_engines(kit: ModuleType, mixed: Mixed, name: s
     models = released.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
-            logits = kit.load_model(folder / "model.pt")(kit.to_input(features))
+            logits = kit.load_model(folder)(kit.to_input(features))
             expected = network.logits(parameters, network.inputs(encoded))[0]
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
@@ -369,7 +382,7 @@ def test_published_network_of_full_width_is_built(kit: ModuleType, tmp_path: Pat
     state = kit.CNN(128, 256, 256, 10).state_dict()
     assert sum(value.numel() for value in state.values()) == 973_962
     torch.save(state, tmp_path / "model.pt")
-    loaded = kit.load_model(tmp_path / "model.pt").state_dict()
+    loaded = kit.load_model(tmp_path).state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in state.items())
 
 
@@ -432,3 +445,42 @@ def test_pickled_form_is_not_read(kit: ModuleType, tmp_path: Path) -> None:
     for path in folder, packed:
         with pytest.raises(SystemExit, match=re.escape(f"{path}: no dataset.json in it")):
             kit.load_data(path)
+
+
+# Text
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
+    root = tmp_path_factory.mktemp("texts")
+    ones = text_challenges(root)
+    archive.write(root / "texts.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
+    with zipfile.ZipFile(root / "texts.zip") as opened:
+        opened.extractall(root / "participant")
+    return Mixed(root / "participant" / TRACK, ones, [root / "reviews"])
+
+
+def test_track_of_text_is_attacked(texts: Mixed, tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    printed = run(texts.release, "--data", *texts.data, "--output", path)
+    assert "text-private: 60 records of 12 features\n" in printed
+    accepted = intake.read(path, TRACK, list(texts.challenges), PHASES, 20)
+    for name, one in texts.challenges.items():
+        expected = np.exp(library_scores(one, texts.data[0]))[PHASES.train :]
+        np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["text", "text-private"])
+def test_logits_of_text_are_the_engines(kit: ModuleType, texts: Mixed, name: str) -> None:
+    one, data = texts.challenges[name], datasets.read(texts.data[0])
+    network = build(one.scenario.architecture, one.data)
+    encoded = training.load(network, data, torch.device("cpu")).features[None]
+    features, labels = kit.load_data(texts.data[0])
+    np.testing.assert_array_equal(labels, data.labels)
+    folders = kit.models(texts.release / name, "train", "dev", "final")
+    models = released.models(one.directory, PHASES, network, torch.device("cpu"))
+    for folder, parameters in zip(folders, models, strict=True):
+        with torch.no_grad():
+            logits = kit.load_model(folder)(kit.to_input(features))
+            expected = network.logits(parameters, network.inputs(encoded))[0]
+        torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)

@@ -324,6 +324,95 @@ def test_plain_training_equals_a_pytorch_loop(
         assert largest_difference(engine, initial_state_dict(seed)) > 0.01
 
 
+def test_adamw_without_weight_decay_is_adam(
+    records: Records, training_sets: list[np.ndarray]
+) -> None:
+    """As torch.optim.AdamW has it."""
+    with_adam, with_adamw = (
+        train(NETWORK, records, training_sets, SEEDS, replace(PLAIN, optimizer=name))
+        for name in ("adam", "adamw")
+    )
+    for name, value in with_adam.items():
+        assert torch.equal(with_adamw[name], value)
+    torch.manual_seed(1)
+    starts, gradients = torch.randn(2, 40), torch.randn(3, 40)
+    own, theirs = starts[0].clone(), nn.Parameter(starts[0].clone())
+    state, step = torch.zeros(2, 40), torch.tensor(0.0)
+    loop = torch.optim.AdamW([theirs], lr=0.01, weight_decay=0)
+    for gradient in gradients:
+        step += 1
+        training.OPTIMIZERS["adamw"][0](own, gradient.clone(), state.unbind(), step, 0.01)
+        theirs.grad = gradient.clone()
+        loop.step()
+    assert float((own - theirs.detach()).abs().max()) < ROUNDING
+
+
+def test_a_shuffled_epoch_is_an_order_of_each_models_own(
+    records: Records, training_sets: list[np.ndarray], published_mlp: type[nn.Module]
+) -> None:
+    """A PyTorch loop in the orders of the models' streams, and another order in every epoch."""
+    options = replace(PLAIN, shuffle=True, lr_decay=1, optimizer="sgd", learning_rate=0.1)
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
+    x, y = records.features[:, :-1].float(), records.labels
+    orders = []
+    for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        loop = torch.optim.SGD(model.parameters(), lr=0.1)
+        for epoch in range(5):
+            words = np.empty(23, np.uint64)
+            RandomStream(seed, f"order/{epoch}").bits(words)()
+            orders.append(tuple(words.argsort()))
+            for batch in torch.from_numpy(training_set[words.argsort()]).split(5):
+                loop.zero_grad()
+                nn.CrossEntropyLoss()(model(x[batch]), y[batch]).backward()
+                loop.step()
+        assert largest_difference(engine, model.state_dict()) < ROUNDING
+    assert len(set(orders)) == len(orders) == 15
+    assert all(sorted(order) == list(range(23)) for order in orders)
+    ordered = NETWORK.to_state_dicts(
+        train(NETWORK, records, training_sets, SEEDS, replace(options, shuffle=False))
+    )
+    assert largest_difference(ordered[0], trained[0]) > 0.01
+
+
+def test_a_batchs_gradient_is_clipped_as_torch_clips_it(
+    records: Records, training_sets: list[np.ndarray], published_mlp: type[nn.Module]
+) -> None:
+    """Of some steps and not of others."""
+    bound = 1.8
+    options = replace(
+        PLAIN, optimizer="sgd", learning_rate=0.1, lr_decay=1, max_gradient_norm=bound
+    )
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
+    x, y = records.features[:, :-1].float(), records.labels
+    over = 0
+    for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        loop = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(5):
+            for batch in torch.from_numpy(training_set).split(5):
+                loop.zero_grad()
+                nn.CrossEntropyLoss()(model(x[batch]), y[batch]).backward()
+                over += float(nn.utils.clip_grad_norm_(model.parameters(), bound)) > bound
+                loop.step()
+        assert largest_difference(engine, model.state_dict()) < ROUNDING
+    assert 10 < over < 65
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shuffle": True}, "shuffle: expected false with DP"),
+        ({"max_gradient_norm": 1.0}, "max_gradient_norm: expected none with DP"),
+    ],
+)
+def test_options_that_do_not_go_with_dp(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(PRIVATE, **changes)
+
+
 # Models and shards
 
 
@@ -367,20 +456,21 @@ def test_program_trains_the_same_bits_in_any_shard(
     base += ["--n", 100, "--m", 20, "--device", "cpu"]
 
     def run(name: str, first: int, last: int) -> int:
-        outputs = ["--weights", tmp_path / f"{name}.npz", "--rows", tmp_path / f"{name}.csv"]
+        outputs = ["--models", tmp_path / name, "--rows", tmp_path / f"{name}.csv"]
         result = run_script("train", *base, "--first", first, "--last", last, *outputs)
         return result.returncode or result.stderr.count("Traceback")
 
     for name, first, last in ("all", 0, 3), ("again", 0, 3), ("low", 0, 1), ("high", 2, 3):
         assert run(name, first, last) == 0
-    assert (tmp_path / "all.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
-    whole, low, high = (np.load(tmp_path / f"{name}.npz") for name in ("all", "low", "high"))
-    with whole, low, high:
-        assert set(whole.files) == {"mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
-        for name in whole.files:
-            both = np.concatenate([low[name], high[name]])
-            assert whole[name].tobytes() == both.tobytes()
-            assert len(np.unique(whole[name].reshape(4, -1), axis=0)) == 4
+    whole, again, low, high = (
+        {path.parent.name: path.read_bytes() for path in (tmp_path / name).glob("*/*")}
+        for name in ("all", "again", "low", "high")
+    )
+    assert whole == again == low | high
+    assert sorted(whole) == [f"model_{model}" for model in range(4)]
+    assert len(set(whole.values())) == 4
+    state_dict = weights.read_state_dict(tmp_path / "all/model_0/model.pt")
+    assert set(state_dict) == {"mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
     rows = [(tmp_path / f"{name}.csv").read_text().splitlines() for name in ("all", "low", "high")]
     timed = rows[0][0].split(",").index("seconds")
     cut = [[[*r.split(",")[:timed], *r.split(",")[timed + 1 :]] for r in table] for table in rows]
@@ -397,16 +487,23 @@ def null_job(stored_data: object) -> program.Job:
     return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, True, PLAIN, device)
 
 
+def train_models(job: program.Job, shard: Path) -> tuple[list[StateDict], list[dict]]:
+    """State dicts of a shard's models, and the rows on them."""
+    saved, rows = program._train(job, shard)
+    paths = [saved / f"models/model_{model}/model.pt" for model in job.seeds]
+    return [weights.read_state_dict(path) for path in paths], rows
+
+
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
 def test_a_null_run_does_not_see_members(
     null_job: program.Job, tmp_path: Path, options: TrainingOptions
 ) -> None:
     """Who is a member makes no difference, and training is on the other records in their order."""
     null_job = replace(null_job, options=options)
-    models, rows = program._train(null_job, tmp_path / "checkpoint.npz")
+    models, rows = train_models(null_job, tmp_path / "0-1")
     assert largest_difference(*models) == 0
     normal_job = replace(null_job, null_run=False)
-    normal, _ = program._train(normal_job, tmp_path / "checkpoint.npz")
+    normal, _ = train_models(normal_job, tmp_path / "0-1")
     assert largest_difference(*normal) > 0.01
     assert null_job.identity != normal_job.identity
 
@@ -437,11 +534,12 @@ def test_program_takes_a_null_run(
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
     arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--options", json.dumps(options), "--first", 0, "--last", 0, "--device", "cpu"]
-    outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
+    outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs, "--null-run")
     assert result.returncode == 0, result.stderr
-    models, _ = program._train(null_job, tmp_path / "checkpoint.npz")
-    assert largest_difference(weights.read_shard(tmp_path / "out.npz")[0], models[0]) < ROUNDING
+    models, _ = train_models(null_job, tmp_path / "0-1")
+    written = weights.read_state_dict(tmp_path / "out/model_0/model.pt")
+    assert largest_difference(written, models[0]) < ROUNDING
 
 
 def test_program_refuses_models_that_have_no_seeds(
@@ -455,11 +553,11 @@ def test_program_refuses_models_that_have_no_seeds(
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
     arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--options", json.dumps(options), "--first", 2, "--last", 4]
-    outputs = ["--weights", tmp_path / "out.npz", "--rows", tmp_path / "out.csv"]
+    outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs)
     assert result.returncode == 1
     assert result.stderr == "error: models 2 to 4: expected 0 to 3\n"
-    assert not (tmp_path / "out.npz").exists()
+    assert not (tmp_path / "out").exists()
 
 
 # Initial weights
@@ -530,9 +628,10 @@ def test_noise_has_the_mechanisms_variance_and_is_independent(
         after = []
 
         def keep(state: State) -> None:
-            after.append(state.weights.double().numpy())
+            if not state.steps:
+                after.append(state.weights.double().numpy())
 
-        train(network, records, [np.arange(21)] * 2, [8, 9], options, after_epoch=keep)
+        train(network, records, [np.arange(21)] * 2, [8, 9], options, after_step=keep)
         return after
 
     start = weights(replace(options, epochs=1, learning_rate=1e-30))
@@ -709,7 +808,7 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": "adamw"}, "optimizer 'adamw': expected adam or sgd"),
+        ({"optimizer": "rmsprop"}, "optimizer 'rmsprop': expected adam or adamw or sgd"),
         ({"epochs": 0}, "epochs 0"),
         ({"learning_rate": math.nan}, "learning_rate nan"),
         ({"noise_multiplier": 1.0}, "expected both or neither"),
@@ -717,6 +816,7 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
         ({"clipping_norm": 0.0, "noise_multiplier": 1.0}, "clipping_norm 0.0"),
         ({"clipping_norm": 1.0, "noise_multiplier": -1.0}, "noise_multiplier -1.0"),
         ({"secure": True}, "secure: expected false without DP"),
+        ({"max_gradient_norm": 0.0}, "max_gradient_norm 0.0: expected a positive number"),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:

@@ -10,8 +10,13 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from workflow_runs import TINY, files, planned, products, snakemake, start
+
+from mico import datasets, splits
+from mico import signals as stored_signals
 
 ATTACKS = ("threshold", "centred", "lira", "rmia", "stacked", "references", "auto")
 
@@ -55,6 +60,67 @@ def test_the_image_track_is_like_any_other(checkout: Path) -> None:
         )
         assert first == second
         assert len([file for file in first if file.endswith("model.pt")]) == 7
+
+
+def test_the_text_track_is_like_any_other(checkout: Path) -> None:
+    """The whole chain; the same released bytes from other shards; and models for the library."""
+    transformers = pytest.importorskip("transformers", reason="the text track's package")
+    snakemake(checkout, "--cores", "2", "--configfile", "text.yaml")
+    made = checkout / "results" / "text"
+    assert len((made / "scores.csv").read_text().splitlines()) == 1 + (3 * 2 + 1) * 4
+    for page in "report.html", "scoreboard/reviews.html":
+        assert "synthetic data" in (made / page).read_text().lower()
+    assert {"transformers", "tokenizers"} <= json.loads((made / "run.json").read_text())[
+        "versions"
+    ].keys()
+
+    again = ("--config", "run=text-again", "shard_size=7", "--configfile", "text.yaml")
+    challenges = ("challenge/reviews/reviews_inf", "challenge/ddp/reviews_ddp")
+    released = [f"results/text-again/{name}.sha256" for name in challenges]
+    snakemake(checkout, "--cores", "1", *again, "--", *released)
+    for name in challenges:
+        first, second = (
+            {file: content for file, content in files(run / name).items() if file[0] != "."}
+            for run in (made, checkout / "results" / "text-again")
+        )
+        assert first == second
+        assert len([file for file in first if file.endswith("model.safetensors")]) == 7
+    trained = made / "private/SX/models/4-6/model_6/model.safetensors"
+    assert trained.samefile(made / challenges[0] / "final/model_6/model.safetensors")
+
+    data = datasets.read(made / "data" / "reviews")
+    labels = torch.from_numpy(data.labels.astype(int))
+    for name in challenges:
+        signals = stored_signals.read(made / f"{name.replace('challenge', 'signals', 1)}.npz")
+        for phase, model in (("train", 0), ("dev", 5), ("final", 6)):
+            folder = made / name / phase / f"model_{model}"
+            classifier = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+            seed = int((folder / "seed_challenge").read_text())
+            points = splits.challenge_order(len(labels), seed)[:20]
+            ids = torch.from_numpy(data.features(points).astype(int))
+            with torch.no_grad():
+                logits = classifier.eval()(ids, attention_mask=ids != data.description.padding)
+            expected = logits.logits.double().log_softmax(1)[range(20), labels[points]]
+            found = signals.loss[model, signals.challenge[model]]
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_changed_weights_of_a_checkpoint_run_training_again(checkout: Path, tmp_path: Path) -> None:
+    """They are inputs of what trains, and of nothing else."""
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    for name in "config.json", "model.safetensors", "tokenizer.json":
+        (folder / name).touch()
+    text = (checkout / "text.yaml").read_text()
+    text = text.replace("architecture: roberta-tiny", f"architecture: transformers/{folder}")
+    text = text.replace("tokenizer: bpe\n    vocabulary: 800", f"tokenizer: {folder}")
+    (checkout / "own.yaml").write_text(text)
+    plan = snakemake(checkout, "--dry-run", "--configfile", "own.yaml", "--config", "run=text-own")
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)\n", plan, re.M))
+    assert {"train", "references", "signals", "whitebox", "release", "text_dataset"} <= set(inputs)
+    weights = f"{folder}/config.json, {folder}/model.safetensors"
+    assert {rule for rule, files in inputs.items() if weights in files} == {"train", "references"}
+    assert [rule for rule, files in inputs.items() if "tokenizer.json" in files] == []
 
 
 def submit(checkout: Path, participant: str, content: bytes, name: str = "entry.zip") -> Path:
@@ -346,6 +412,7 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
             4 * 20,
             4 * 24,
         ),
+        (("--configfile", "config/published.yaml"), 12 * 20, 12 * 24),
     ],
 )
 def test_dry_run_of_every_configuration(
@@ -356,6 +423,36 @@ def test_dry_run_of_every_configuration(
     assert plan["attack"] == attacks
 
 
-def test_published_scenarios_that_cannot_be_trained_yet_say_so(checkout: Path) -> None:
-    output = snakemake(checkout, "--dry-run", "--configfile", "config/published.yaml", fails=True)
-    assert "published.yaml: scenario X1: architecture 'roberta-base' cannot be trained" in output
+@pytest.mark.parametrize("option", ["--profile", "--workflow-profile"])
+def test_profile_for_slurm_is_taken_either_way(checkout: Path, option: str) -> None:
+    """As planned without SLURM; on a cluster with no GPU, none is asked for."""
+    arguments = ("--dry-run", option, "profiles/slurm", *TINY)
+    plan = snakemake(checkout, *arguments)
+    assert planned(plan)["train"] == 2  # shards of all seven models
+    asked = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", plan, re.M)
+    assert set(asked) == {"train", "references", "signals", "whitebox"}
+    on_cpus = snakemake(checkout, *arguments, "--config", "device=cpu", "shard_size=auto")
+    assert planned(on_cpus) == planned(plan)
+    assert "gpu=1" not in on_cpus
+
+
+def test_text_is_stored_by_a_rule_of_its_own(checkout: Path) -> None:
+    """A checkpoint's folder is an input, if the tokenizer is in one."""
+    pytest.importorskip("tokenizers", reason="requirements-text.txt is not installed")
+    target = "results/stored/data/sst2-synthetic"
+    (checkout / "stored.yaml").write_text(
+        "run: stored\ndatasets: {sst2-synthetic: {records: 50}}\n"
+    )
+    snakemake(checkout, target, "--cores", "1", "--configfile", "stored.yaml")
+    assert json.loads((checkout / target / "dataset.json").read_text())["kind"] == "tokens"
+    assert (checkout / target / "tokenizer.json").exists()
+    again = snakemake(checkout, target, "--dry-run", "--configfile", "stored.yaml")
+    assert "Nothing to be done" in again
+
+    (checkout / "checkpoint").mkdir()
+    entry = "format: sst2-synthetic, records: 50, features: 9, classes: 2, seed: 1"
+    text = f"run: stored\ndatasets: {{own: {{{entry}, tokenizer: checkpoint}}}}\n"
+    (checkout / "stored.yaml").write_text(text)
+    own = "results/stored/data/own"
+    plan = snakemake(checkout, own, "--dry-run", "--configfile", "stored.yaml")
+    assert re.search(r"rule text_dataset:\n +input: checkpoint\n", plan)

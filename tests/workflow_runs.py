@@ -23,7 +23,7 @@ def copy_checkout(folder: Path) -> None:
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / part)
-    for name in "tiny.yaml", "images.yaml":
+    for name in "tiny.yaml", "images.yaml", "text.yaml":
         shutil.copy(ROOT / "tests" / name, folder)
 
 

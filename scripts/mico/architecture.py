@@ -1,6 +1,7 @@
 """What the engine, the attacks and the release ask of a scenario's network, and which there are."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from mico.command_line import InputError
 from mico.datasets import Description
+from mico.randomness import RandomStream
 
 # By name, each with a leading dimension M: the models that are computed together.
 Parameters = dict[str, Tensor]
@@ -49,11 +51,19 @@ class Architecture(Protocol):
         """What an attacker can afford to compute with it."""
 
     @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models; else they only share the memory."""
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Each parameter's shape as held here."""
 
-    def init_bound(self, name: str) -> float:
-        """A parameter starts uniform in +- this."""
+    @property
+    def dropout(self) -> bool:
+        """Whether gradients in training are random: the engine then gives each model a seed."""
+
+    def initial_weights(self, stream: RandomStream) -> Parameters:
+        """One model's parameters before training, of `shapes`, in their order."""
 
     def to_state_dicts(self, parameters: Parameters) -> list[dict[str, Tensor]]:
         """One published state dict per model, on the CPU."""
@@ -66,7 +76,7 @@ class Architecture(Protocol):
         """
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """A data set's features (N, d) uint8 in the form that is kept on the device, also uint8."""
+        """A data set's features (N, d) in the form that is kept on the device."""
 
     def inputs(self, encoded: Tensor) -> Tensor:
         """What the methods below take as x, from encoded features (M, B, ...)."""
@@ -77,12 +87,20 @@ class Architecture(Protocol):
     def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
         """The activations (M, B, H) that the last layer takes."""
 
-    def mean_gradient(self, parameters: Parameters, x: Tensor, y: Tensor, out: Parameters) -> None:
+    def mean_gradient(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
         Args:
             y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
+            seeds: a word for each model that its dropout is drawn from; None is without dropout.
         """
 
     def add_clipped_gradients(
@@ -93,6 +111,7 @@ class Architecture(Protocol):
         bound: Tensor,
         clipping_norm: float,
         out: Parameters,
+        seeds: Sequence[int] | None = None,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -102,6 +121,7 @@ class Architecture(Protocol):
                 norm C times the example's weight, 0 for padding.
             clipping_norm: C.
             out: shapes as `parameters`; holds the noise, or zeros.
+            seeds: as above.
         """
 
     def example_gradients(
@@ -119,14 +139,27 @@ def log_norm(x: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x, dim=-1).clamp_(min=SMALLEST).log()
 
 
+def uniform_weights(
+    shapes: Mapping[str, tuple[int, ...]], bound: Callable[[str], float], stream: RandomStream
+) -> Parameters:
+    """Parameters that start uniform in +- a bound, which their name decides."""
+    weights = {}
+    for name, shape in shapes.items():
+        uniform = torch.from_numpy(stream.uniform(math.prod(shape)))
+        weights[name] = ((2 * uniform - 1) * bound(name)).float().view(shape)
+    return weights
+
+
 def build(
     name: str, data: Description, physical_batch_size: int = PHYSICAL_BATCH_SIZE
 ) -> Architecture:
     """The network of this name for a data set.
 
     Args:
-        name: `mlp`, `cnn`, or `cnn/k` for one with k times fewer channels.
-        physical_batch_size: on how many examples of each model a CNN computes at a time.
+        name: `mlp`; `cnn`, or `cnn/k` for one with k times fewer channels; `roberta-base`,
+            `roberta-tiny` or `transformers/` and a checkpoint's folder or name on the hub.
+        physical_batch_size: on how many examples of each model a CNN computes at a time, and a
+            transformer on as many tokens as so many sentences of the greatest length have.
 
     Raises:
         InputError: the name is unknown, or the network does not take such data.
@@ -137,12 +170,19 @@ def build(
     kind, slash, divisor = name.partition("/")
     if physical_batch_size < 1:
         raise InputError(f"physical batch size {physical_batch_size}: expected at least 1")
+    if name in ("roberta-base", "roberta-tiny") or kind == "transformers":
+        from mico import transformer
+
+        return transformer.load(name, data, physical_batch_size)
     if name == "mlp":
         if data.kind != "bits":
             raise InputError(f"architecture 'mlp': data set {data.name} does not hold bits")
         return MLP(data.features, data.classes)
     if kind != "cnn" or (slash and not divisor.isdecimal()):
-        raise InputError(f"architecture {name!r}: expected mlp, cnn or cnn/<divisor>")
+        raise InputError(
+            f"architecture {name!r}: expected mlp, cnn, cnn/<divisor>, roberta-base, roberta-tiny "
+            "or transformers/<checkpoint>"
+        )
     k = int(divisor or 1)
     if k < 1 or any(channels % k for channels in CHANNELS):
         raise InputError(f"architecture {name!r}: {k} does not divide the channels {CHANNELS}")

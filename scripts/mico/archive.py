@@ -6,6 +6,7 @@ that hold the network's parameters and nothing besides. The organiser's referenc
 memberships of dev and final, for a scorer elsewhere.
 """
 
+import filecmp
 import hashlib
 import re
 import tempfile
@@ -17,7 +18,7 @@ from string import Template
 
 import numpy as np
 
-from mico import splits, weights
+from mico import pretrained, splits, weights
 from mico.architecture import Architecture, build
 from mico.atomic import atomic_file
 from mico.cnn import MEAN, STD
@@ -26,14 +27,13 @@ from mico.datasets import Description
 from mico.membership import Splits
 from mico.phases import PHASES, Phases
 from mico.privacy import Privacy
-from mico.release import disclosed_seeds, solution
+from mico.release import TIMESTAMP, disclosed_seeds, solution
 from mico.scenarios import Scenario
 from mico.seeds import SPLIT_SEEDS, parse_seed
 
 KIT = Path(__file__).parents[1] / "starter_kit"
 KIT_FILES = ("README.md", "starter_kit.py")
 CARD = Path(__file__).with_name("data_card.md")
-TIMESTAMP = ".snakemake_timestamp"  # Snakemake leaves it in a directory; it is not packed
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def write(
     files: dict[str, Path] = {}
     digests: dict[str, str] = {}
     for challenge in challenges:
-        _check(challenge, track, phases)
+        names = _check(challenge, track, phases)
         listed = _read_checksums(challenge.checksums)
         name = challenge.scenario.challenge
-        own = {f"{name}/{file}": challenge.directory / file for file in _names(challenge, phases)}
+        own = {f"{name}/{file}": challenge.directory / file for file in names}
         if unlike := own.keys() ^ listed.keys():
             raise InputError(f"{challenge.checksums}: {min(unlike)}: released or listed, not both")
         files |= own
@@ -109,21 +109,25 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 # What may be in a public archive
 
 
-def _names(challenge: Challenge, phases: Phases) -> list[str]:
-    """The files of a released challenge, below its directory."""
+def _names(challenge: Challenge, phases: Phases, files: Sequence[str]) -> list[str]:
+    """The files of a released challenge, below its directory, with those of each model."""
     return [
         f"{phase}/model_{model}/{file}"
         for phase, model in phases.named()
         for file in (
             *disclosed_seeds(phase, challenge.scenario.disclosed),
-            "model.pt",
+            *files,
             *(["solution.csv"] if phase == "train" else []),
         )
     ]
 
 
-def _check(challenge: Challenge, track: str, phases: Phases) -> None:
-    """Refuse a challenge that is not to the byte what its organiser would give away."""
+def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
+    """Refuse a challenge that is not to the byte what its organiser would give away.
+
+    Returns:
+        its files, below its directory.
+    """
     scenario, directory, known = challenge.scenario, challenge.directory, challenge.splits
     for what, found, expected in (
         ("track", scenario.track, track),
@@ -137,15 +141,17 @@ def _check(challenge: Challenge, track: str, phases: Phases) -> None:
         raise InputError(f"{directory}: {min(secret)} must never be disclosed")
     if scenario.null_run:
         raise InputError(f"{directory}: a null run has no members to find, and is not handed out")
-    _check_names(directory, set(_names(challenge, phases)))
     network = build(scenario.architecture, challenge.data)
+    names = _names(challenge, phases, weights.files(network))
+    _check_names(directory, set(names))
     for phase, model in phases.named():
         folder = directory / phase / f"model_{model}"
         _check_seeds(folder, disclosed_seeds(phase, scenario.disclosed), challenge, model)
         answer = folder / "solution.csv"
         if phase == "train" and answer.read_bytes() != solution(known.membership[model]):
             raise InputError(f"{answer}: not the memberships of the organiser's splits")
-        _check_model(folder / "model.pt", network, scenario.private)
+        _check_model(folder, network, scenario.private)
+    return names
 
 
 def _check_names(directory: Path, files: set[str]) -> None:
@@ -184,17 +190,15 @@ def _read_seed(path: Path) -> int:
     return seed
 
 
-def _check_model(path: Path, network: Architecture, private: bool) -> None:
-    """The file must be the one that its parameters alone give, whatever torch would read in it."""
-    try:
-        parameters = network.from_state_dicts([weights.read_model(path)])
-    except ValueError as error:
-        raise error if isinstance(error, InputError) else InputError(f"{path}: {error}") from None
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / path.name
-        weights.write_model(plain, network.to_state_dicts(parameters)[0], private)
-        if plain.read_bytes() != path.read_bytes():
-            raise InputError(f"{path}: holds more than the parameters, not to be given away")
+def _check_model(folder: Path, network: Architecture, private: bool) -> None:
+    """The files must be those that the parameters alone give, whatever else would be read there."""
+    (state_dict,) = network.to_state_dicts(weights.read_model(folder, network))
+    with tempfile.TemporaryDirectory() as plain:
+        weights.write_model(Path(plain), network, state_dict, private)
+        for name in weights.files(network):
+            if not filecmp.cmp(Path(plain) / name, folder / name, shallow=False):
+                found = folder / name
+                raise InputError(f"{found}: holds more than the parameters, not to be given away")
 
 
 def _read_checksums(path: Path) -> dict[str, str]:
@@ -217,6 +221,7 @@ def _read_checksums(path: Path) -> dict[str, str]:
 RECORDS = {
     "bits": "records of {features:,} binary features",
     "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
+    "tokens": "sentences of at most {features:,} tokens, special ones included",
 }
 LAYERS = {
     "mlp": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
@@ -224,6 +229,17 @@ LAYERS = {
     " Tanh, MaxPool2d (kernel 3, stride 1), Conv2d (kernel 3), Tanh, Conv2d (kernel 3), Tanh,"
     " AvgPool2d (kernel 2), Flatten, Linear, on images (3, 32, 32) normalised channel by"
     f" channel: `(value / 255 - mean) / std`, mean = {MEAN}, std = {STD}.",
+    **dict.fromkeys(
+        ("roberta-base", "roberta-tiny", "transformers"),
+        "an encoder of the library `transformers`, which `AutoModelForSequenceClassification."
+        "from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
+        " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",
+    ),
+}
+FILES = {
+    "model.pt": "its state dict, for `torch.load(path, weights_only=True)`",
+    "config.json": "its configuration, for `AutoConfig.from_pretrained(folder)`",
+    "model.safetensors": "its weights, for `safetensors.torch.load_file(path)`",
 }
 
 
@@ -241,10 +257,13 @@ def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_b
         models=phases.models,
         facts=_facts(challenges, phases),
         datasets="\n".join(_describe_data(data) for data in datasets),
-        layers="\n\n".join(
-            LAYERS[kind] for kind in sorted({_network(one.scenario) for one in challenges})
-        ),
+        layers="\n\n".join(sorted({LAYERS[_network(one.scenario)] for one in challenges})),
         networks="\n".join(_describe_network(one) for one in challenges),
+        files="\n".join(
+            f"| `…/{name}` | {what} |"
+            for name, what in FILES.items()
+            if any((_first(one) / name).exists() for one in challenges)
+        ),
         numbers=", ".join(f"{phase} {span[0]} to {span[-1]}" for phase, span in _spans(phases)),
         disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
         if disclosing
@@ -272,10 +291,11 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "records in a training set, n": f"{scenario.n:,}",
                 "challenge points, 2m": f"{2 * scenario.m:,}",
                 "models": ", ".join(f"{len(span)} {phase}" for phase, span in _spans(phases)),
-                "network": scenario.architecture,
+                "network": pretrained.public(scenario.architecture),
                 "optimizer": scenario.optimizer,
                 "epochs": scenario.epochs,
                 "batch size": f"{scenario.batch_size}{' expected' if scenario.private else ''}",
+                "order of the records": _order(scenario),
                 "steps": f"{spent.steps:,}",
                 "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
                 f" after every {scenario.lr_decay_epochs} epochs",
@@ -285,10 +305,17 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),
                 "clipping norm": _number(scenario.clipping_norm),
+                "largest norm of a batch's gradient": _number(scenario.max_gradient_norm),
             }
         )
     rows = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _order(scenario: Scenario) -> str:
+    if scenario.private:
+        return "Poisson samples"
+    return "a new one every epoch" if scenario.shuffle else "the same every epoch"
 
 
 def _number(value: float | None) -> str:
@@ -310,11 +337,19 @@ def _network(scenario: Scenario) -> str:
 
 def _describe_network(challenge: Challenge) -> str:
     """Architecture and parameters, as found in a released model."""
-    parameters = weights.read_model(challenge.directory / "train" / "model_0" / "model.pt")
+    network = pretrained.public(challenge.scenario.architecture)
+    name = f"- {challenge.scenario.challenge}: {network}"
+    if (_first(challenge) / "config.json").exists():
+        from mico import transformer
+
+        return f"{name}, {transformer.describe(_first(challenge))}"
+    parameters = weights.read_state_dict(_first(challenge) / "model.pt")
     shapes = ", ".join(f"`{name}` {tuple(value.shape)}" for name, value in parameters.items())
     count = sum(value.numel() for value in parameters.values())
     prefix = f"; keys begin with `{weights.OPACUS_PREFIX}`" if challenge.scenario.private else ""
-    return (
-        f"- {challenge.scenario.challenge}: {challenge.scenario.architecture}, {count:,}"
-        f" parameters: {shapes}{prefix}"
-    )
+    return f"{name}, {count:,} parameters: {shapes}{prefix}"
+
+
+def _first(challenge: Challenge) -> Path:
+    """The folder of a released model."""
+    return challenge.directory / "train" / "model_0"

@@ -27,11 +27,24 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        os.rename(temporary, path)
+        move_directory(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_directory(source: Path, target: Path) -> None:
+    """Rename a directory to `target`, in place of one that is there."""
+    if target.exists():
+        shutil.rmtree(target)
+    os.rename(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a directory, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:
@@ -45,7 +58,7 @@ def _temporary(path: Path) -> Path:
     for leftover in path.parent.glob(f"{glob.escape(prefix)}*.partial"):
         process = leftover.name.removeprefix(prefix).removesuffix(".partial")
         if process.isdecimal() and (int(process) == os.getpid() or not _is_running(int(process))):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+            remove(leftover)
     return path.parent / f"{prefix}{os.getpid()}.partial"
 
 

@@ -27,7 +27,9 @@ from mico.architecture import (
     ExampleGradients,
     Parameters,
     log_norm,
+    uniform_weights,
 )
+from mico.randomness import RandomStream
 
 IMAGE = (32, 32, 3)  # rows, columns, channels
 CHANNELS = (128, 256, 256)  # out of each convolution
@@ -82,6 +84,11 @@ class CNN:
         return Cost(records=1_000, shadows=20)
 
     @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return True
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Each parameter's shape as held here."""
         first, second, third = self.channels
@@ -100,8 +107,16 @@ class CNN:
         area = (*(kernel**2 for kernel in KERNELS), FLAT_SIDE**2)
         return dict(zip(LAYERS, map(math.prod, zip(into, area, strict=True)), strict=True))
 
-    def init_bound(self, name: str) -> float:
+    @property
+    def dropout(self) -> bool:
+        """There is none."""
+        return False
+
+    def initial_weights(self, stream: RandomStream) -> Parameters:
         """torch's default: parameters uniform in +- 1 / sqrt(inputs of an output)."""
+        return uniform_weights(self.shapes, self._init_bound, stream)
+
+    def _init_bound(self, name: str) -> float:
         return self._fan_in[name.rpartition(".")[0]] ** -0.5
 
     def _published_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -199,12 +214,20 @@ class CNN:
             flat.append(torch.cat(parts))
         return torch.stack(flat)
 
-    def mean_gradient(self, parameters: Parameters, x: Tensor, y: Tensor, out: Parameters) -> None:
+    def mean_gradient(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
         Args:
             x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
+            seeds: not used, there is no dropout.
         """
         for value in out.values():
             value.zero_()
@@ -223,6 +246,7 @@ class CNN:
         bound: Tensor,
         clipping_norm: float,
         out: Parameters,
+        seeds: Sequence[int] | None = None,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -232,6 +256,7 @@ class CNN:
                 norm C times the example's weight, 0 for padding.
             clipping_norm: C.
             out: shapes as `parameters`; holds the noise, or zeros.
+            seeds: not used, there is no dropout.
         """
         if not y.shape[1]:
             return

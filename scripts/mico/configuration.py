@@ -14,9 +14,10 @@ from mico import scenarios
 from mico.attacks import registry
 from mico.cifar10 import PIXELS
 from mico.command_line import InputError
-from mico.datasets import GENERATED
+from mico.datasets import GENERATED, TEXT
 from mico.phases import Phases
 from mico.scenarios import Scenario
+from mico.tokens import BPE
 
 MISSING = object()
 
@@ -123,7 +124,8 @@ def _wrong_references(
 def _check_dataset(dataset: Mapping[str, Any]) -> None:
     if dataset["format"].startswith("cifar10-") and dataset["features"] != PIXELS:
         raise InputError(f"features {dataset['features']}: expected the {PIXELS} of an image")
-    official = dataset["format"] == "cifar10-binary"
+    _check_tokenizer(dataset)
+    official = dataset["format"] in ("cifar10-binary", "sst2")
     if official and "files" not in dataset:
         raise InputError("missing key 'files'")
     if dataset["format"] in GENERATED:
@@ -135,6 +137,18 @@ def _check_dataset(dataset: Mapping[str, Any]) -> None:
             raise InputError(f"path {path} is not a file{' or a directory' if official else ''}")
     elif "url" not in dataset:
         raise InputError("missing key 'path' or 'url'")
+
+
+def _check_tokenizer(dataset: Mapping[str, Any]) -> None:
+    """Text needs one, and only a vocabulary that is made here has a size that can be chosen."""
+    text, tokenizer = dataset["format"] in TEXT, dataset.get("tokenizer")
+    if text != (tokenizer is not None):
+        raise InputError("missing key 'tokenizer'" if text else "tokenizer: expected only of text")
+    if (tokenizer == BPE) != ("vocabulary" in dataset):
+        missing = "missing key 'vocabulary'"
+        raise InputError(missing if tokenizer == BPE else f"vocabulary: expected only with {BPE}")
+    if text and not scenarios.is_checkpoint(tokenizer):
+        raise InputError(f"tokenizer {tokenizer} is not a folder")
 
 
 def _origin(config: Mapping[str, Any], path: Sequence[str | int], files: Sequence[Path]) -> str:

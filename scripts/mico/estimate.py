@@ -1,32 +1,48 @@
 """What jobs take of time and memory, from a scenario's size: for schedulers, and to plan shards.
 
-Rates are those of one core of an Intel Xeon at 2.8 GHz with what else such machines do, rounded
-to the slow side (docs/cluster.md has the measurements). A scheduler should be asked for a few times
-as much: a job that it kills goes on from its checkpoint, but has waited for nothing.
+Rates are those of one core of an Intel Xeon at 2.8 GHz, of text of an AMD EPYC, with what else such
+machines do, rounded to the slow side (docs/performance.md has the measurements). A scheduler should
+be asked for a few times as much: a job that it kills goes on from its checkpoint, but has waited
+for nothing.
 """
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-# Seconds to train on one record, of each network as published. A narrower one is not as many times
-# faster as it has fewer channels: they no longer fill the vector units.
-SECONDS_PER_RECORD = {"mlp": 6.7e-6, "cnn": 4.4e-3}
+
+@dataclass(frozen=True)
+class Network:
+    """What a network costs as published."""
+
+    record: float  # seconds to train on a record
+    step: float  # seconds for the noise and the optimizer's update, however few the records
+    forward: float  # of the time to train on a record, to compute outputs only
+    # White-box features: of how many records mean gradients, of how many models at all points.
+    white_box: tuple[int, int]
+    weights_mb: int = 0  # of one model, where that counts
+
+
+# That of RoBERTa-base is reckoned from a smaller encoder's, by the parameters that a token meets.
+LARGE = Network(0.11, 1.5, 1 / 3, (500, 10), 500)
+NETWORKS = {
+    "mlp": Network(6.7e-6, 1.5e-3, 1 / 2, (10_000, 10_000)),
+    "cnn": Network(4.4e-3, 1.5e-2, 1 / 3, (1_000, 20)),
+    "roberta-tiny": Network(9.4e-4, 1e-2, 1 / 3, (500, 10)),
+    "roberta-base": LARGE,
+    "transformers": LARGE,
+}
+FEATURES = 600  # for which an MLP's rate is
+# A narrower CNN is not as many times faster as it has fewer channels: they no longer fill the
+# vector units.
 NARROWER = 0.8
-# Features of the published data sets: what the rates above are for.
-FEATURES = {"mlp": 600}
-# What a step takes however few records it has: noise and the optimizer's update.
-SECONDS_PER_STEP = {"mlp": 1.5e-3, "cnn": 1.5e-2}
-FORWARD = 0.5  # of a training step's time, to compute outputs only
 # Taken for granted, not measured.
 CORES_PER_GPU = 20
 
-# White-box features: of so many records mean gradients, of so many models features at all points.
-WHITE_BOX = {"mlp": (10_000, 10_000), "cnn": (1_000, 20)}
-
 PROCESS_MB = 600  # an interpreter with torch
+WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
-BYTES_PER_FEATURE = 1
 
 SHARD_SECONDS = 45 * 60
 
@@ -38,9 +54,8 @@ def training_seconds(scenario: Mapping[str, Any], features: int, gpu: bool) -> f
         scenario: the fields of a `Scenario`; features: of its data set.
     """
     steps = math.ceil(scenario["n"] / scenario["batch_size"]) * scenario["epochs"]
-    network = _network(scenario)
     records = scenario["n"] * scenario["epochs"]
-    seconds = records * _per_record(scenario, features) + steps * SECONDS_PER_STEP[network]
+    seconds = records * _per_record(scenario, features) + steps * _network(scenario).step
     return seconds / (CORES_PER_GPU if gpu else 1)
 
 
@@ -59,7 +74,7 @@ def signals_seconds(
 ) -> float:
     """Seconds to run all models of a challenge on all its challenge points."""
     calls = models * challenge_points(scenario, data, models)
-    forward = FORWARD * _per_record(scenario, data["features"])
+    forward = _network(scenario).forward * _per_record(scenario, data["features"])
     return calls * forward / (CORES_PER_GPU if gpu else 1)
 
 
@@ -67,7 +82,7 @@ def white_box_seconds(
     scenario: Mapping[str, Any], data: Mapping[str, Any], models: int, gpu: bool
 ) -> float:
     """Seconds to compute a challenge's white-box features."""
-    records, shadows = WHITE_BOX[_network(scenario)]
+    records, shadows = _network(scenario).white_box
     calls = models * (min(records, data["records"]) + 2 * scenario["m"])
     calls += min(shadows, models) * challenge_points(scenario, data, models)
     seconds = calls * _per_record(scenario, data["features"])
@@ -75,14 +90,15 @@ def white_box_seconds(
 
 
 def challenge_points(scenario: Mapping[str, Any], data: Mapping[str, Any], models: int) -> int:
-    """How many records are a challenge point of some model, at most."""
-    return min(data["records"], 2 * scenario["m"] * models)
+    """How many records are a challenge point of some model, on average."""
+    share = 2 * scenario["m"] / data["records"]
+    return round(data["records"] * (1 - (1 - share) ** models))
 
 
-def data_mb(data: Mapping[str, Any]) -> int:
-    """MiB of a process that computes on a data set."""
-    size = data["records"] * data["features"] * BYTES_PER_FEATURE
-    return PROCESS_MB + math.ceil(COPIES * size / 2**20)
+def compute_mb(scenario: Mapping[str, Any], data: Mapping[str, Any]) -> int:
+    """MiB of a process that trains or runs a scenario's models."""
+    size = data["records"] * data["features"] / 2**20
+    return PROCESS_MB + math.ceil(COPIES * size) + WEIGHT_COPIES * _network(scenario).weights_mb
 
 
 def attack_mb(scenario: Mapping[str, Any], data: Mapping[str, Any], models: int) -> int:
@@ -96,12 +112,13 @@ def minutes(seconds: float) -> int:
     return 10 + math.ceil(3 * seconds / 60)
 
 
-def _network(scenario: Mapping[str, Any]) -> str:
-    return scenario["architecture"].partition("/")[0]
+def _network(scenario: Mapping[str, Any]) -> Network:
+    return NETWORKS[scenario["architecture"].partition("/")[0]]
 
 
 def _per_record(scenario: Mapping[str, Any], features: int) -> float:
-    network = _network(scenario)
-    wider = features / FEATURES[network] if network in FEATURES else 1
-    divisor = int(scenario["architecture"].partition("/")[2] or 1)
-    return SECONDS_PER_RECORD[network] * wider / divisor**NARROWER
+    name, _, divisor = scenario["architecture"].partition("/")
+    seconds = NETWORKS[name].record
+    if name == "mlp":
+        return seconds * features / FEATURES
+    return seconds / int(divisor or 1) ** NARROWER if name == "cnn" else seconds

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mico.architecture import Cost, ExampleGradients, Parameters, log_norm
+from mico.architecture import Cost, ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.randomness import RandomStream
 
 HIDDEN = 128
 _ONE = torch.tensor(1.0)
@@ -34,6 +35,11 @@ class MLP:
         return Cost(records=10_000, shadows=10_000)
 
     @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return True
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Each parameter's shape as held here."""
         return {
@@ -42,8 +48,16 @@ class MLP:
             "mlp.2.bias": (1, self.classes),
         }
 
-    def init_bound(self, name: str) -> float:
+    @property
+    def dropout(self) -> bool:
+        """There is none."""
+        return False
+
+    def initial_weights(self, stream: RandomStream) -> Parameters:
         """torch.nn.Linear's default: parameters uniform in +- 1 / sqrt(inputs of the layer)."""
+        return uniform_weights(self.shapes, self._init_bound, stream)
+
+    def _init_bound(self, name: str) -> float:
         return (self.features if name == "mlp.0" else HIDDEN) ** -0.5
 
     def to_state_dicts(self, parameters: Parameters) -> list[dict[str, Tensor]]:
@@ -101,12 +115,20 @@ class MLP:
         """The hidden layer's activations (M, B, 128)."""
         return self._forward(parameters, x)[0]
 
-    def mean_gradient(self, parameters: Parameters, x: Tensor, y: Tensor, out: Parameters) -> None:
+    def mean_gradient(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
         Args:
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
+            seeds: not used, there is no dropout.
         """
         hidden, delta1, delta2 = self._backward(parameters, x, y)
         mean = {"alpha": 1 / x.shape[1], "beta": 0}
@@ -122,6 +144,7 @@ class MLP:
         bound: Tensor,
         clipping_norm: float,
         out: Parameters,
+        seeds: Sequence[int] | None = None,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -135,6 +158,7 @@ class MLP:
                 norm C times the example's weight, 0 for padding.
             clipping_norm: C.
             out: shapes as `parameters`; holds the noise, or zeros.
+            seeds: not used, there is no dropout.
         """
         hidden, delta1, delta2 = self._backward(parameters, x, y)
         norm = torch.hypot(

@@ -1,16 +1,20 @@
 """The organiser's way out: what a participant may see, in the published form, and nothing else."""
 
 import hashlib
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mico import weights
 from mico.atomic import atomic_directory, atomic_file
+from mico.command_line import InputError
 from mico.phases import Phases
 from mico.seeds import SPLIT_SEEDS, Seeds
-from mico.weights import StateDict
+
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake leaves it in a directory; it is nobody's business
 
 
 def disclosed_seeds(phase: str, disclosed: Iterable[str]) -> list[str]:
@@ -22,31 +26,85 @@ def disclosed_seeds(phase: str, disclosed: Iterable[str]) -> list[str]:
     ]
 
 
+def trained(shards: Iterable[Path], models: int) -> list[Path]:
+    """The folders of all models, in order, in shards that hold them and nothing else.
+
+    Raises:
+        InputError: a model or a file of it is missing, or there is something else, a link too.
+    """
+    names = [f"model_{model}" for model in range(models)]
+    found: dict[str, Path] = {}
+    for shard in shards:
+        for entry in _entries(shard):
+            if entry.name == TIMESTAMP and entry.is_file(follow_symlinks=False):
+                continue
+            if entry.name not in names or entry.name in found:
+                raise InputError(f"{entry.path}: not one of {models} models, not to be released")
+            found[entry.name] = Path(entry.path)
+    for name in names:
+        if name not in found:
+            raise InputError(f"{name}: missing, in none of the shards")
+        _files(found[name])
+    return [found[name] for name in names]
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    """The files of a trained model."""
+    entries = {entry.name: entry for entry in _entries(folder)}
+    of_form = (form for form in weights.FORMS if not entries.keys().isdisjoint(form))
+    form = next(of_form, weights.STATE_DICT)
+    for name, entry in sorted(entries.items()):
+        if name not in form or not entry.is_file(follow_symlinks=False):
+            raise InputError(f"{entry.path}: no part of a model, not to be released")
+    for name in form:
+        if name not in entries:
+            raise InputError(f"{folder / name}: missing")
+    return form
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    if folder.is_symlink():
+        raise InputError(f"{folder}: a link, not to be released")
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
 def write(
     directory: Path,
     phases: Phases,
     seeds: Seeds,
     membership: np.ndarray,
-    state_dicts: Iterable[StateDict],
+    models: Sequence[Path],
     disclosed: Iterable[str],
-    private: bool,
 ) -> None:
-    """Write a challenge: {train,dev,final}/model_i with a model.pt and what the phase discloses.
+    """Write a challenge: {train,dev,final}/model_i with its weights and what the phase discloses.
+
+    Files of weights are links to those that were trained, or copies where there can be none.
 
     Args:
-        seeds: of all models; membership: (models, 2m) bool; state_dicts: of all models, in order.
+        seeds: of all models; membership: (models, 2m) bool; models: their folders, in order.
         disclosed: seeds that dev and final give away besides seed_challenge.
-        private: the models were trained with DP.
     """
     with atomic_directory(directory) as temporary:
-        for (phase, model), state_dict in zip(phases.named(), state_dicts, strict=True):
+        for (phase, model), source in zip(phases.named(), models, strict=True):
             folder = temporary / phase / f"model_{model}"
             folder.mkdir(parents=True)
-            weights.write_model(folder / "model.pt", state_dict, private)
+            for name in _files(source):
+                _link(source / name, folder / name)
             for kind in disclosed_seeds(phase, disclosed):
                 (folder / kind).write_text(f"{seeds[model][kind]}\n")
             if phase == "train":
                 (folder / "solution.csv").write_bytes(solution(membership[model]))
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another device, too many links, a file system without them
+        shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def solution(membership: np.ndarray) -> bytes:
@@ -58,6 +116,7 @@ def write_checksums(directory: Path, path: Path) -> None:
     """Write the SHA-256 of every file, as `sha256sum --check` reads it beside the directory."""
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     with atomic_file(path) as temporary, temporary.open("w") as sums:
-        for file in files:
-            digest = hashlib.sha256(file.read_bytes()).hexdigest()
-            sums.write(f"{digest}  {file.relative_to(path.parent).as_posix()}\n")
+        for name in files:
+            with name.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            sums.write(f"{digest}  {name.relative_to(path.parent).as_posix()}\n")

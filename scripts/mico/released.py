@@ -61,11 +61,7 @@ def models(
         InputError: a released file is missing, corrupt or of another architecture.
     """
     for phase, model in phases.named():
-        path = directory / phase / f"model_{model}" / "model.pt"
-        try:
-            parameters = architecture.from_state_dicts([weights.read_model(path)])
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from None
+        parameters = weights.read_model(directory / phase / f"model_{model}", architecture)
         yield {name: value.to(device) for name, value in parameters.items()}
 
 

@@ -1,22 +1,32 @@
 """Scenarios as data: resolving derivation, checking what must hold, naming what is wrong."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from mico.command_line import InputError
+from mico.datasets import TEXT
 from mico.privacy import LARGEST_EPSILON
+from mico.tokens import BPE
 
 # Networks that can be trained, and the formats of the data that each takes.
 ARCHITECTURES = {
     "mlp": ("labelled-bits", "purchase100-synthetic"),
     "cnn": ("cifar10-binary", "cifar10-synthetic"),
+    "roberta-tiny": TEXT,
+    "roberta-base": TEXT,
+    "transformers": TEXT,
 }
+PRETRAINED = ("roberta-base", "transformers")  # which know the tokens of their own tokenizer only
 # By what the channels of the published CNN, 128 and 256, can be divided.
 DIVISORS = ("2", "4", "8", "16", "32", "64", "128")
 OPTIMIZERS = ("adam", "sgd")
+TEXT_OPTIMIZERS = (*OPTIMIZERS, "adamw")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -32,10 +42,12 @@ class Scenario:
     m: int  # challenge points that are members, and as many non-members
     epochs: int
     batch_size: int  # under DP the expected size of a Poisson sample
+    shuffle: bool  # before every epoch; else each takes the training set in the same order
     optimizer: str
     learning_rate: float
     lr_decay: float
     lr_decay_epochs: int
+    max_gradient_norm: float | None  # what a batch's gradient is scaled down to; not with DP
     clipping_norm: float | None
     epsilon: float | None
     delta: float | None
@@ -60,6 +72,10 @@ class Scenario:
             if self.private != (getattr(self, name) is not None):
                 expected = "a number" if self.private else "null without epsilon"
                 self._fail(name, f"{getattr(self, name)}: expected {expected}")
+        if self.private and self.shuffle:
+            self._fail("shuffle", "expected false with DP, which draws Poisson samples")
+        if self.private and self.max_gradient_norm is not None:
+            self._fail("max_gradient_norm", f"{self.max_gradient_norm}: expected null with DP")
 
     @property
     def private(self) -> bool:
@@ -122,19 +138,19 @@ def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> d
 
 def _check_buildable(scenario: Scenario, datasets: Mapping[str, Mapping[str, Any]]) -> None:
     where = f"scenario {scenario.id}"
-    network, slash, divisor = scenario.architecture.partition("/")
-    if network == "roberta-base":
-        raise InputError(
-            f"{where}: architecture {scenario.architecture!r} cannot be trained yet, "
-            f"only {', '.join(ARCHITECTURES)}: leave it out of `scenarios`"
-        )
-    if network not in ARCHITECTURES or (slash and (network != "cnn" or divisor not in DIVISORS)):
+    network, slash, rest = scenario.architecture.partition("/")
+    fits = {"cnn": not slash or rest in DIVISORS, "transformers": rest != ""}
+    if network not in ARCHITECTURES or not fits.get(network, not slash):
         raise InputError(
             f"{where}: architecture {scenario.architecture!r}: expected mlp, cnn, or cnn/k with k "
-            f"one of {', '.join(DIVISORS)}"
+            f"one of {', '.join(DIVISORS)}; roberta-tiny, roberta-base, or transformers/ and a "
+            "checkpoint's folder or name"
         )
-    if scenario.optimizer not in OPTIMIZERS:
-        known = ", ".join(OPTIMIZERS)
+    if network == "transformers" and not is_checkpoint(rest):
+        raise InputError(f"{where}: architecture {scenario.architecture!r}: {rest} is not a folder")
+    optimizers = TEXT_OPTIMIZERS if ARCHITECTURES[network] == TEXT else OPTIMIZERS
+    if scenario.optimizer not in optimizers:
+        known = ", ".join(optimizers)
         raise InputError(f"{where}: optimizer {scenario.optimizer!r}: expected one of {known}")
     if scenario.data not in datasets:
         hint = _hint(scenario.data, datasets)
@@ -144,9 +160,19 @@ def _check_buildable(scenario: Scenario, datasets: Mapping[str, Mapping[str, Any
         raise InputError(
             f"{where}: data {scenario.data!r}: {network} takes data of the format {expected}"
         )
+    if network in PRETRAINED and datasets[scenario.data].get("tokenizer") == BPE:
+        raise InputError(
+            f"{where}: data {scenario.data!r}: {scenario.architecture} knows the tokens of its own "
+            f"tokenizer, expected a data set with that and not {BPE}"
+        )
     records, used = datasets[scenario.data]["records"], scenario.n + scenario.m
     if used > records:
         raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {records} records")
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a checkpoint may be there: in a folder that is, or on the hub, which is not asked."""
+    return Path(name).is_dir() or HUB_NAME.fullmatch(name) is not None
 
 
 def _check_distinct(scenarios: Iterable[Scenario]) -> None:

@@ -3,13 +3,14 @@
 DP-SGD (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1) as the competition ran it on Opacus:
 Poisson sampling with q = 1 / ceil(n / L), per-example clipping to C, Gaussian noise of standard
 deviation sigma C on the sum, division by the expected batch size L. Without DP every epoch walks
-the training set in its given order, members first, and averages over each batch.
+the training set in its given order, members first, or in a new one, and averages over each batch.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -57,8 +58,9 @@ def sgd(
     weights.add_(gradient, alpha=-learning_rate)
 
 
-# Each optimizer's update, and how many tensors like the weights it keeps between steps.
-OPTIMIZERS = {"adam": (adam, 2), "sgd": (sgd, 0)}
+# Each optimizer's update, and how many tensors like the weights it keeps between steps. Without
+# weight decay, which the published text models had none of, AdamW is Adam.
+OPTIMIZERS = {"adam": (adam, 2), "adamw": (adam, 2), "sgd": (sgd, 0)}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ class TrainingOptions:
     lr_decay_epochs: int  # ... every so many epochs
     clipping_norm: float | None = None  # C; None trains without DP
     noise_multiplier: float | None = None  # sigma
-    secure: bool = False  # samples and noise from the operating system's entropy, not from a seed
+    # Samples, noise and dropout from the operating system's entropy, not from a seed.
+    secure: bool = False
+    shuffle: bool = False  # without DP, every epoch in a new order
+    max_gradient_norm: float | None = None  # without DP, of a batch's gradient
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -89,13 +94,21 @@ class TrainingOptions:
             raise InputError(f"noise_multiplier {self.noise_multiplier}: expected at least 0")
         if self.secure and self.clipping_norm is None:
             raise InputError("secure: expected false without DP")
+        if self.shuffle and self.clipping_norm is not None:
+            raise InputError("shuffle: expected false with DP, which samples")
+        if self.max_gradient_norm is not None:
+            if self.clipping_norm is not None:
+                raise InputError("max_gradient_norm: expected none with DP, see clipping_norm")
+            if not self.max_gradient_norm > 0:
+                given = self.max_gradient_norm
+                raise InputError(f"max_gradient_norm {given}: expected a positive number")
 
 
 @dataclass(frozen=True)
 class Records:
     """Records on the device that trains on them; S is empty for a data set."""
 
-    features: Tensor  # (*S, N, D) uint8, as the architecture encodes them
+    features: Tensor  # (*S, N, D), as the architecture encodes them
     labels: Tensor  # (*S, N) int64
 
     def take(self, indices: np.ndarray) -> "Records":
@@ -114,11 +127,12 @@ def load(architecture: Architecture, dataset: Dataset, device: torch.device) -> 
 
 @dataclass(frozen=True)
 class State:
-    """Where the training of M models stands after some epochs: all that is needed to go on."""
+    """Where the training of M models stands after some steps: all that is needed to go on."""
 
     epochs: int
     weights: Tensor  # (M, P)
     optimizer: Tensor  # (2 for Adam, 0 for SGD; M, P)
+    steps: int = 0  # of the epoch after those
 
 
 def train(
@@ -128,7 +142,7 @@ def train(
     seeds: Sequence[int],
     options: TrainingOptions,
     state: State | None = None,
-    after_epoch: Callable[[State], None] = lambda state: None,
+    after_step: Callable[[State], None] = lambda state: None,
 ) -> Parameters:
     """Train one model per seed, all together.
 
@@ -137,10 +151,11 @@ def train(
 
     Args:
         training_sets: data-set indices (n,) for each model, in training order.
-        seeds: each model's own seed, from which its weights, samples and noise are drawn.
-        state: where to go on, as given to `after_epoch` by an earlier call with the same arguments;
+        seeds: each model's own seed, from which all that it draws is drawn: its weights, samples or
+            orders, noise and dropout.
+        state: where to go on, as given to `after_step` by an earlier call with the same arguments;
             its tensors are updated.
-        after_epoch: called with the state after every epoch; it must copy what it keeps.
+        after_step: called with the state after every step; it must copy what it keeps.
 
     Returns:
         parameters as the architecture holds them, with a leading dimension of len(seeds).
@@ -154,20 +169,24 @@ def train(
     weights, optimizer_state = state.weights, state.optimizer.unbind()
     parameters = _views(architecture, weights)
     gradient = torch.zeros_like(weights)
-    if options.clipping_norm is None:
-        epoch_gradients = partial(_plain_gradients, architecture, own, options, parameters)
-    else:
-        epoch_gradients = partial(_private_gradients, architecture, own, options, parameters, seeds)
+    gradients = _plain_gradients if options.clipping_norm is None else _private_gradients
+    keys = [None if options.secure else seed for seed in seeds]
+    epoch_gradients = partial(gradients, architecture, own, options, parameters, keys, gradient)
 
-    steps = state.epochs * math.ceil(own.labels.shape[1] / options.batch_size)
-    step, one = torch.tensor([steps, 1], dtype=torch.float32, device=device)
+    steps = math.ceil(own.labels.shape[1] / options.batch_size)
+    before = state.epochs * steps + state.steps
+    step, one = torch.tensor([before, 1], dtype=torch.float32, device=device)
     for epoch in range(state.epochs, options.epochs):
         decays = epoch // options.lr_decay_epochs
         learning_rate = options.learning_rate * options.lr_decay**decays
-        for _ in epoch_gradients(gradient, epoch):
+        skipped = state.steps if epoch == state.epochs else 0
+        for done, _ in enumerate(epoch_gradients(epoch, skipped), skipped + 1):
+            if options.max_gradient_norm is not None:
+                norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+                gradient.mul_((options.max_gradient_norm / (norms + 1e-6)).clamp_(max=1))
             step += one
             update(weights, gradient, optimizer_state, step, learning_rate)
-        after_epoch(State(epoch + 1, weights, state.optimizer))
+            after_step(State(epoch + done // steps, weights, state.optimizer, done % steps))
     return parameters
 
 
@@ -176,15 +195,31 @@ def _plain_gradients(
     own: Records,
     options: TrainingOptions,
     parameters: Parameters,
+    seeds: Sequence[int | None],
     gradient: Tensor,
     epoch: int,
+    skipped: int,
 ) -> Iterator[None]:
-    """For each batch of an epoch, in the given order: write its mean gradient, then yield."""
+    """For each batch of an epoch but some first: write its mean gradient, then yield."""
     out = _views(architecture, gradient)
-    batches = (tensor.split(options.batch_size, 1) for tensor in (own.features, own.labels))
-    for features, labels in zip(*batches, strict=True):
-        architecture.mean_gradient(parameters, architecture.inputs(features), labels, out)
+    if options.shuffle:
+        own = _shuffled(own, seeds, epoch)
+    batches = [tensor.split(options.batch_size, 1) for tensor in (own.features, own.labels)]
+    words = _dropout(architecture, seeds, epoch, len(batches[0]))
+    for features, labels, own_words in islice(zip(*batches, words, strict=True), skipped, None):
+        x = architecture.inputs(features)
+        architecture.mean_gradient(parameters, x, labels, out, own_words)
         yield
+
+
+def _shuffled(own: Records, seeds: Sequence[int | None], epoch: int) -> Records:
+    """Each model's training set (M, N) in the order that it draws for an epoch."""
+    models, n = own.labels.shape
+    words = np.empty((models, n), np.uint64)
+    for row, seed in zip(words, seeds, strict=True):
+        RandomStream(seed, f"order/{epoch}").bits(row)()
+    rows = words.argsort(1) + np.arange(models)[:, None] * n
+    return Records(own.features.flatten(0, 1), own.labels.flatten()).take(rows)
 
 
 def _private_gradients(
@@ -192,18 +227,21 @@ def _private_gradients(
     own: Records,
     options: TrainingOptions,
     parameters: Parameters,
-    seeds: Sequence[int],
+    seeds: Sequence[int | None],
     gradient: Tensor,
     epoch: int,
+    skipped: int,
 ) -> Iterator[None]:
-    """For each step of an epoch: write the noisy gradient of a Poisson sample, then yield."""
+    """For each step of an epoch but some first: write a Poisson sample's noisy gradient, yield."""
     models, n = own.labels.shape
     device = gradient.device
     out = _views(architecture, gradient)
-    keys = [None if options.secure else seed for seed in seeds]
     std = options.noise_multiplier * options.clipping_norm / options.batch_size
-    noise = [_noise(*pair, epoch, std) for pair in zip(keys, gradient, strict=True)] if std else []
-    chosen, valid, widths = _poisson_samples(n, options.batch_size, keys, epoch)
+    noise = [_noise(*pair, epoch, std) for pair in zip(seeds, gradient, strict=True)] if std else []
+    for fill in noise * skipped:
+        fill()
+    chosen, valid, widths = _poisson_samples(n, options.batch_size, seeds, epoch)
+    words = _dropout(architecture, seeds, epoch, len(widths))
     # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
     rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
     labels = own.labels.flatten()[rows.flatten()].view(rows.shape)
@@ -211,16 +249,29 @@ def _private_gradients(
     of_all = own.features.flatten(0, 1)
 
     samples = (tensor.split(widths, 1) for tensor in (rows, labels, bounds))
-    for own_rows, y, bound in zip(*samples, strict=True):
+    steps = islice(zip(*samples, words, strict=True), skipped, None)
+    for own_rows, y, bound, own_words in steps:
         for fill in noise:
             fill()
         if not noise:
             gradient.zero_()
         x = of_all.index_select(0, own_rows.flatten()).view(*y.shape, of_all.shape[1])
         architecture.add_clipped_gradients(
-            parameters, architecture.inputs(x), y, bound, options.clipping_norm, out
+            parameters, architecture.inputs(x), y, bound, options.clipping_norm, out, own_words
         )
         yield
+
+
+def _dropout(
+    architecture: Architecture, seeds: Sequence[int | None], epoch: int, steps: int
+) -> Sequence[Sequence[int] | None]:
+    """For each step of an epoch, what its dropout is drawn from: a word of every model's stream."""
+    if not architecture.dropout:
+        return [None] * steps
+    words = np.empty((len(seeds), steps), np.uint64)
+    for row, seed in zip(words, seeds, strict=True):
+        RandomStream(seed, f"dropout/{epoch}").bits(row)()
+    return words.T.tolist()
 
 
 def _poisson_samples(
@@ -255,12 +306,8 @@ def _poisson_samples(
 
 def _initial_weights(architecture: Architecture, seed: int) -> Tensor:
     """One model's initial parameters, flat (P,)."""
-    stream = RandomStream(seed, "weights")
-    parts = []
-    for name, shape in architecture.shapes.items():
-        uniform = torch.from_numpy(stream.uniform(math.prod(shape)))
-        parts.append((2 * uniform - 1) * architecture.init_bound(name))
-    flat = torch.cat(parts).float()
+    weights = architecture.initial_weights(RandomStream(seed, "weights"))
+    flat = torch.cat([value.flatten() for value in weights.values()])
     # Normals come in pairs: an odd number of parameters is rounded up by one that is not used.
     return nn.functional.pad(flat, (0, len(flat) % 2))
 

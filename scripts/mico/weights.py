@@ -1,54 +1,78 @@
-"""Trained models on disk: a shard's .npz on the organiser's side, a model.pt as published."""
+"""Trained models on disk as published: a folder of a model.pt, or of what transformers loads."""
 
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mico.atomic import atomic_file
+from mico.architecture import Architecture, Parameters
 from mico.command_line import InputError
 
 StateDict = dict[str, Tensor]
 OPACUS_PREFIX = "_module."
+STATE_DICT = ("model.pt",)
+TRANSFORMER = ("config.json", "model.safetensors")
+FORMS = (STATE_DICT, TRANSFORMER)  # a model's files, sorted
 
 
-def write_shard(path: Path, state_dicts: Sequence[StateDict]) -> None:
-    """Write the models of a shard as stacked arrays (models, *shape), one per parameter."""
-    names = state_dicts[0]
-    stacked = {name: torch.stack([one[name] for one in state_dicts]).numpy() for name in names}
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **stacked)
+def files(architecture: Architecture) -> tuple[str, ...]:
+    """The files of a model of this network: one of `FORMS`."""
+    from mico.transformer import Transformer
+
+    return TRANSFORMER if isinstance(architecture, Transformer) else STATE_DICT
 
 
-def read_shard(path: Path) -> list[StateDict]:
-    """Read what `write_shard` wrote.
+def write_model(
+    folder: Path, architecture: Architecture, state_dict: StateDict, private: bool
+) -> None:
+    """Write a model's files into a folder that is there; the same weights give the same bytes.
+
+    Args:
+        private: the model was trained with DP.
+    """
+    if files(architecture) == TRANSFORMER:
+        from mico import transformer
+
+        transformer.write_model(folder, architecture, state_dict)
+    else:
+        write_state_dict(folder / "model.pt", state_dict, private)
+
+
+def read_model(folder: Path, architecture: Architecture) -> Parameters:
+    """Read a model as parameters with a leading dimension of 1.
 
     Raises:
-        InputError: the file is not a whole shard.
+        InputError: the file is missing, corrupt or of another architecture.
     """
+    if files(architecture) == TRANSFORMER:
+        from mico import transformer
+
+        path, state_dict = folder / "model.safetensors", transformer.read_model(folder)
+    else:
+        path = folder / "model.pt"
+        state_dict = read_state_dict(path)
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            stacked = {name: torch.from_numpy(file[name]) for name in file.files}
-        models = len(next(iter(stacked.values())))
-    except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
-        raise InputError(f"{path}: not a shard of models ({_reason(error)})") from None
-    return [{name: value[model] for name, value in stacked.items()} for model in range(models)]
+        return architecture.from_state_dicts([state_dict])
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
-def write_model(path: Path, state_dict: StateDict, private: bool) -> None:
+def write_state_dict(path: Path, state_dict: StateDict, private: bool) -> None:
     """Write a published model.pt: DP models carry the prefix that Opacus gave their keys.
 
     The file is opened here, so that torch does not write its name, and thus always the same bytes.
     """
     prefix = OPACUS_PREFIX if private else ""
+    whole = {
+        prefix + name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in state_dict.items()
+    }
     with path.open("wb") as file:
-        torch.save({prefix + name: value.clone() for name, value in state_dict.items()}, file)
+        torch.save(whole, file)
 
 
-def read_model(path: Path) -> StateDict:
+def read_state_dict(path: Path) -> StateDict:
     """Read a model.pt without unpickling anything but tensors; the prefix of Opacus is removed.
 
     Raises:

@@ -1,6 +1,6 @@
 """Attack every challenge of a track and write a submission. README.md beside this says more.
 
-pip install numpy torch
+pip install numpy torch (and transformers, for text)
 python starter_kit.py --release <unzipped track> --data <data set> --output submission.zip
 """
 
@@ -67,9 +67,26 @@ class CNN(nn.Module):
         return self.cnn(x)
 
 
-def load_model(path: Path) -> nn.Module:
-    """Load a model.pt; models trained with differential privacy have a prefix in their keys."""
-    loaded = torch.load(path, weights_only=True)
+class Encoder(nn.Module):
+    """The network for sentences, of the library transformers."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        from transformers import AutoModelForSequenceClassification
+
+        self.encoder = AutoModelForSequenceClassification.from_pretrained(folder)
+
+    def forward(self, x: Tensor) -> Tensor:
+        there = x != self.encoder.config.pad_token_id
+        longest = int(there.sum(1).max())
+        return self.encoder(x[:, :longest], attention_mask=there[:, :longest]).logits
+
+
+def load_model(folder: Path) -> nn.Module:
+    """Load a model; those trained with differential privacy have a prefix in their keys."""
+    if (folder / "config.json").exists():
+        return Encoder(folder).eval()
+    loaded = torch.load(folder / "model.pt", weights_only=True)
     state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
     if "cnn.0.weight" in state_dict:
         model = CNN(*(len(state_dict[f"cnn.{layer}.bias"]) for layer in (0, 3, 5, 9)))
@@ -82,10 +99,10 @@ def load_model(path: Path) -> nn.Module:
 
 @cache
 def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Features and labels (N,) from 0; bits are (N, d) of 0/1, images (N, 3, 32, 32) of 0 to 255.
+    """Features and labels (N,) from 0.
 
-    They are read from the organiser's directory, CIFAR-10's official binary files, or Shokri et
-    al.'s CSV.
+    Bits are (N, d) of 0/1, images (N, 3, 32, 32) of 0 to 255, sentences (N, d) token ids. They are
+    read from the organiser's directory, CIFAR-10's official binary files, or Shokri et al.'s CSV.
     """
     if (path / "dataset.json").exists():
         description = json.loads((path / "dataset.json").read_text())
@@ -93,6 +110,8 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
         labels = np.load(path / "labels.npy").astype(np.int64)
         if description.get("kind") == "images":
             return features.reshape(-1, *IMAGE), labels
+        if description.get("kind") == "tokens":
+            return features, labels
         return np.unpackbits(features, axis=1, count=description["features"]), labels
     if path.is_dir() or path.name.endswith((".bin", ".tar.gz")):
         records = cifar10(path)
@@ -122,7 +141,9 @@ def cifar10(path: Path) -> np.ndarray:
 
 
 def to_input(features: np.ndarray) -> Tensor:
-    """What a model takes: bits as they are, images normalised."""
+    """What a model takes: bits and token ids as they are, images normalised."""
+    if features.dtype == np.uint16:
+        return torch.from_numpy(features.astype(np.int64))
     x = torch.from_numpy(features).float()
     return x if x.ndim == 2 else (x / 255 - MEAN) / STD
 
@@ -161,7 +182,7 @@ def predict(challenge: Path, features: np.ndarray, labels: np.ndarray) -> Predic
         points = challenge_points(folder, len(labels), m)
         x, y = to_input(features[points]), torch.from_numpy(labels[points])
         name = folder.relative_to(challenge.parent).as_posix()
-        predictions[name] = attack(load_model(folder / "model.pt"), x, y)
+        predictions[name] = attack(load_model(folder), x, y)
     return predictions
 
 

@@ -4,7 +4,7 @@ rule signals:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=stored_data,
+        data=scenario_data,
     output:
         "<results>/signals/{track}/{challenge}.npz",
     log:
@@ -12,10 +12,10 @@ rule signals:
     benchmark:
         "<benchmarks>/signals/{track}/{challenge}.tsv"
     conda:
-        "../../envs/attack.yaml"
+        environment("attack")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(signals_minutes),
         gpu=GPU,
     params:
@@ -28,7 +28,7 @@ rule signals:
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
-        " --architecture {params.architecture}"
+        " --architecture {params.architecture:q}"
         " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
         " --output {output} 2> {log}"
 
@@ -37,7 +37,7 @@ rule whitebox:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=stored_data,
+        data=scenario_data,
     output:
         "<results>/whitebox/{track}/{challenge}.npz",
     log:
@@ -45,10 +45,10 @@ rule whitebox:
     benchmark:
         "<benchmarks>/whitebox/{track}/{challenge}.tsv"
     conda:
-        "../../envs/attack.yaml"
+        environment("attack")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(white_box_minutes),
         gpu=GPU,
     params:
@@ -61,7 +61,7 @@ rule whitebox:
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
-        " --architecture {params.architecture}"
+        " --architecture {params.architecture:q}"
         " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
         " --output {output} 2> {log}"
 
@@ -70,8 +70,9 @@ rule references:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=stored_data,
+        data=scenario_data,
         privacy=challenge_privacy,
+        pretrained=pretrained_files,
     output:
         "<results>/references/{track}/{challenge}/{first}-{last}.npz",
     log:
@@ -79,10 +80,10 @@ rule references:
     benchmark:
         "<benchmarks>/references/{track}/{challenge}/{first}-{last}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(training_minutes),
         gpu=GPU,
     params:
@@ -98,7 +99,7 @@ rule references:
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
-        " --architecture {params.architecture}"
+        " --architecture {params.architecture:q}"
         " --physical-batch-size {params.physical_batch_size}"
         " --privacy {input.privacy} --phases {params.phases}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"

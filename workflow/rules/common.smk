@@ -44,14 +44,17 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico import configuration, estimate
-from mico.datasets import GENERATED
+from mico import configuration, estimate, pretrained
+from mico.datasets import GENERATED, TEXT
 from mico.entries import UNUSABLE_NAME
 from mico.command_line import InputError
 from mico.source_hash import source_hash
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
-ENVIRONMENT = "OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+ENVIRONMENT = (
+    "OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false"
+    " GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+)
 if not IS_MODULE:
     # It is every rule's, also of the workflow that uses a module.
     shell.prefix(f"export {ENVIRONMENT}; ")
@@ -151,6 +154,15 @@ def known_checks(wildcards):
     return checks(config["datasets"][wildcards.data])
 
 
+def stored_data(text):
+    """A pattern of the names of the data sets of text, or of all others."""
+    return "|".join(
+        name
+        for name, dataset in config["datasets"].items()
+        if (dataset["format"] in TEXT) == text
+    )
+
+
 def raw_file(wildcards):
     """A data set's raw file, if it is not generated: the configured path, or the download."""
     dataset = config["datasets"][wildcards.data]
@@ -168,15 +180,50 @@ def dataset_source(wildcards, input):
     if dataset["format"] in GENERATED:
         return f"--seed {dataset['seed']}"
     source = f"--raw {quote(input.raw)} --check {' '.join(checks(dataset))}"
-    if dataset["format"] == "cifar10-binary":
+    if "files" in dataset:
         files = [f"{name}={md5 or ''}" for name, md5 in dataset["files"].items()]
         source += f" --files {' '.join(files)}"
     return source
 
 
-def stored_data(wildcards):
+def tokenizer_folder(wildcards):
+    """The folder of the checkpoint whose tokenizer it is, if it is in one."""
+    name = config["datasets"][wildcards.data]["tokenizer"]
+    return name if os.path.isdir(name) else []
+
+
+def tokenizer_flags(wildcards):
+    """The flags that say what turns sentences into tokens."""
+    dataset = config["datasets"][wildcards.data]
+    flags = f"--tokenizer {quote(dataset['tokenizer'])}"
+    if "vocabulary" in dataset:
+        flags += f" --vocabulary {dataset['vocabulary']}"
+    return flags
+
+
+def environment(name):
+    """An input function: the conda environment of that name, or the one that does text as well."""
+
+    def path(wildcards):
+        if {"challenge", "scenario"}.isdisjoint(wildcards.keys()):
+            track = wildcards.get("track")
+            scenarios = scenarios_of(track) if track else SCENARIOS.values()
+        else:
+            scenarios = [of(wildcards)]
+        formats = {config["datasets"][one["data"]]["format"] for one in scenarios}
+        return f"../../envs/{name}{'-text' * (not formats.isdisjoint(TEXT))}.yaml"
+
+    return path
+
+
+def scenario_data(wildcards):
     """The stored data set of a scenario, which is public."""
     return f"<results>/data/{of(wildcards)['data']}"
+
+
+def pretrained_files(wildcards):
+    """What training begins with, if that is a checkpoint in a folder."""
+    return pretrained.files(of(wildcards)["architecture"])
 
 
 def challenge_privacy(wildcards):
@@ -191,11 +238,6 @@ def private(file):
         return f"<results>/private/{of(wildcards)['id']}/{file}"
 
     return path
-
-
-def private_flag(wildcards):
-    """Whether the challenge's models were trained with DP, as a flag."""
-    return "--private" if checked.scenarios[of(wildcards)["id"]].private else ""
 
 
 def seed_file(wildcards):
@@ -219,10 +261,12 @@ def training_options(scenario):
     names = [
         "epochs",
         "batch_size",
+        "shuffle",
         "optimizer",
         "learning_rate",
         "lr_decay",
         "lr_decay_epochs",
+        "max_gradient_norm",
     ]
     return {name: scenario[name] for name in [*names, "clipping_norm"]}
 
@@ -257,25 +301,25 @@ def ranges(first, end, size):
     ]
 
 
-def shards(scenario, kind):
-    """The files of a scenario's shards of models, in model order."""
+def shards(scenario, ending=""):
+    """What is made of a scenario's shards of models, in model order."""
     models, size = sum(PHASES), config["shard_size"]
     if size == "auto":
         size = estimate.shard_size(model_seconds(SCENARIOS[scenario]), models)
     return [
-        f"<results>/private/{scenario}/models/{shard}.{kind}"
+        f"<results>/private/{scenario}/models/{shard}{ending}"
         for shard in ranges(0, models, size)
     ]
 
 
-def shard_weights(wildcards):
-    """The weights of all models of a challenge."""
-    return shards(of(wildcards)["id"], "npz")
+def shard_models(wildcards):
+    """The trained models of a challenge."""
+    return shards(of(wildcards)["id"])
 
 
 def all_model_rows(wildcards):
     """The rows on all models of the run."""
-    return [file for scenario in SCENARIOS for file in shards(scenario, "csv")]
+    return [file for scenario in SCENARIOS for file in shards(scenario, ".csv")]
 
 
 def archives(track):
@@ -309,6 +353,11 @@ def of_whole_track(pattern):
         ]
 
     return paths
+
+
+def public(scenario):
+    """A scenario as others are told of it."""
+    return scenario | {"architecture": pretrained.public(scenario["architecture"])}
 
 
 def track_scenarios(wildcards):
@@ -478,9 +527,18 @@ def white_box_minutes(wildcards):
     return estimate.minutes(estimate.white_box_seconds(*size))
 
 
-def data_mb(wildcards):
-    """Of a job that computes on a data set."""
-    return estimate.data_mb(data_of(of(wildcards)))
+def compute_mb(wildcards):
+    """Of a job that trains or runs models."""
+    scenario = of(wildcards)
+    return estimate.compute_mb(scenario, data_of(scenario))
+
+
+def archive_mb(wildcards):
+    """Of a job that checks and packs the models of a track."""
+    sizes = [
+        estimate.compute_mb(one, data_of(one)) for one in scenarios_of(wildcards.track)
+    ]
+    return max(2000, *sizes)
 
 
 def attack_mb(wildcards):
@@ -503,13 +561,15 @@ def run_description():
     shareable = json.loads(json.dumps(config))
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
+        if "tokenizer" in dataset:
+            dataset["tokenizer"] = pretrained.without_place(dataset["tokenizer"])
     text = json.dumps(shareable, sort_keys=True)
     return json.dumps(
         {
             "run": config["run"],
             "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "seeds": seed_source(),
-            "scenarios": list(SCENARIOS.values()),
+            "scenarios": [public(scenario) for scenario in SCENARIOS.values()],
             "attacks": [
                 attack
                 for attack in config["attacks"]

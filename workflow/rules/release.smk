@@ -2,7 +2,7 @@ rule release:
     input:
         seeds=private("seeds.csv"),
         splits=private("splits.npz"),
-        shards=shard_weights,
+        shards=shard_models,
     output:
         challenge=directory("<results>/challenge/{track}/{challenge}"),
         checksums="<results>/challenge/{track}/{challenge}.sha256",
@@ -11,7 +11,7 @@ rule release:
     benchmark:
         "<benchmarks>/release/{track}/{challenge}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     resources:
         mem_mb=growing(1000),
         runtime=growing(20),
@@ -20,10 +20,9 @@ rule release:
         code=fingerprint("release"),
         phases=PHASES,
         disclosed=field("disclosed"),
-        private=private_flag,
     shell:
         "{params.program} --seeds {input.seeds} --splits {input.splits} --shards {input.shards}"
-        " --phases {params.phases} --disclosed {params.disclosed} {params.private}"
+        " --phases {params.phases} --disclosed {params.disclosed}"
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 
 
@@ -44,9 +43,9 @@ rule archive:
     benchmark:
         "<benchmarks>/archive/{track}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(archive_mb),
         runtime=growing(30),
     params:
         program=program("archive"),

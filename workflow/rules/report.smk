@@ -11,7 +11,7 @@ rule describe:
     benchmark:
         "<benchmarks>/describe.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     resources:
         mem_mb=growing(500),
         runtime=growing(10),

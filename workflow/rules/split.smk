@@ -24,7 +24,7 @@ rule seeds:
 rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
-        data=stored_data,
+        data=scenario_data,
     output:
         "<results>/private/{scenario}/splits.npz",
     log:
@@ -34,7 +34,7 @@ rule splits:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(1000),
         runtime=growing(10),
     params:
         program=program("splits"),

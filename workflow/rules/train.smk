@@ -25,20 +25,21 @@ rule accountant:
 rule train:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
-        data=stored_data,
+        data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
+        pretrained=pretrained_files,
     output:
-        weights="<results>/private/{scenario}/models/{first}-{last}.npz",
+        models=directory("<results>/private/{scenario}/models/{first}-{last}"),
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",
     log:
         "<logs>/train/{scenario}/{first}-{last}.log",
     benchmark:
         "<benchmarks>/train/{scenario}/{first}-{last}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
     threads: 1
     resources:
-        mem_mb=growing(data_mb),
+        mem_mb=growing(compute_mb),
         runtime=growing(training_minutes),
         gpu=GPU,
     params:
@@ -53,8 +54,8 @@ rule train:
         device=config["device"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
-        " --data {input.data} --privacy {input.privacy} --architecture {params.architecture}"
+        " --data {input.data} --privacy {input.privacy} --architecture {params.architecture:q}"
         " --physical-batch-size {params.physical_batch_size}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} {params.null_run} --device {params.device}"
-        " --weights {output.weights} --rows {output.rows} 2> {log}"
+        " --models {output.models} --rows {output.rows} 2> {log}"

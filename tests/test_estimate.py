@@ -1,0 +1,91 @@
+"""What is asked of a scheduler: in proportion to the work, and never less than was measured."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from mico import estimate
+from mico.scenarios import ARCHITECTURES, resolve
+
+CONFIG = Path(__file__).parents[1] / "config"
+DATASETS = yaml.safe_load((CONFIG / "config.yaml").read_text())["datasets"]
+PUBLISHED = yaml.safe_load((CONFIG / "scenarios.yaml").read_text())
+
+
+def scenario(base: str, **changes: object) -> dict:
+    """A published scenario's fields, with others."""
+    return vars(resolve([{"id": "S", "from": base, **changes}], PUBLISHED, DATASETS)["S"])
+
+
+def seconds(base: str, gpu: bool = False, **changes: object) -> float:
+    one = scenario(base, **changes)
+    return estimate.training_seconds(one, DATASETS[one["data"]]["features"], gpu)
+
+
+def test_there_is_an_estimate_for_every_network() -> None:
+    assert set(estimate.NETWORKS) == set(ARCHITECTURES)
+    for base in PUBLISHED:
+        assert seconds(base) > 0
+
+
+@pytest.mark.parametrize("base", ["T1", "T3", "I1", "X1"])
+def test_training_takes_as_long_as_there_are_records_and_epochs(base: str) -> None:
+    epochs = scenario(base)["epochs"]
+    assert seconds(base, epochs=3 * epochs) == pytest.approx(3 * seconds(base))
+    n = scenario(base)["n"]
+    assert seconds(base, n=n // 4) == pytest.approx(seconds(base) / 4, rel=0.01)
+    assert seconds(base, gpu=True) == pytest.approx(seconds(base) / estimate.CORES_PER_GPU)
+
+
+def test_narrower_and_smaller_networks_take_less() -> None:
+    assert seconds("I1") > seconds("I1", architecture="cnn/2") > seconds("I1", architecture="cnn/8")
+    assert seconds("T1") > seconds("T1", data="location30", n=2500) * 60
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "measured"),
+    [
+        ("T1", {}, 19.2),
+        ("T3", {}, 29.6),
+        # 25 models on images of the small run, of which jobs took up to 580 s.
+        ("I1", {"architecture": "cnn/8", "n": 1000, "epochs": 20, "batch_size": 16}, 374 / 25),
+        ("X1", {"architecture": "roberta-tiny", "data": "sst2-bpe", "n": 2000, "epochs": 6}, 9.6),
+    ],
+)
+def test_no_model_took_longer_than_a_scheduler_is_asked_for(base, changes, measured) -> None:
+    """docs/performance.md has the measurements, of one process beside another."""
+    assert measured < 60 * estimate.minutes(seconds(base, **changes))
+    assert measured < 2 * seconds(base, **changes)
+
+
+def test_memory_is_more_than_was_measured() -> None:
+    assert estimate.compute_mb(scenario("T3"), DATASETS["purchase100"]) > 817
+    small = scenario("I1", data="cifar10-batch-1", n=1000)
+    assert estimate.compute_mb(small, DATASETS["cifar10-batch-1"]) > 598
+    assert estimate.attack_mb(scenario("T1"), DATASETS["purchase100"], 200) > 322
+    # Weights, gradient and moments of 125 million parameters.
+    assert estimate.compute_mb(scenario("X1"), DATASETS["sst2"]) > 4 * 500
+
+
+@pytest.mark.parametrize(
+    ("seconds", "models", "expected"),
+    [(1, 200, 200), (27, 200, 100), (100, 200, 25), (2699, 200, 1), (9999, 200, 1), (1, 7, 7)],
+)
+def test_shards_take_up_to_45_minutes_and_are_alike(seconds, models, expected) -> None:
+    size = estimate.shard_size(seconds, models)
+    assert size == expected
+    assert size == 1 or size * seconds <= 45 * 60
+    # No shard is left with a few models where all could have about as many.
+    shards = -(-models // size)
+    assert models - (shards - 1) * size > size / 2
+
+
+def test_challenge_points_that_models_share_are_counted_once() -> None:
+    """Against a draw."""
+    rng = np.random.default_rng(1)
+    records = DATASETS["location30"]["records"]
+    drawn = [rng.choice(records, 200, replace=False) for _ in range(20)]
+    expected = estimate.challenge_points(scenario("T1"), DATASETS["location30"], 20)
+    assert len(np.unique(drawn)) == pytest.approx(expected, rel=0.02)
