@@ -23,7 +23,7 @@ from mico import (
     splits,
     training,
 )
-from mico.architecture import build
+from mico.architecture import PRECISIONS, build
 from mico.atomic import atomic_file
 from mico.command_line import InputError, Meter
 from mico.datasets import Dataset
@@ -50,6 +50,12 @@ def main() -> None:
         type=int,
         required=True,
         help="on how many examples of each model a CNN or transformer computes at a time",
+    )
+    parser.add_argument(
+        "--precision",
+        default=PRECISIONS[0],
+        choices=PRECISIONS,
+        help="in which a transformer passes forward and back",
     )
     parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
     parser.add_argument("--first", type=int, required=True, help="the shard's first model")
@@ -81,6 +87,7 @@ def main() -> None:
         dataset,
         args.architecture,
         args.physical_batch_size,
+        args.precision,
         own_seeds,
         args.n,
         args.m,
@@ -105,6 +112,7 @@ class Job:
     dataset: Dataset
     architecture: str
     physical_batch_size: int
+    precision: str
     seeds: Mapping[int, Mapping[str, int]]  # by model
     n: int
     m: int
@@ -124,8 +132,15 @@ class Job:
         data = hashlib.sha256(self.dataset.stored)
         data.update(self.dataset.labels)
         decisive = [asdict(self.dataset.description), data.hexdigest()]
-        decisive += [self.architecture, self.physical_batch_size, dict(self.seeds)]
-        decisive += [self.n, self.m, self.null_run, asdict(self.options), self.device.type]
+        decisive += [self.architecture, self.physical_batch_size, self.precision]
+        decisive += [
+            dict(self.seeds),
+            self.n,
+            self.m,
+            self.null_run,
+            asdict(self.options),
+            self.device.type,
+        ]
         for file in pretrained.files(self.architecture):
             with file.open("rb") as opened:
                 decisive += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
@@ -136,7 +151,9 @@ class Job:
 def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
     """The checkpoint that holds the models of the shard, and what is reported of each."""
     dataset, device, options, n = job.dataset, job.device, job.options, job.n
-    architecture = build(job.architecture, dataset.description, job.physical_batch_size)
+    architecture = build(
+        job.architecture, dataset.description, job.physical_batch_size, job.precision
+    )
     records = training.load(architecture, dataset, device)
     identity = job.identity
     saved, done = checkpoint.take(shard, identity, device)
