@@ -133,7 +133,8 @@ def train_shared(
     everything, count = len(records.labels), len(numbers)
     at = records.take(points[None])
     meter = Meter("reference models", count)
-    together = GROUP if architecture.batched else 1
+    # As targets are trained: on a CPU a model's bits do not depend on others in its products.
+    together = count if at.labels.device.type != "cpu" and architecture.batched else 1
     values, trained = [], []
     for start in range(0, count, together):
         own = numbers[start : start + together]

@@ -12,8 +12,8 @@ example (the book-keeping of Bu et al. 2022, arXiv 2210.00038). A plain gradient
 Since all layers' inputs are kept anyway, recomputing activations (gradient checkpointing) would
 save little: what bounds the memory is the physical batch.
 
-In mixed precision a pass forward and back is in bfloat16 (torch's autocast); weights,
-norms and sums are in float32, so that no contribution is greater than the clipping norm.
+In mixed precision a pass forward and back is in bfloat16 (torch's autocast); weights, norms and
+sums are in float32, so that no contribution is greater than the clipping norm.
 
 A batch is computed in parts: its sentences by length, padded to the longest of their part alone.
 Models are computed one after the other.
@@ -326,6 +326,12 @@ class Transformer:
         state = parameters | buffers
         return functional_call(self.skeleton, state, (), given, tie_weights=False).logits
 
+    def _loss(self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool) -> Tensor:
+        """The sum of the sentences' cross-entropies, in the precision of a gradient."""
+        with torch.autocast(ids.device.type, torch.bfloat16, self.precision == "bfloat16"):
+            logits = self._run(parameters, ids, training)
+        return functional.cross_entropy(_widened(logits), y, reduction="sum")
+
     def _add_gradient(
         self,
         parameters: StateDict,
@@ -352,9 +358,7 @@ class Transformer:
                     del leaves[f"{name}.weight"]
             for value in leaves.values():
                 value.requires_grad_()
-            with torch.autocast(ids.device.type, torch.bfloat16, self.precision == "bfloat16"):
-                logits = self._run(parameters, ids, training)
-            loss = weight * functional.cross_entropy(_widened(logits), y, reduction="sum")
+            loss = weight * self._loss(parameters, ids, y, training)
         outputs = [output for *_, output in looked_up]
         gradients = torch.autograd.grad(loss, [*leaves.values(), *outputs])
         torch._foreach_add_([sums[name] for name in leaves], gradients[: len(leaves)])
@@ -387,9 +391,7 @@ class Transformer:
                 if isinstance(layer, nn.Embedding):
                     hooks.enter_context(layer.register_forward_pre_hook(each_by_itself))
                 hooks.enter_context(layer.register_forward_hook(partial(note, name)))
-            with torch.autocast(ids.device.type, torch.bfloat16, self.precision == "bfloat16"):
-                logits = self._run(parameters, ids, training)
-            loss = functional.cross_entropy(_widened(logits), y, reduction="sum")
+            loss = self._loss(parameters, ids, y, training)
         once = sorted(name for name, *_ in calls) == sorted(self.layers)
         if not once or any(len(output) != len(ids) for *_, output in calls):
             raise InputError(
