@@ -201,7 +201,8 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
                 ("training_accuracy", split.training_set),
                 ("evaluation_accuracy", split.evaluation),
             ):
-                row[name] = training.accuracy(architecture, one, records, indices)
+                measured = indices[: architecture.cost.accuracy]
+                row[name] = training.accuracy(architecture, one, records, measured)
             row["seconds"] = round(done.seconds / len(group), 3)
             row["device"] = device.type
             private = options.clipping_norm is not None

@@ -34,8 +34,10 @@ class ExampleGradients:
 
 @dataclass(frozen=True)
 class Cost:
-    """How much is computed for white-box features, of a network whose gradients cost more, less."""
+    """How much is computed besides training, of a network that costs more, less."""
 
+    accuracy: int  # records that a model's accuracy is measured on, at most
+    # For white-box features:
     records: int  # of which a model's mean gradient and mean activations are taken, at most
     shadows: int  # train models whose features at every challenge point are compared, at most
 
@@ -49,7 +51,7 @@ class Architecture(Protocol):
 
     @property
     def cost(self) -> "Cost":
-        """What an attacker can afford to compute with it."""
+        """How much one can afford to compute with it."""
 
     @property
     def batched(self) -> bool:

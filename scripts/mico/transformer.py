@@ -94,8 +94,8 @@ class Transformer:
 
     @property
     def cost(self) -> Cost:
-        """What an attacker can afford to compute with it."""
-        return Cost(records=500, shadows=10)
+        """How much one can afford to compute with it."""
+        return Cost(accuracy=2_000, records=500, shadows=10)
 
     @property
     def batched(self) -> bool:
