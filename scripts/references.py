@@ -9,6 +9,7 @@ from mico import (
     datasets,
     outputs,
     participant,
+    recipe,
     reference_training,
     released,
     training,
@@ -24,7 +25,7 @@ from mico.references import References
 @torch.no_grad()
 def main() -> None:
     parser = participant.parser(__doc__, "references .npz")
-    participant.add_training(parser, "target")
+    recipe.add_arguments(parser, "target")
     parser.add_argument("--count", type=int, required=True, help="reference models of each target")
     args = parser.parse_args()
 
@@ -34,7 +35,7 @@ def main() -> None:
     if args.count < 2:
         raise InputError(f"count {args.count}: expected at least 2, with and without each point")
     targets = range(args.first, args.last + 1)
-    options = participant.recipe(args)
+    options = recipe.options(args)
     dataset = datasets.read(args.data)
     architecture = build(
         args.architecture, dataset.description, args.physical_batch_size, args.precision

@@ -8,6 +8,7 @@ from mico import (
     command_line,
     datasets,
     participant,
+    recipe,
     reference_training,
     released,
     training,
@@ -22,12 +23,12 @@ from mico.shared_references import SharedReferences
 @torch.no_grad()
 def main() -> None:
     parser = participant.parser(__doc__, "shared references .npz")
-    participant.add_training(parser, "reference model")
+    recipe.add_arguments(parser, "reference model")
     args = parser.parse_args()
 
     if not 0 <= args.first <= args.last:
         raise InputError(f"models {args.first} to {args.last}: expected the first not after it")
-    options = participant.recipe(args)
+    options = recipe.options(args)
     dataset = datasets.read(args.data)
     architecture = build(
         args.architecture, dataset.description, args.physical_batch_size, args.precision

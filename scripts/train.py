@@ -19,11 +19,12 @@ from mico import (
     datasets,
     pretrained,
     privacy,
+    recipe,
     seeds,
     splits,
     training,
 )
-from mico.architecture import PRECISIONS, build
+from mico.architecture import build
 from mico.atomic import atomic_file
 from mico.command_line import InputError, Meter
 from mico.datasets import Dataset
@@ -45,26 +46,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     parser.add_argument("--architecture", required=True, help="a name of mico.architecture.build")
-    parser.add_argument(
-        "--physical-batch-size",
-        type=int,
-        required=True,
-        help="on how many examples of each model a CNN or transformer computes at a time",
-    )
-    parser.add_argument(
-        "--precision",
-        default=PRECISIONS[0],
-        choices=PRECISIONS,
-        help="in which a transformer passes forward and back",
-    )
-    parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
-    parser.add_argument("--first", type=int, required=True, help="the shard's first model")
-    parser.add_argument("--last", type=int, required=True, help="the shard's last model")
+    recipe.add_arguments(parser, "model")
     parser.add_argument("--n", type=int, required=True, help="records in a training set")
     parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
-    parser.add_argument(
-        "--options", required=True, help="JSON of mico.training.TrainingOptions without the noise"
-    )
     parser.add_argument(
         "--null-run", action="store_true", help="leave the members out of training as well"
     )
@@ -76,9 +60,7 @@ def main() -> None:
     device = choose(args.device)
     dataset = datasets.read(args.data)
     spent = asdict(privacy.read(args.privacy))
-    options = TrainingOptions(
-        **json.loads(args.options), noise_multiplier=spent["noise_multiplier"]
-    )
+    options = recipe.options(args)
     all_seeds = seeds.read(args.seeds)
     if not 0 <= args.first <= args.last < len(all_seeds):
         raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
