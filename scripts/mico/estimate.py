@@ -41,7 +41,7 @@ NARROWER = 0.8
 CORES_PER_GPU = 20
 
 PROCESS_MB = 600  # an interpreter with torch
-TEXT_MB = 400  # one more library, and the activations of a part of a batch
+TEXT_MB = 700  # one more library, and the activations of a part of a batch
 WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
 
