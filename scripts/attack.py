@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mico import command_line, references, signals, submissions, whitebox
+from mico import command_line, references, shared_references, signals, submissions, whitebox
 from mico.attacks import registry
 from mico.command_line import InputError
 from mico.phases import Phases
@@ -23,6 +23,10 @@ def main() -> None:
     parser.add_argument("--whitebox", type=Path, help="its whitebox.npz, if the attack wants it")
     parser.add_argument("--references", type=Path, nargs="+", help="likewise, of all shards")
     parser.add_argument("--others", type=Path, nargs="+", help="likewise, other submissions")
+    parser.add_argument(
+        "--shared", type=Path, nargs="+", help="shared reference models, of all shards"
+    )
+    parser.add_argument("--shared-count", type=int, help="how many of them to use")
     parser.add_argument("--output", type=Path, required=True, help="the directory to write")
     args = parser.parse_args()
 
@@ -35,8 +39,13 @@ def main() -> None:
     options = registry.options(args.attack, values)
     phases = Phases(*args.phases)
     given = signals.read(args.signals)
-    if (phases.train, phases.models) != (len(given.trained), len(given.challenge)):
+    if (phases.train, phases.models) != (given.train_models, len(given.challenge)):
         raise InputError(f"{args.signals}: not of {phases.models} models, {phases.train} of train")
+    if args.shared:
+        if args.shared_count is None or args.shared_count < 2:
+            raise InputError(f"--shared-count {args.shared_count}: expected at least 2")
+        shared = shared_references.read(args.shared)
+        given = shared_references.add(given, shared, args.shared_count)
 
     def read_others(paths: list[Path]) -> dict[str, np.ndarray]:
         size = given.challenge.shape[1]

@@ -19,6 +19,7 @@ from mico import (
     datasets,
     pretrained,
     privacy,
+    recipe,
     seeds,
     splits,
     training,
@@ -45,20 +46,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     parser.add_argument("--architecture", required=True, help="a name of mico.architecture.build")
-    parser.add_argument(
-        "--physical-batch-size",
-        type=int,
-        required=True,
-        help="on how many examples of each model a CNN or transformer computes at a time",
-    )
-    parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
-    parser.add_argument("--first", type=int, required=True, help="the shard's first model")
-    parser.add_argument("--last", type=int, required=True, help="the shard's last model")
+    recipe.add_arguments(parser, "model")
     parser.add_argument("--n", type=int, required=True, help="records in a training set")
     parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
-    parser.add_argument(
-        "--options", required=True, help="JSON of mico.training.TrainingOptions without the noise"
-    )
     parser.add_argument(
         "--null-run", action="store_true", help="leave the members out of training as well"
     )
@@ -70,9 +60,7 @@ def main() -> None:
     device = choose(args.device)
     dataset = datasets.read(args.data)
     spent = asdict(privacy.read(args.privacy))
-    options = TrainingOptions(
-        **json.loads(args.options), noise_multiplier=spent["noise_multiplier"]
-    )
+    options = recipe.options(args)
     all_seeds = seeds.read(args.seeds)
     if not 0 <= args.first <= args.last < len(all_seeds):
         raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
@@ -81,6 +69,7 @@ def main() -> None:
         dataset,
         args.architecture,
         args.physical_batch_size,
+        args.precision,
         own_seeds,
         args.n,
         args.m,
@@ -105,6 +94,7 @@ class Job:
     dataset: Dataset
     architecture: str
     physical_batch_size: int
+    precision: str
     seeds: Mapping[int, Mapping[str, int]]  # by model
     n: int
     m: int
@@ -124,8 +114,15 @@ class Job:
         data = hashlib.sha256(self.dataset.stored)
         data.update(self.dataset.labels)
         decisive = [asdict(self.dataset.description), data.hexdigest()]
-        decisive += [self.architecture, self.physical_batch_size, dict(self.seeds)]
-        decisive += [self.n, self.m, self.null_run, asdict(self.options), self.device.type]
+        decisive += [self.architecture, self.physical_batch_size, self.precision]
+        decisive += [
+            dict(self.seeds),
+            self.n,
+            self.m,
+            self.null_run,
+            asdict(self.options),
+            self.device.type,
+        ]
         for file in pretrained.files(self.architecture):
             with file.open("rb") as opened:
                 decisive += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
@@ -136,7 +133,9 @@ class Job:
 def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
     """The checkpoint that holds the models of the shard, and what is reported of each."""
     dataset, device, options, n = job.dataset, job.device, job.options, job.n
-    architecture = build(job.architecture, dataset.description, job.physical_batch_size)
+    architecture = build(
+        job.architecture, dataset.description, job.physical_batch_size, job.precision
+    )
     records = training.load(architecture, dataset, device)
     identity = job.identity
     saved, done = checkpoint.take(shard, identity, device)
@@ -184,7 +183,8 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
                 ("training_accuracy", split.training_set),
                 ("evaluation_accuracy", split.evaluation),
             ):
-                row[name] = training.accuracy(architecture, one, records, indices)
+                measured = indices[: architecture.cost.accuracy]
+                row[name] = training.accuracy(architecture, one, records, measured)
             row["seconds"] = round(done.seconds / len(group), 3)
             row["device"] = device.type
             private = options.clipping_norm is not None

@@ -124,6 +124,22 @@ def test_fingerprint_is_that_of_the_words(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert docstrings.fingerprint(["new", "old"]) != before
 
 
+def test_what_auto_chose(paths: dict, text: str) -> None:
+    """Whose predictions are the same as its own, scenario by scenario."""
+    curves = json.loads(paths["curves"][0].read_text())
+    curves["T1"]["auto"] = curves["T1"]["lira-online"]
+    curves["T2"]["auto"] = curves["T2"][EVIL]
+    paths["curves"][0].write_text(json.dumps(curves))
+    edit_run(paths, lambda run: run["attacks"][3].update(name="auto", attack="auto"))
+    sections = page(paths, "auto").split("<h2 id=")
+    (first,) = (plain(one) for one in sections if one.startswith('"scenario-1"'))
+    (second,) = (plain(one) for one in sections if one.startswith('"scenario-2"'))
+    assert "Its predictions rank records as those of lira-online , which it chose." in first
+    assert f"rank records as those of {EVIL} , which it chose." in second
+    assert "rank records as those of auto ." in plain(page(paths))
+    assert "rank records" not in plain(text)
+
+
 def test_place_and_difference_from_the_highest(paths: dict, text: str) -> None:
     rows = table_rows(text, 'aria-label="Place in every scenario"')
     pairs = pd.read_csv(paths["comparisons"][0])

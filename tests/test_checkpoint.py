@@ -601,7 +601,7 @@ def shard(stored_data: object) -> program.Job:
     own_seeds = dict(enumerate(seeds.derive(3, "S", MODELS)))
     options = replace(PRIVATE, epochs=EPOCHS, batch_size=25)
     dataset = datasets.read(stored_data.directory)
-    return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, False, options, CPU)
+    return program.Job(dataset, "mlp", 32, "float32", own_seeds, 100, 20, False, options, CPU)
 
 
 def train_shard(
@@ -661,6 +661,7 @@ CHANGES = {
     "n": lambda shard: replace(shard, n=99),
     "m": lambda shard: replace(shard, m=21),
     "physical batch size": lambda shard: replace(shard, physical_batch_size=16),
+    "precision": lambda shard: replace(shard, precision="bfloat16"),
     "null_run": lambda shard: replace(shard, null_run=True),
     "seed": with_another_seed,
     "labels": with_another_label,

@@ -92,7 +92,7 @@ def test_defaults() -> None:
         expected = dict(zip(FIELDS, SET_UPS[name], strict=True)) | reduced
         assert {field: found[field] for field in FIELDS} == expected
         assert (found["id"], found["data"], found["m"]) == (name, "purchase100-synthetic", 100)
-    assert len(checked.attacks) == 28
+    assert len(checked.attacks) == 33
     assert checked.attacks["rmia-offline"] == {
         "attack": "rmia",
         "variant": "offline",
@@ -405,6 +405,73 @@ def test_bad_references(tmp_path, text, message) -> None:
     assert "references" in str(caught.value).partition("yaml: ")[2]
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{scenarios: [T9]}", "scenarios: 'T9' is not among the run's"),
+        ("{scenarios: [T1, D2]}", "scenarios: 'D2' is not among the run's"),
+        ("{scenarios: [T1, T1]}", "scenarios: "),
+        ("{scenarios: T1}", "scenarios: 'T1' is not of type 'array'"),
+        ("{scenarios: [1]}", "scenarios: "),
+        ("{count: 1}", "count: 1 "),
+        ("{count: 2.5}", "count: 2.5 "),
+        ("{count: many}", "count: 'many' is not of type 'integer'"),
+        ("{shard_size: 0}", "shard_size: 0 "),
+        ("{shard_size: auto}", "shard_size: 'auto' is not of type 'integer'"),
+        ("{cuont: 3}", "unknown key 'cuont', did you mean 'count'?"),
+        ("{train_models: 3}", "unknown key 'train_models', known: scenarios, count, shard_size"),
+        ("[T1]", "['T1'] is not of type 'object'"),
+    ],
+)
+def test_bad_shared_references(tmp_path, text, message) -> None:
+    """Which are of the whole challenge: there is no choice of targets."""
+    with pytest.raises(InputError) as caught:
+        check_own(tmp_path, f"shared_references: {text}")
+    assert f"own.yaml: shared_references: {message}" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_fewer_shared_references_than_an_attack_wants(tmp_path) -> None:
+    """In the scenarios of the run or not."""
+    for scenarios_of in "[T1]", "[]":
+        text = f"shared_references: {{scenarios: {scenarios_of}, count: 31}}"
+        message = "-shared: shared 32: expected 2 to shared_references.count"
+        with pytest.raises(InputError, match=re.escape(message)) as caught:
+            check_own(tmp_path, text)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        ("rmia, shared: 1", "mine: shared 1: expected 2 to shared_references.count"),
+        ("rmia, shared: 0", "mine: shared 0: expected 2 to"),
+        ("rmia, shared: -3", "mine: shared -3: expected 2 to"),
+        ("stacked, shared: 33", "mine: shared 33: expected 2 to shared_references.count"),
+        ("references, count: 4, shared: 33", "mine: shared 33: expected 2 to"),
+        ("rmia, shared: many", "shared: 'many' is not of type 'integer'"),
+        ("rmia, shared: true", "shared: True is not of type 'integer'"),
+        ("rmia, shared: 2.5", "shared: 2.5 is not of type 'integer'"),
+        ("rmia, shared: null", "shared: None is not of type 'integer'"),
+        ("rmia, shard: 2", "'shard'"),
+        ("auto, shared: 2", "mine: shared: it looks at no models itself"),
+    ],
+)
+def test_bad_numbers_of_shared_references(tmp_path, attack, message) -> None:
+    with pytest.raises(InputError, match=r"own\.yaml: attacks?:? ") as caught:
+        check_own(tmp_path, f"attacks: [{{name: mine, attack: {attack}}}]")
+    assert message in str(caught.value)
+    assert "mine" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_as_many_shared_references_as_there_are(tmp_path) -> None:
+    for count in 2, 32:
+        text = f"attacks: [{{name: mine, attack: rmia, gamma: 2, shared: {count}}}]"
+        expected = {"attack": "rmia", "gamma": 2, "shared": count}
+        assert check_own(tmp_path, text).attacks == {"mine": expected}
+
+
 def test_auto_needs_another_attack_in_every_scenario(tmp_path) -> None:
     alone = "attacks:\n  - {name: auto, attack: auto}\n"
     some = "  - {name: r, attack: references, count: 2}\nreferences: {scenarios: [T1]}\n"
@@ -412,6 +479,10 @@ def test_auto_needs_another_attack_in_every_scenario(tmp_path) -> None:
         with pytest.raises(InputError, match=r"own\.yaml: attacks: auto: expected another attack"):
             check_own(tmp_path, text)
     check_own(tmp_path, alone + "  - {name: base, attack: base, variant: base1}")
+    shared = "  - {name: s, attack: rmia, shared: 2}\nshared_references: {scenarios: [T1, T2]}\n"
+    with pytest.raises(InputError, match=r"own\.yaml: attacks: auto: expected another attack"):
+        check_own(tmp_path, alone + shared)
+    check_own(tmp_path, (alone + shared).replace("[T1, T2]", "[T1, T2, T3, D3]"))
 
 
 @pytest.mark.parametrize(
@@ -454,6 +525,47 @@ attacks:
         "c": ["signals", "references"],
         "d": ["signals", "others"],
     }
+
+
+def test_who_attacks_what_with_shared_references(tmp_path) -> None:
+    """With both kinds of reference models, where there are both."""
+    text = """
+references: {scenarios: [D3, T1], count: 4, train_models: 100}
+shared_references: {scenarios: [T2, T1], count: 4}
+attacks:
+  - {name: a, attack: rmia}
+  - {name: b, attack: rmia, shared: 4}
+  - {name: c, attack: stacked, shared: 2}
+  - {name: d, attack: references, count: 4}
+  - {name: e, attack: references, count: 4, shared: 3}
+  - {name: f, attack: auto}
+"""
+    checked = check_own(tmp_path, text)
+    everywhere = ["D3", "T1", "T2", "T3"]
+    assert {name: sorted(scenarios) for name, scenarios in checked.entered.items()} == {
+        "a": everywhere,
+        "b": ["T1", "T2"],
+        "c": ["T1", "T2"],
+        "d": ["D3", "T1"],
+        "e": ["T1"],
+        "f": everywhere,
+    }
+    assert checked.inputs == {
+        "a": ["signals"],
+        "b": ["signals", "shared"],
+        "c": ["signals", "whitebox", "shared"],
+        "d": ["signals", "references"],
+        "e": ["signals", "references", "shared"],
+        "f": ["signals", "others"],
+    }
+
+
+def test_nothing_enters_with_shared_references_where_there_are_none() -> None:
+    checked = check_files(BASE)
+    with_shared = {name for name, item in checked.attacks.items() if "shared" in item}
+    assert len(with_shared) == 4
+    for name, scenarios_of in checked.entered.items():
+        assert (scenarios_of == []) == (name in with_shared or name.startswith("references-"))
 
 
 def test_null_run(tmp_path) -> None:

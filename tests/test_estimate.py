@@ -65,6 +65,8 @@ def test_memory_is_more_than_was_measured() -> None:
     small = scenario("I1", data="cifar10-batch-1", n=1000)
     assert estimate.compute_mb(small, DATASETS["cifar10-batch-1"]) > 598
     assert estimate.attack_mb(scenario("T1"), DATASETS["purchase100"], 200) > 322
+    small = scenario("X2", data="sst2-bpe", architecture="roberta-tiny")
+    assert estimate.compute_mb(small, DATASETS["sst2-bpe"]) > 1227
     # Weights, gradient and moments of 125 million parameters.
     assert estimate.compute_mb(scenario("X1"), DATASETS["sst2"]) > 4 * 500
 

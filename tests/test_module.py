@@ -96,7 +96,7 @@ def test_configuration_is_laid_over_the_defaults(tmp_path: Path) -> None:
     folder = importing(tmp_path, {"benchmark": {"run": "mine", "shard_size": 50}})
     plan = planned(snakemake(folder, "--dry-run", "mico_all"))
     assert plan["mico_train"] == 4 * 4
-    assert plan["mico_attack"] == 4 * 24
+    assert plan["mico_attack"] == 4 * 25
 
 
 def test_results_go_where_the_other_workflow_wants(tmp_path: Path) -> None:
@@ -150,4 +150,4 @@ def test_module_on_github(study: Path, tmp_path: Path) -> None:
         for where, cached in ((folder, tmp_path), (study, tmp_path / "other"))
     ]
     assert plans[0] == plans[1]
-    assert plans[0]["mico_attack"] == 13
+    assert plans[0]["mico_attack"] == 14

@@ -26,7 +26,7 @@ from mico.attacks.shadows import Target
 from mico.command_line import InputError
 from mico.mlp import MLP
 from mico.reference_training import sample, train_inferred, train_known
-from mico.training import Records, TrainingOptions
+from mico.training import Records, State, TrainingOptions
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -133,6 +133,7 @@ class Engine:
         sets: list[np.ndarray],
         seeds: list[int],
         options: TrainingOptions,
+        after_step: Callable[[State], None],
     ) -> dict[str, Tensor]:
         assert options == OPTIONS
         self.sets += sets

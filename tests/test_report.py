@@ -456,6 +456,21 @@ def test_gain_curves_show_reference_models_that_differ_in_number_only(
     assert "Gain from reference models" not in page(paths)
 
 
+def test_what_has_shared_reference_models_has_more_than_shadow_models(paths: dict) -> None:
+    """The best of those to compare with is one that has the train models alone."""
+    rows = headline_rows(paths, "T1").set_index("participant")["tpr_at_fpr_0.1"]
+    best, second = rows.drop(["references-2", "references-8", "auto", "visitor"]).nlargest(2).index
+
+    def share(run: dict) -> None:
+        (attack,) = (attack for attack in run["attacks"] if attack["name"] == best)
+        attack.update(shared=32)
+
+    edit_run(paths, share)
+    assert f"<strong>{html.escape(second)}</strong> with {rows[second]:.3f}, the best" in page(
+        paths
+    )
+
+
 def test_two_kinds_of_reference_models_are_two_lines(tmp_path: Path) -> None:
     names = [f"references-{count}" for count in (2, 4, 8, 16)]
     paths = write_run(tmp_path, [*names, "lira"])

@@ -24,7 +24,7 @@ SLURM = ROOT / "tests" / "slurm.sh"
 SOON = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
 PROFILE = ("--workflow-profile", "profiles/slurm", *SOON, *TINY)
 RELEASED = "challenge/shopping/shopping_inf"
-GPU_RULES = {"train", "references", "signals", "whitebox"}
+GPU_RULES = {"train", "references", "shared_references", "signals", "whitebox"}
 # Fails the first time that it runs in a folder.
 FAIL_ONCE = """
 import sys
@@ -224,7 +224,7 @@ def test_never_more_gpus_in_use_than_there_are(runs: dict) -> None:
 
 def test_attacks_on_a_challenge_are_one_job(runs: dict) -> None:
     groups = [job for job in runs[whole].jobs if job.rule == "attacks_attack"]
-    assert sorted(int(job.resources["cpu"]) for job in groups) == [5, 6]
+    assert sorted(int(job.resources["cpu"]) for job in groups) == [6, 6]
 
 
 def test_job_that_fails_is_tried_again_with_more(runs: dict) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import train as program
 from mico import datasets, privacy, randomness, seeds, splits, training, weights
+from mico.architecture import Cost
 from mico.command_line import InputError
 from mico.mlp import MLP
 from mico.privacy import Privacy
@@ -484,7 +485,7 @@ def null_job(stored_data: object) -> program.Job:
     own_seeds = {0: own, 1: own | {"seed_membership": other["seed_membership"]}}
     dataset = datasets.read(stored_data.directory)
     device = torch.device("cpu")
-    return program.Job(dataset, "mlp", 32, own_seeds, 100, 20, True, PLAIN, device)
+    return program.Job(dataset, "mlp", 32, "float32", own_seeds, 100, 20, True, PLAIN, device)
 
 
 def train_models(job: program.Job, shard: Path) -> tuple[list[StateDict], list[dict]]:
@@ -522,6 +523,26 @@ def test_a_null_run_does_not_see_members(
     assert rows[1]["training_accuracy"] == accuracy(architecture, expected, records, rest)
     evaluated = accuracy(architecture, expected, records, split.evaluation)
     assert rows[1]["evaluation_accuracy"] == evaluated
+
+
+def test_accuracy_is_of_as_many_records_as_a_network_can_afford(
+    null_job: program.Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here 7 of both kinds, the first."""
+    monkeypatch.setattr(MLP, "cost", Cost(accuracy=7, records=1, shadows=1))
+    models, rows = train_models(replace(null_job, null_run=False), tmp_path / "0-1")
+    architecture = MLP(37, 4)
+    records = training.load(architecture, null_job.dataset, null_job.device)
+    for model, state_dict in enumerate(models):
+        split = splits.split(300, 100, 20, null_job.seeds[model])
+        parameters = architecture.from_state_dicts([state_dict])
+        for kind, indices in (
+            ("training", split.training_set),
+            ("evaluation", split.evaluation),
+        ):
+            measured = accuracy(architecture, parameters, records, indices[:7])
+            assert rows[model][f"{kind}_accuracy"] == measured
+            assert (7 * measured) % 1 == pytest.approx(0, abs=1e-9)
 
 
 def test_program_takes_a_null_run(

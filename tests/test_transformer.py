@@ -21,7 +21,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from mico import training
+from mico import dropout, training
 from mico.architecture import Parameters, build
 from mico.command_line import InputError
 from mico.datasets import Description
@@ -284,6 +284,34 @@ def test_an_examples_contribution_never_exceeds_the_bound(
         assert norm(of_model(out, 0)) == pytest.approx(min(exact, bound), rel=2e-6)
 
 
+def test_mixed_precision_rounds_gradients_but_never_exceeds_the_bound(
+    network: Transformer, batch: Batch
+) -> None:
+    """A pass through two layers and back rounds some 40 times, to 2^-9 of a value in bfloat16.
+
+    Norms and sums are in float32.
+    """
+    mixed = replace(network, precision="bfloat16")
+    bound = float(np.median([norm(one) for one in batch.naive[0]]))
+    ones = torch.ones(2, 9)
+    found = clipped(mixed, batch.parameters, batch.x, batch.y, ones, bound)
+    for model in range(2):
+        expected = clipped_sum(batch.naive[model], ones[model].tolist(), bound)
+        difference = {name: found[name][model] - value for name, value in expected.items()}
+        assert 1e-4 < norm(difference) / norm(expected) < 40 / 2**9
+    first = {name: value[:1] for name, value in batch.parameters.items()}
+    most = 0.0
+    for number in range(9):
+        one = slice(number, number + 1)
+        out = clipped(mixed, first, batch.x[:1, one], batch.y[:1, one], torch.ones(1, 1), bound)
+        assert {value.dtype for value in out.values()} == {torch.float32}
+        most = max(most, norm(of_model(out, 0)))
+    assert most == pytest.approx(bound, rel=2e-6)
+    # What a model says of a sentence does not depend on how it was trained.
+    logits = (each.logits(batch.parameters, batch.x) for each in (mixed, network))
+    assert torch.equal(*logits)
+
+
 @pytest.mark.parametrize("size", [1, 3, 32])
 def test_mean_gradient_equals_autograd_whatever_the_physical_batch(
     network: Transformer, batch: Batch, size: int
@@ -471,6 +499,7 @@ def test_gradients_with_dropout_are_the_librarys_of_the_same_seed(network: Trans
     network.mean_gradient(held, x, y, out, [12345])
     assert torch.equal(torch.get_rng_state(), state)
     model = library_model(network, of_model(held, 0)).train()
+    dropout.replace(model)
     with torch.random.fork_rng([]):
         torch.manual_seed(12345)
         logits = model(x[0, :, :9].long()).logits

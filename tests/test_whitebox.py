@@ -192,7 +192,7 @@ def disclosed(model: int, training: np.ndarray, models: int = 7) -> Disclosed:
 
 def test_at_most_a_sample_is_compared_with() -> None:
     """Of each kind; the same every time, not the same records for every model."""
-    cost = Cost(records=8, shadows=100)
+    cost = Cost(accuracy=8, records=8, shadows=100)
     rest, training = np.arange(10, 50), np.arange(20, 40)
     for models, expected in (
         (7, {"members": training, "nonmembers": np.setdiff1d(rest, training)}),
@@ -240,7 +240,7 @@ def test_of_a_costly_network_fewer_shadow_models_are_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two of three; the third has features at its own challenge points, the same."""
-    monkeypatch.setattr(MLP, "cost", Cost(records=COUNT, shadows=2))
+    monkeypatch.setattr(MLP, "cost", Cost(accuracy=1, records=COUNT, shadows=2))
     found, all_three = compute(challenges["plain"].directory, records), computed["plain"]
     own = np.isin(secrets["plain"].columns, secrets["plain"].challenge[2])
     assert np.isnan(found.features[2, ~own]).all()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from workflow_runs import TINY, files, planned, products, snakemake, start
 from mico import datasets, splits
 from mico import signals as stored_signals
 
-ATTACKS = ("threshold", "centred", "lira", "rmia", "stacked", "references", "auto")
+ATTACKS = (
+    *("threshold", "centred", "lira", "rmia", "stacked", "references", "effect-shared", "auto"),
+)
 
 
 def test_run_makes_everything(tiny: Path) -> None:
@@ -28,11 +31,14 @@ def test_run_makes_everything(tiny: Path) -> None:
     pages = {name for name in names if re.fullmatch("attacks/.*html", name)}
     assert pages == {f"attacks/{name}.html" for name in ATTACKS}
     predictions = [name for name in names if name.endswith("prediction.csv")]
-    # Participants, scenarios, models; the references attack two of the four train models of SD.
-    assert len([name for name in predictions if "/references/" not in name]) == 6 * 2 * 7
-    assert len([name for name in predictions if "/references/" in name]) == 5
+    # Scenarios, models. The references attack two of the four train models of SD; what has shared
+    # reference models, those of S1.
+    expected = dict.fromkeys(ATTACKS, 2 * 7) | {"references": 5, "effect-shared": 7}
+    assert Counter(name.split("/")[1] for name in predictions) == expected
+    shared = [name for name in names if name.startswith("shared/")]
+    assert shared == [f"shared/shopping/shopping_inf/{shard}.npz" for shard in ("0-1", "2-2")]
     scores = (tiny / "scores.csv").read_text().splitlines()
-    assert len(scores) == 1 + (6 * 2 + 1) * 4  # header; participants, scenarios, phases
+    assert len(scores) == 1 + (6 * 2 + 2) * 4  # header; participants, scenarios, phases
     assert b"synthetic data" in names["report.html"].lower()
     for track in "shopping", "ddp":
         assert b"synthetic data" in names[f"scoreboard/{track}.html"].lower()
@@ -67,7 +73,7 @@ def test_the_text_track_is_like_any_other(checkout: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="the text track's package")
     snakemake(checkout, "--cores", "2", "--configfile", "text.yaml")
     made = checkout / "results" / "text"
-    assert len((made / "scores.csv").read_text().splitlines()) == 1 + (3 * 2 + 1) * 4
+    assert len((made / "scores.csv").read_text().splitlines()) == 1 + (3 * 2 + 2) * 4
     for page in "report.html", "scoreboard/reviews.html":
         assert "synthetic data" in (made / page).read_text().lower()
     assert {"transformers", "tokenizers"} <= json.loads((made / "run.json").read_text())[
@@ -117,9 +123,10 @@ def test_changed_weights_of_a_checkpoint_run_training_again(checkout: Path, tmp_
     (checkout / "own.yaml").write_text(text)
     plan = snakemake(checkout, "--dry-run", "--configfile", "own.yaml", "--config", "run=text-own")
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)\n", plan, re.M))
-    assert {"train", "references", "signals", "whitebox", "release", "text_dataset"} <= set(inputs)
+    training = {"train", "references", "shared_references"}
+    assert training | {"signals", "whitebox", "release", "text_dataset"} <= set(inputs)
     weights = f"{folder}/config.json, {folder}/model.safetensors"
-    assert {rule for rule, files in inputs.items() if weights in files} == {"train", "references"}
+    assert {rule for rule, files in inputs.items() if weights in files} == training
     assert [rule for rule, files in inputs.items() if "tokenizer.json" in files] == []
 
 
@@ -242,7 +249,8 @@ def test_edited_program_runs_again_and_nothing_before_it(checkout: Path, tiny: P
     finally:
         source.write_text(before)
     assert "attack" in rules
-    assert not rules & {"seeds", "dataset", "splits", "train", "release", "signals", "references"}
+    assert not rules & {"seeds", "dataset", "splits", "train", "release", "signals"}
+    assert not rules & {"whitebox", "references", "shared_references"}
 
 
 def test_attacks_see_nothing_private(checkout: Path) -> None:
@@ -257,7 +265,7 @@ def test_attacks_see_nothing_private(checkout: Path) -> None:
     makes = {name: job for job in jobs for name in job[2].split(", ")}
     rules = {job[0] for job in jobs}
     assert {"seeds", "train", "release", "signals", "whitebox", "references"} <= rules
-    assert {"attack", "score"} <= rules
+    assert {"shared_references", "attack", "score"} <= rules
 
     def ancestors(job: tuple) -> set[tuple]:
         """What the job reads, and what made that, stopping at the released challenge."""
@@ -272,14 +280,25 @@ def test_attacks_see_nothing_private(checkout: Path) -> None:
         return found
 
     attacks = [job for job in jobs if job[0] == "attack"]
-    assert len(attacks) == 6 * 2 + 1
-    public = {"signals", "whitebox", "references", "accountant", "attack", "dataset", "release"}
+    assert len(attacks) == 6 * 2 + 2
+    public = {"signals", "whitebox", "references", "shared_references"}
+    public |= {"accountant", "attack", "dataset", "release"}
     for attack in attacks:
         found = ancestors(attack)
         assert {"attack", "signals", "release", "dataset"} <= {job[0] for job in found} <= public
         for job in found:
             if job[0] != "release":
                 assert "/private/" not in job[3]
+    with_shared = {
+        attack[2]
+        for attack in attacks
+        if "shared_references" in {job[0] for job in ancestors(attack)}
+    }
+    # One asks for them, and one chooses among all.
+    assert with_shared == {
+        f"results/graph/submissions/{name}/shopping/shopping_inf"
+        for name in ("effect-shared", "auto")
+    }
 
 
 def test_other_shards_and_cores_give_the_same_bytes(checkout: Path, tiny: Path) -> None:
@@ -403,16 +422,16 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "shards", "attacks"),
     [
-        ((), 4 * 8, 4 * 24),
-        (("--configfile", "config/location30.yaml"), 4 * 4, 4 * 24),
-        (("--configfile", "config/laboratory.yaml"), 6 * 4, 6 * 24 + 4 * 4),
-        (("--configfile", "config/null.yaml"), 2 * 4, 2 * 24),
+        ((), 4 * 8, 4 * 25),
+        (("--configfile", "config/location30.yaml"), 4 * 4, 4 * 25),
+        (("--configfile", "config/laboratory.yaml"), 6 * 4, 6 * 25 + 4 * 4),
+        (("--configfile", "config/null.yaml"), 2 * 4, 2 * 25),
         (
             ("--configfile", "config/published.yaml", "--config", "scenarios=[T1, T2, T3, D3]"),
             4 * 20,
-            4 * 24,
+            4 * 25,
         ),
-        (("--configfile", "config/published.yaml"), 12 * 20, 12 * 24),
+        (("--configfile", "config/published.yaml"), 12 * 20, 12 * 25),
     ],
 )
 def test_dry_run_of_every_configuration(
@@ -430,7 +449,7 @@ def test_profile_for_slurm_is_taken_either_way(checkout: Path, option: str) -> N
     plan = snakemake(checkout, *arguments)
     assert planned(plan)["train"] == 2  # shards of all seven models
     asked = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*\bgpu=1\b", plan, re.M)
-    assert set(asked) == {"train", "references", "signals", "whitebox"}
+    assert set(asked) == {"train", "references", "shared_references", "signals", "whitebox"}
     on_cpus = snakemake(checkout, *arguments, "--config", "device=cpu", "shard_size=auto")
     assert planned(on_cpus) == planned(plan)
     assert "gpu=1" not in on_cpus

@@ -69,7 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def products(results: Path) -> dict[str, bytes]:
     """All that must be the same to the byte: models, predictions and scores."""
-    kept = ("challenge", "signals", "whitebox", "references", "submissions", "entries")
+    kept = ("challenge", "signals", "whitebox", "references", "shared", "submissions", "entries")
     return {
         name: content
         for name, content in files(results).items()

@@ -18,6 +18,7 @@ Parameters = dict[str, Tensor]
 
 # A CNN computes on so many examples of each model at a time: on a CPU as fast as any number.
 PHYSICAL_BATCH_SIZE = 32
+PRECISIONS = ("float32", "bfloat16")
 # Smaller norms count as this: in float32, the squares of what is much smaller are 0.
 SMALLEST = 1e-15
 
@@ -33,8 +34,10 @@ class ExampleGradients:
 
 @dataclass(frozen=True)
 class Cost:
-    """How much is computed for white-box features, of a network whose gradients cost more, less."""
+    """How much is computed besides training, of a network that costs more, less."""
 
+    accuracy: int  # records that a model's accuracy is measured on, at most
+    # For white-box features:
     records: int  # of which a model's mean gradient and mean activations are taken, at most
     shadows: int  # train models whose features at every challenge point are compared, at most
 
@@ -48,7 +51,7 @@ class Architecture(Protocol):
 
     @property
     def cost(self) -> "Cost":
-        """What an attacker can afford to compute with it."""
+        """How much one can afford to compute with it."""
 
     @property
     def batched(self) -> bool:
@@ -151,7 +154,10 @@ def uniform_weights(
 
 
 def build(
-    name: str, data: Description, physical_batch_size: int = PHYSICAL_BATCH_SIZE
+    name: str,
+    data: Description,
+    physical_batch_size: int = PHYSICAL_BATCH_SIZE,
+    precision: str = PRECISIONS[0],
 ) -> Architecture:
     """The network of this name for a data set.
 
@@ -160,6 +166,7 @@ def build(
             `roberta-tiny` or `transformers/` and a checkpoint's folder or name on the hub.
         physical_batch_size: on how many examples of each model a CNN computes at a time, and a
             transformer on as many tokens as so many sentences of the greatest length have.
+        precision: one of `PRECISIONS`, in which a transformer passes forward and back in training.
 
     Raises:
         InputError: the name is unknown, or the network does not take such data.
@@ -173,7 +180,7 @@ def build(
     if name in ("roberta-base", "roberta-tiny") or kind == "transformers":
         from mico import transformer
 
-        return transformer.load(name, data, physical_batch_size)
+        return transformer.load(name, data, physical_batch_size, precision)
     if name == "mlp":
         if data.kind != "bits":
             raise InputError(f"architecture 'mlp': data set {data.name} does not hold bits")

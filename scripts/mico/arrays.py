@@ -30,6 +30,8 @@ def read(path: Path, kind: type[T], what: str) -> T:
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return kind(**{field.name: file[field.name] for field in fields(kind)})
+            if set(file.files) != (names := {field.name for field in fields(kind)}):
+                raise ValueError(f"it has {', '.join(sorted(file.files))}")
+            return kind(**{name: file[name] for name in names})
     except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
         raise InputError(f"{path}: not a file of {what} ({error})") from None

@@ -83,7 +83,8 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
     scenario = setting["id"]
     rows = next(iter(results.phases(scenario).values()))
     row = next((row for row in rows if row["participant"] == name), None)
-    curve = results.curves.get(scenario, {}).get(name)
+    curves = results.curves.get(scenario, {})
+    curve = curves.get(name)
     shown: dict[str, Any] = dict.fromkeys(["roc", "by_class"]) | {
         "id": scenario,
         "setting": setting,
@@ -94,6 +95,7 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
         "participants": len(rows),
         "lead": results.pairs.get((scenario, HEADLINE), {}).get((name, rows[0]["participant"])),
         "curve": curve,
+        "alike": [other for other, one in curves.items() if one == curve and other != name],
         "audit": results.audit.get(scenario, {}).get(name),
     }
     if curve and row:

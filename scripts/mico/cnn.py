@@ -80,8 +80,8 @@ class CNN:
 
     @property
     def cost(self) -> Cost:
-        """What an attacker can afford to compute with it."""
-        return Cost(records=1_000, shadows=20)
+        """How much one can afford to compute with it."""
+        return Cost(accuracy=1_000_000, records=1_000, shadows=20)
 
     @property
     def batched(self) -> bool:

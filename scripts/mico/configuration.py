@@ -20,6 +20,9 @@ from mico.scenarios import Scenario
 from mico.tokens import BPE
 
 MISSING = object()
+# With any attack: how many shared reference models are shadow models besides the train models.
+SHARED = "shared"
+OF_EVERY = ("attack", SHARED)
 
 
 @dataclass(frozen=True)
@@ -60,24 +63,31 @@ def check(
         resolved = scenarios.resolve(config["scenarios"], library, config["datasets"])
     except InputError as failure:
         raise InputError(f"{_origin(config, ['scenarios'], files)}: {failure}") from None
-    references = config["references"]
     try:
-        participants = _attacks(config["attacks"], references["count"])
+        participants = _attacks(config)
     except InputError as failure:
         raise InputError(f"{_origin(config, ['attacks'], files)}: attacks: {failure}") from None
     phases = Phases(**config["models"])
-    for key, wrong in _wrong_references(references, resolved, phases):
-        where = _origin(config, ["references", key], files)
-        raise InputError(f"{where}: references: {key}: {wrong}")
+    for kind, key, wrong in _wrong_references(config, resolved, phases):
+        where = _origin(config, [kind, key], files)
+        raise InputError(f"{where}: {kind}: {key}: {wrong}")
     for name in sorted({scenario.data for scenario in resolved.values()}):
         try:
             _check_dataset(config["datasets"][name])
         except InputError as failure:
             where = _origin(config, ["datasets", name], files)
             raise InputError(f"{where}: dataset {name}: {failure}") from None
-    inputs = {name: registry.inputs(item["attack"]) for name, item in participants.items()}
+    inputs = {
+        name: registry.inputs(item["attack"]) + [SHARED] * (SHARED in item)
+        for name, item in participants.items()
+    }
+    trained = {"references": config["references"], SHARED: config["shared_references"]}
     entered = {
-        name: references["scenarios"] if "references" in wanted else list(resolved)
+        name: [
+            scenario
+            for scenario in resolved
+            if all(scenario in trained[kind]["scenarios"] for kind in trained if kind in wanted)
+        ]
         for name, wanted in inputs.items()
     }
     attacked = {
@@ -93,32 +103,41 @@ def check(
     return Configuration(resolved, phases, participants, inputs, entered)
 
 
-def _attacks(items: Sequence[Mapping[str, Any]], references: int) -> dict[str, dict[str, Any]]:
+def _attacks(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     by_name: dict[str, dict[str, Any]] = {}
-    for item in items:
+    for item in config["attacks"]:
         name = item["name"]
         if name in by_name:
             raise InputError(f"{name}: this name is there twice")
         by_name[name] = {key: value for key, value in item.items() if key != "name"}
-        options = {key: value for key, value in by_name[name].items() if key != "attack"}
+        options = {key: value for key, value in by_name[name].items() if key not in OF_EVERY}
         try:
             checked = registry.options(item["attack"], options)
-            if item["attack"] == "references" and checked.count > references:
+            if item["attack"] == "references" and checked.count > config["references"]["count"]:
                 raise InputError(f"count {checked.count}: expected at most references.count")
+            most = config["shared_references"]["count"]
+            wanted = item.get(SHARED, 2)
+            if not isinstance(wanted, int) or not 2 <= wanted <= most:
+                raise InputError(f"{SHARED} {wanted}: expected 2 to shared_references.count")
+            if SHARED in item and "others" in registry.inputs(item["attack"]):
+                raise InputError(f"{SHARED}: it looks at no models itself")
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
     return by_name
 
 
 def _wrong_references(
-    references: Mapping[str, Any], known: Mapping[str, Scenario], phases: Phases
-) -> Iterator[tuple[str, str]]:
-    """Keys and what is wrong with their values."""
-    for name in references["scenarios"]:
-        if name not in known:
-            yield "scenarios", f"{name!r} is not among the run's scenarios"
+    config: Mapping[str, Any], known: Mapping[str, Scenario], phases: Phases
+) -> Iterator[tuple[str, str, str]]:
+    """A kind of reference models, its keys, and what is wrong with their values."""
+    for kind in ("references", "shared_references"):
+        for name in config[kind]["scenarios"]:
+            if name not in known:
+                yield kind, "scenarios", f"{name!r} is not among the run's scenarios"
+    references = config["references"]
     if references["scenarios"] and references["train_models"] > phases.train:
-        yield "train_models", f"{references['train_models']}: expected at most {phases.train}"
+        wrong = f"{references['train_models']}: expected at most {phases.train}"
+        yield "references", "train_models", wrong
 
 
 def _check_dataset(dataset: Mapping[str, Any]) -> None:

@@ -41,6 +41,7 @@ NARROWER = 0.8
 CORES_PER_GPU = 20
 
 PROCESS_MB = 600  # an interpreter with torch
+TEXT_MB = 700  # one more library, and the activations of a part of a batch
 WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
 
@@ -98,7 +99,8 @@ def challenge_points(scenario: Mapping[str, Any], data: Mapping[str, Any], model
 def compute_mb(scenario: Mapping[str, Any], data: Mapping[str, Any]) -> int:
     """MiB of a process that trains or runs a scenario's models."""
     size = data["records"] * data["features"] / 2**20
-    return PROCESS_MB + math.ceil(COPIES * size) + WEIGHT_COPIES * _network(scenario).weights_mb
+    process = PROCESS_MB + TEXT_MB * ("tokenizer" in data)
+    return process + math.ceil(COPIES * size) + WEIGHT_COPIES * _network(scenario).weights_mb
 
 
 def attack_mb(scenario: Mapping[str, Any], data: Mapping[str, Any], models: int) -> int:

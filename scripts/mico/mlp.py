@@ -31,8 +31,8 @@ class MLP:
 
     @property
     def cost(self) -> Cost:
-        """What an attacker can afford to compute with it."""
-        return Cost(records=10_000, shadows=10_000)
+        """How much one can afford to compute with it."""
+        return Cost(accuracy=1_000_000, records=10_000, shadows=10_000)
 
     @property
     def batched(self) -> bool:

@@ -1,4 +1,4 @@
-"""Training reference models: shadow models that a participant trains for one target.
+"""Training reference models: shadow models that a participant trains, for one target or for all.
 
 A target's reference models are trained as the target was, on a random half of its 2m challenge
 points and on what else is in its training set: where that is given away (the competition's
@@ -9,24 +9,30 @@ The guess is a sample from what is known. Every record has a likelihood ratio of
 on, by the shadow models and the reference models trained so far, which tell with each group of them
 a little more about the records that some of the group had and others had not. Of training sets of
 the known size, each reference model draws one in which a record is as likely as it is known to be.
+
+Where nearly every record is in nearly every training set, or in hardly any, shadow models say
+little about one of the two sides. Reference models shared by all targets say more: they are trained
+on half of the records that are a challenge point of some model.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
 from mico import outputs, training
-from mico.architecture import Architecture, Parameters
+from mico.architecture import Architecture
 from mico.attacks import bavaria
 from mico.attacks.references import log_ratio
 from mico.attacks.shadows import Target
-from mico.training import Records, TrainingOptions
+from mico.command_line import Meter
+from mico.training import Records, State, TrainingOptions
 
-# Models that are trained at once, between which the guess is refined. On a CPU eight of the small
-# networks also take a fifth less time than one by one.
-AT_ONCE = 8
+# Models that are trained in a group, between which the guess is refined. On a CPU eight of the
+# small networks also take a fifth less time together than one by one.
+GROUP = 8
 
 
 def train_known(
@@ -55,8 +61,7 @@ def train_known(
         points = _halves(name, numbers, len(challenge))
         sets = [np.concatenate([challenge[half], known]) for half in points]
         seeds = [int(_generator(name, number).integers(2**63)) for number in numbers]
-        parameters = training.train(architecture, records, sets, seeds, options)
-        values.append(_on_labels(architecture, parameters, at))
+        values.append(_train(architecture, records, sets, seeds, options, at))
         trained.append(_mask(points, len(challenge)))
     return np.concatenate(values, axis=1), np.concatenate(trained)
 
@@ -95,14 +100,74 @@ def train_inferred(
             for half, guess in zip(points, guesses, strict=True)
         ]
         seeds = [int(generator.integers(2**63)) for generator in own]
-        parameters = training.train(architecture, records, sets, seeds, options)
-        values.append(_on_labels(architecture, parameters, at))
+        values.append(_train(architecture, records, sets, seeds, options, at))
         trained.append(_mask(sets, len(everything)))
         if numbers[-1] + 1 < count:
             margin = np.concatenate(values, axis=1)[1][:, rest]
             references = Target(at_rest.own, margin, np.concatenate(trained)[:, rest])
             odds = log_ratio(at_rest, references)
     return np.concatenate(values, axis=1)[..., challenge], np.concatenate(trained)[:, challenge]
+
+
+def train_shared(
+    architecture: Architecture,
+    records: Records,
+    name: str,
+    points: np.ndarray,
+    size: int,
+    numbers: range,
+    options: TrainingOptions,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train reference models that all targets of a challenge share.
+
+    Args:
+        name: the challenge's, from which all is drawn.
+        points: (U,) the records that are a challenge point of some model.
+        size: n, of a target's training set; see `shared_training_set`.
+        numbers: which of the models to train.
+
+    Returns:
+        log p_y and the margin (2, k, U) at the points, and (k, U) bool, which model was trained on
+        which. What a model becomes depends on its number, not on the others.
+    """
+    everything, count = len(records.labels), len(numbers)
+    at = records.take(points[None])
+    meter = Meter("reference models", count)
+    # As targets are trained: on a CPU a model's bits do not depend on others in its products.
+    together = count if at.labels.device.type != "cpu" and architecture.batched else 1
+    values, trained = [], []
+    for start in range(0, count, together):
+        own = numbers[start : start + together]
+        sets = [shared_training_set(name, number, points, everything, size) for number in own]
+        seeds = [int(_generator(name, "shared", number).integers(2**63)) for number in own]
+        steps = math.ceil(len(sets[0]) / options.batch_size)
+
+        def report(state: State, start: int = start, steps: int = steps) -> None:
+            share = (state.epochs + state.steps / steps) / options.epochs
+            meter.update(start + len(state.weights) * share, lambda rate: f"{start} of {count}")
+
+        values.append(_train(architecture, records, sets, seeds, options, at, report))
+        trained.append(_mask(sets, everything)[:, points])
+    meter.finish(f"{count} of {count}")
+    return np.concatenate(values, axis=1), np.concatenate(trained)
+
+
+def shared_training_set(
+    name: str, number: int, points: np.ndarray, records: int, size: int
+) -> np.ndarray:
+    """The records that a shared reference model is trained on, in random order.
+
+    Half of the points, or as many as a training set holds, and of the other records what it holds
+    besides: up to `size` records, and fewer where those that are left out are more than a target
+    leaves out. Successive models take the next of the points, until there are too few left.
+    """
+    inside = min(len(points) // 2, size)
+    turns = len(points) // inside
+    order = _generator(name, "shared", number // turns, "points").permutation(points)
+    chosen = order[number % turns * inside :][:inside]
+    generator = _generator(name, "shared", number, "rest")
+    rest = generator.permutation(np.setdiff1d(np.arange(records), points))[: size - inside]
+    return generator.permutation(np.concatenate([chosen, rest]))
 
 
 def sample(odds: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
@@ -122,7 +187,7 @@ def sample(odds: np.ndarray, size: int, generator: np.random.Generator) -> np.nd
 
 
 def _groups(count: int) -> Iterator[range]:
-    return (range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE))
+    return (range(start, min(start + GROUP, count)) for start in range(0, count, GROUP))
 
 
 def _halves(name: str, numbers: range, points: int) -> list[np.ndarray]:
@@ -144,11 +209,27 @@ def _mask(indices: list[np.ndarray], length: int) -> np.ndarray:
     return mask
 
 
-def _on_labels(architecture: Architecture, parameters: Parameters, at: Records) -> np.ndarray:
-    """log p_y and the margin (2, M, B) of M models on the same records (1, B)."""
-    models = len(next(iter(parameters.values())))
-    every = Records(at.features.expand(models, -1, -1), at.labels.expand(models, -1))
-    return outputs.on_labels(architecture, parameters, every)
+def _train(
+    architecture: Architecture,
+    records: Records,
+    sets: list[np.ndarray],
+    seeds: list[int],
+    options: TrainingOptions,
+    at: Records,
+    after_step: Callable[[State], None] = lambda state: None,
+) -> np.ndarray:
+    """Train M models; their log p_y and margin (2, M, B) on the same records (1, B)."""
+    # Where models only share the memory, one after the other.
+    together = len(sets) if architecture.batched else 1
+    every = Records(at.features.expand(together, -1, -1), at.labels.expand(together, -1))
+    values = []
+    for start in range(0, len(sets), together):
+        own = slice(start, start + together)
+        parameters = training.train(
+            architecture, records, sets[own], seeds[own], options, after_step=after_step
+        )
+        values.append(outputs.on_labels(architecture, parameters, every))
+    return np.concatenate(values, axis=1)
 
 
 def _generator(*words: object) -> np.random.Generator:

@@ -154,7 +154,7 @@ def gains(
         if row and attack["attack"] == "references":
             rest = {key: attack[key] for key in sorted(attack) if key not in ("name", "count")}
             kinds.setdefault(tuple(rest.items()), {})[attack["count"]] = row
-        elif row and attack["attack"] != "auto":
+        elif row and attack["attack"] != "auto" and "shared" not in attack:
             shadow_only.append(row)
     kinds = {kind: counts for kind, counts in kinds.items() if len(counts) > 1}
     if not kinds:

@@ -8,9 +8,12 @@ No example's gradient is formed. One pass back gives the loss's derivatives by t
 layers, of activations alone. With these and the layers' inputs, the norm of each example's gradient
 comes from products of tokens (Li et al. 2021, arXiv 2110.05679), and the sum of the clipped
 gradients from the matrix products that a plain gradient takes, of derivatives scaled example by
-example (the book-keeping of Bu et al. 2022, arXiv 2210.00038). A plain gradient goes the same way,
-with one scale for all. Since all layers' inputs are kept anyway, recomputing activations (gradient
-checkpointing) would save little: what bounds the memory is the physical batch.
+example (the book-keeping of Bu et al. 2022, arXiv 2210.00038). A plain gradient is autograd's.
+Since all layers' inputs are kept anyway, recomputing activations (gradient checkpointing) would
+save little: what bounds the memory is the physical batch.
+
+In mixed precision a pass forward and back is in bfloat16 (torch's autocast); weights, norms and
+sums are in float32, so that no contribution is greater than the clipping norm.
 
 A batch is computed in parts: its sentences by length, padded to the longest of their part alone.
 Models are computed one after the other.
@@ -33,6 +36,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from mico import dropout
 from mico.architecture import SMALLEST, Cost, ExampleGradients, Parameters
 from mico.command_line import InputError
 from mico.datasets import Description
@@ -81,6 +85,7 @@ class Transformer:
     length: int  # tokens of a sentence in the data set, with its padding
     padding: int  # the token's id
     physical_batch_size: int
+    precision: str
 
     @property
     def classes(self) -> int:
@@ -89,8 +94,8 @@ class Transformer:
 
     @property
     def cost(self) -> Cost:
-        """What an attacker can afford to compute with it."""
-        return Cost(records=500, shadows=10)
+        """How much one can afford to compute with it."""
+        return Cost(accuracy=2_000, records=500, shadows=10)
 
     @property
     def batched(self) -> bool:
@@ -193,13 +198,13 @@ class Transformer:
         """
         for value in out.values():
             value.zero_()
-            scale = value.new_full(x.shape[1:2], 1 / x.shape[1])
         for model, own in enumerate(_each(parameters)):
             sums = {name: value[model] for name, value in out.items()}
             with _seeded(seeds and seeds[model], x.device):
                 for chosen, ids in self._parts(x[model]):
-                    for one in self._backward(own, ids, y[model, chosen], seeds is not None):
-                        _add(one, scale[chosen], sums)
+                    self._add_gradient(
+                        own, ids, y[model, chosen], seeds is not None, 1 / x.shape[1], sums
+                    )
 
     def add_clipped_gradients(
         self,
@@ -321,6 +326,46 @@ class Transformer:
         state = parameters | buffers
         return functional_call(self.skeleton, state, (), given, tie_weights=False).logits
 
+    def _loss(self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool) -> Tensor:
+        """The sum of the sentences' cross-entropies, in the precision of a gradient."""
+        with torch.autocast(ids.device.type, torch.bfloat16, self.precision == "bfloat16"):
+            logits = self._run(parameters, ids, training)
+        return functional.cross_entropy(_widened(logits), y, reduction="sum")
+
+    def _add_gradient(
+        self,
+        parameters: StateDict,
+        ids: Tensor,
+        y: Tensor,
+        training: bool,
+        weight: float,
+        sums: StateDict,
+    ) -> None:
+        """Add the gradient of the sentences' cross-entropies, each times `weight`, to `sums`.
+
+        Autograd's own, but for the embeddings, of which it would make a gradient for every token.
+        """
+        looked_up: list[tuple[str, Tensor, Tensor]] = []
+
+        def note(name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            looked_up.append((name, inputs[0], output.requires_grad_()))
+
+        with torch.enable_grad(), ExitStack() as hooks:
+            leaves = dict(parameters)
+            for name, layer in self.layers.items():
+                if isinstance(layer, nn.Embedding):
+                    hooks.enter_context(layer.register_forward_hook(partial(note, name)))
+                    del leaves[f"{name}.weight"]
+            for value in leaves.values():
+                value.requires_grad_()
+            loss = weight * self._loss(parameters, ids, y, training)
+        outputs = [output for *_, output in looked_up]
+        gradients = torch.autograd.grad(loss, [*leaves.values(), *outputs])
+        torch._foreach_add_([sums[name] for name in leaves], gradients[: len(leaves)])
+        for (name, inputs, _), deltas in zip(looked_up, gradients[len(leaves) :], strict=True):
+            inputs, deltas = _by_token(self.layers[name], inputs, deltas)
+            _add_tokens(sums[f"{name}.weight"], inputs, deltas)
+
     def _backward(
         self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool
     ) -> list[_Pass]:
@@ -346,8 +391,7 @@ class Transformer:
                 if isinstance(layer, nn.Embedding):
                     hooks.enter_context(layer.register_forward_pre_hook(each_by_itself))
                 hooks.enter_context(layer.register_forward_hook(partial(note, name)))
-            logits = self._run(parameters, ids, training)
-            loss = functional.cross_entropy(logits, y, reduction="sum")
+            loss = self._loss(parameters, ids, y, training)
         once = sorted(name for name, *_ in calls) == sorted(self.layers)
         if not once or any(len(output) != len(ids) for *_, output in calls):
             raise InputError(
@@ -355,10 +399,17 @@ class Transformer:
                 "sentence by itself"
             )
         deltas = torch.autograd.grad(loss, [output for *_, output in calls])
-        return [
-            _Pass(name, self.layers[name], *_by_token(self.layers[name], inputs, delta))
-            for (name, inputs, _), delta in zip(calls, deltas, strict=True)
-        ]
+        passes = []
+        for (name, inputs, _), delta in zip(calls, deltas, strict=True):
+            layer = self.layers[name]
+            by_token = _by_token(layer, _widened(inputs), _widened(delta))
+            passes.append(_Pass(name, layer, *by_token))
+        return passes
+
+
+def _widened(value: Tensor) -> Tensor:
+    """In float32 what mixed precision has in bfloat16; all else as it is."""
+    return value.float() if value.dtype == torch.bfloat16 else value
 
 
 def _by_token(layer: nn.Module, inputs: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
@@ -400,18 +451,23 @@ def _gram(x: Tensor) -> Tensor:
 
 def _add(one: _Pass, scale: Tensor, sums: StateDict) -> None:
     """Add the sum of each example's gradient times its scale (B,)."""
-    deltas = (one.deltas * scale.view(-1, 1, 1)).flatten(0, 1)
-    inputs, weight = one.inputs.flatten(0, 1), sums[f"{one.name}.weight"]
+    deltas, weight = one.deltas * scale.view(-1, 1, 1), sums[f"{one.name}.weight"]
     if isinstance(one.layer, nn.Embedding):
-        # On a GPU index_add_ sums in any order.
-        weight.index_put_((inputs.long(),), deltas, accumulate=True)
+        _add_tokens(weight, one.inputs, deltas)
         return
+    inputs, deltas = one.inputs.flatten(0, 1), deltas.flatten(0, 1)
     if isinstance(one.layer, nn.LayerNorm):
         weight.add_((inputs * deltas).sum(0))
     else:
         weight.addmm_(deltas.T, inputs)
     if one.layer.bias is not None:
         sums[f"{one.name}.bias"].add_(deltas.sum(0))
+
+
+def _add_tokens(weight: Tensor, indices: Tensor, deltas: Tensor) -> None:
+    """Add an embedding's gradient, of what is looked up (B, T) and the derivatives (B, T, O)."""
+    # On a GPU index_add_ sums in any order.
+    weight.index_put_((indices.long(),), deltas, accumulate=True)
 
 
 def _product(one: _Pass, direction: StateDict) -> Tensor:
@@ -489,7 +545,7 @@ def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
         yield
 
 
-def load(name: str, data: Description, physical_batch_size: int) -> Transformer:
+def load(name: str, data: Description, physical_batch_size: int, precision: str) -> Transformer:
     """The network of this name for a data set, as `mico.architecture.build` has it.
 
     Raises:
@@ -511,6 +567,7 @@ def load(name: str, data: Description, physical_batch_size: int) -> Transformer:
             model, pretrained = _tiny(data), {}
         else:
             model, pretrained = _checkpoint(where, name.removeprefix("transformers/"), data)
+    dropout.replace(model)
     layers = _layers(where, model)
     _check(where, model, data)
     last = [
@@ -530,6 +587,7 @@ def load(name: str, data: Description, physical_batch_size: int) -> Transformer:
         data.features,
         data.padding,
         physical_batch_size,
+        precision,
     )
     _probe(where, found)
     return found

@@ -84,7 +84,7 @@ rule references:
     threads: 1
     resources:
         mem_mb=growing(compute_mb),
-        runtime=growing(training_minutes),
+        runtime=growing(reference_minutes),
         gpu=GPU,
     params:
         program=program("references"),
@@ -92,6 +92,7 @@ rule references:
         phases=PHASES,
         architecture=field("architecture"),
         physical_batch_size=config["physical_batch_size"],
+        precision=config["precision"],
         n=field("n"),
         m=field("m"),
         options=reference_options,
@@ -101,9 +102,52 @@ rule references:
         "{params.program} --challenge {input.challenge} --data {input.data}"
         " --architecture {params.architecture:q}"
         " --physical-batch-size {params.physical_batch_size}"
+        " --precision {params.precision}"
         " --privacy {input.privacy} --phases {params.phases}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} --count {params.models} --device {params.device}"
+        " --output {output} 2> {log}"
+
+
+rule shared_references:
+    input:
+        challenge="<results>/challenge/{track}/{challenge}",
+        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        data=scenario_data,
+        privacy=challenge_privacy,
+        pretrained=pretrained_files,
+    output:
+        "<results>/shared/{track}/{challenge}/{first}-{last}.npz",
+    log:
+        "<logs>/shared/{track}/{challenge}/{first}-{last}.log",
+    benchmark:
+        "<benchmarks>/shared/{track}/{challenge}/{first}-{last}.tsv"
+    conda:
+        environment("train")
+    threads: 1
+    resources:
+        mem_mb=growing(compute_mb),
+        runtime=growing(training_minutes),
+        gpu=GPU,
+    params:
+        program=program("shared_references"),
+        code=fingerprint("shared_references"),
+        phases=PHASES,
+        architecture=field("architecture"),
+        physical_batch_size=config["physical_batch_size"],
+        precision=config["precision"],
+        n=field("n"),
+        m=field("m"),
+        options=reference_options,
+        device=config["device"],
+    shell:
+        "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --architecture {params.architecture:q}"
+        " --physical-batch-size {params.physical_batch_size}"
+        " --precision {params.precision}"
+        " --privacy {input.privacy} --phases {params.phases}"
+        " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
+        " --options {params.options:q} --device {params.device}"
         " --output {output} 2> {log}"
 
 

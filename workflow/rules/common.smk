@@ -460,6 +460,15 @@ def reference_files(track, challenge):
     ]
 
 
+def shared_reference_files(track, challenge):
+    """The reference models that all targets share."""
+    count = config["shared_references"]["count"]
+    return [
+        f"<results>/shared/{track}/{challenge}/{shard}.npz"
+        for shard in ranges(0, count, config["shared_references"]["shard_size"])
+    ]
+
+
 def attack_inputs(wildcards):
     """What a participant's attack asks for."""
     where = f"{wildcards.track}/{wildcards.challenge}"
@@ -468,6 +477,7 @@ def attack_inputs(wildcards):
         "signals": f"<results>/signals/{where}.npz",
         "whitebox": f"<results>/whitebox/{where}.npz",
         "references": reference_files(wildcards.track, wildcards.challenge),
+        "shared": shared_reference_files(wildcards.track, wildcards.challenge),
         "others": [
             f"<results>/submissions/{name}/{where}"
             for name, wanted in checked.inputs.items()
@@ -479,16 +489,22 @@ def attack_inputs(wildcards):
 
 def attack_flags(wildcards, input):
     """The flags that hand those files to the program."""
-    return " ".join(
+    shared = checked.attacks[wildcards.participant].get("shared")
+    flags = [
         f"--{name} {input.get(name)}" for name in checked.inputs[wildcards.participant]
-    )
+    ]
+    return " ".join(flags + [f"--shared-count {shared}"] * (shared is not None))
 
 
 def attack_options(wildcards):
     """A participant's options, as JSON."""
     attack = checked.attacks[wildcards.participant]
     return json.dumps(
-        {name: value for name, value in attack.items() if name != "attack"}
+        {
+            name: value
+            for name, value in attack.items()
+            if name not in configuration.OF_EVERY
+        }
     )
 
 
@@ -503,14 +519,18 @@ def growing(amount):
 
 def job_models(wildcards):
     """How many models a job trains."""
-    targets = int(wildcards.last) - int(wildcards.first) + 1
-    is_reference = "challenge" in wildcards.keys()
-    return targets * (config["references"]["count"] if is_reference else 1)
+    return int(wildcards.last) - int(wildcards.first) + 1
 
 
 def training_minutes(wildcards):
     """Of a job that trains models."""
     return estimate.minutes(job_models(wildcards) * model_seconds(of(wildcards)))
+
+
+def reference_minutes(wildcards):
+    """Of a job that trains the reference models of some targets."""
+    models = job_models(wildcards) * config["references"]["count"]
+    return estimate.minutes(models * model_seconds(of(wildcards)))
 
 
 def signals_minutes(wildcards):

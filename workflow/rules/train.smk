@@ -47,6 +47,7 @@ rule train:
         code=fingerprint("train"),
         architecture=field("architecture"),
         physical_batch_size=config["physical_batch_size"],
+        precision=config["precision"],
         n=field("n"),
         m=field("m"),
         options=target_options,
@@ -56,6 +57,7 @@ rule train:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
         " --data {input.data} --privacy {input.privacy} --architecture {params.architecture:q}"
         " --physical-batch-size {params.physical_batch_size}"
+        " --precision {params.precision}"
         " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
         " --options {params.options:q} {params.null_run} --device {params.device}"
         " --models {output.models} --rows {output.rows} 2> {log}"

@@ -42,8 +42,8 @@ def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
     Raises:
         InputError: all attacks leave out all train models.
     """
-    shadows = len(signals.trained)
-    membership = np.take_along_axis(signals.trained, signals.challenge[:shadows], axis=1)
+    shadows = signals.train_models
+    membership = np.take_along_axis(signals.trained[:shadows], signals.challenge[:shadows], axis=1)
     covered = {name: ~np.isnan(rows[:shadows]).any(axis=1) for name, rows in others.items()}
     headline = scoring.METRICS.index(scoring.HEADLINE)
 

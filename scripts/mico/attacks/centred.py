@@ -1,7 +1,8 @@
 """The winner's formulas: the signal compared with what it is usually at the same point.
 
 From the competition's winning entries: `mid` on conf for T1; `in` on loss (I1, X1-X3) or conf
-(I2, I3, D1-D3); `standardised` on loss for T2 and T3.
+(I2, I3, D1-D3); `standardised` on loss for T2 and T3. And `one`, for which a single model is enough
+(difficulty calibration, Watson et al. 2022, arXiv 2111.08440), the runner-up's for text.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class Options:
         mid: s - (mean_in + mean_out) / 2
         in: s - mean_in
         standardised: (s - mean_all) / std_all
+        one: s - that of the first shadow model
     """
 
     centre: str
@@ -53,4 +55,8 @@ def _standardised(target: Target) -> np.ndarray:
     return (target.own - target.shadow.mean(axis=0)) / deviation
 
 
-CENTRES = {"mid": _mid, "in": _in, "standardised": _standardised}
+def _one(target: Target) -> np.ndarray:
+    return target.own - target.shadow[0]
+
+
+CENTRES = {"mid": _mid, "in": _in, "standardised": _standardised, "one": _one}

@@ -49,7 +49,7 @@ def scores(signals: Signals, references: References, options: Options) -> np.nda
     available = references.loss.shape[1]
     if options.count > available:
         raise InputError(f"count {options.count}: there are {available} reference models")
-    attacked = np.arange(len(signals.trained), len(signals.challenge))
+    attacked = np.arange(signals.train_models, len(signals.challenge))
     missing = np.setdiff1d(attacked, references.targets)
     if len(missing):
         raise InputError(f"model {missing[0]} has no reference models")
@@ -58,7 +58,7 @@ def scores(signals: Signals, references: References, options: Options) -> np.nda
     trained = references.trained[:, : options.count]
     result = np.full(signals.challenge.shape, np.nan)
     for model, *own in zip(references.targets, of_references, trained, strict=True):
-        shadows = target(values, signals.trained, model, signals.challenge[model])
+        shadows = target(values, signals.shadows, signals.trained, model, signals.challenge[model])
         result[model] = log_ratio(shadows, Target(shadows.own, *own))
     return result
 

@@ -38,10 +38,9 @@ class Options:
 
 def scores(signals: Signals, options: Options) -> np.ndarray:
     """The fraction of the population that each challenge point of a model dominates."""
-    shadows = len(signals.trained)
-    probability = signals.signal("conf")
-    inside = np.where(signals.trained, probability[:shadows], 0)
-    outside = np.where(signals.trained, 0, probability[:shadows])
+    probability = signals.signal("conf")[signals.shadows]
+    inside = np.where(signals.trained, probability, 0)
+    outside = np.where(signals.trained, 0, probability)
     sides = np.stack([inside, outside])
     sums = sides.sum(axis=1)
     counts = np.stack([signals.trained.sum(axis=0), (~signals.trained).sum(axis=0)])
@@ -49,7 +48,8 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
     result = np.empty(signals.challenge.shape)
     for model, columns in enumerate(signals.challenge):
         means = _means(sums, counts)
-        if model < shadows:  # a shadow model under attack is left out of its own statistics
+        # A train model under attack is left out of its own statistics.
+        if model < signals.train_models:
             own = np.stack([signals.trained[model], ~signals.trained[model]])
             # Not by subtraction, which loses what is far smaller than the model's own.
             rest = sides[:, :model].sum(axis=1) + sides[:, model + 1 :].sum(axis=1)

@@ -13,7 +13,8 @@ from mico.signals import Signals
 class Target:
     """One model under attack at its own 2m challenge points, and its S' shadow models there.
 
-    A train model that is itself attacked is not among its own shadow models.
+    Shadow models are the train models and, if there are any, shared reference models. A train model
+    that is itself attacked is not among its own shadow models.
     """
 
     own: np.ndarray  # (2m,) signal under the target
@@ -25,14 +26,19 @@ def targets(signals: Signals, signal: str) -> Iterator[Target]:
     """Every model in turn as the target."""
     values = signals.signal(signal)
     for model, columns in enumerate(signals.challenge):
-        yield target(values, signals.trained, model, columns)
+        yield target(values, signals.shadows, signals.trained, model, columns)
 
 
-def target(values: np.ndarray, trained: np.ndarray, model: int, columns: np.ndarray) -> Target:
-    """One model as the target at any columns of a signal (M, U)."""
-    shadows = np.arange(len(trained))
-    rows = shadows[shadows != model, None]
-    return Target(values[model, columns], values[rows, columns], trained[rows, columns])
+def target(
+    values: np.ndarray, shadows: np.ndarray, trained: np.ndarray, model: int, columns: np.ndarray
+) -> Target:
+    """One model as the target at any columns of a signal (R, U).
+
+    Args:
+        shadows: (S',) the rows that are shadow models; trained: (S', U) what they trained on.
+    """
+    rows = np.flatnonzero(shadows != model)[:, None]
+    return Target(values[model, columns], values[shadows[rows], columns], trained[rows, columns])
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,12 @@ class Options:
 
 def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> np.ndarray:
     """The classifier's log odds at each model's own challenge points."""
-    shadows = len(signals.trained)
-    standardised = _standardised(signals.loss, shadows)
+    train = signals.train_models
+    standardised = _standardised(signals.loss, signals.shadows)
     extra = [_class_means(standardised, signals.challenge, whitebox.classes)]
     if options.white_box:
         extra += [
-            _standardised(whitebox.features[..., column], shadows)
+            _standardised(whitebox.features[..., column], np.arange(train))
             for column in range(len(whitebox.names))
         ]
 
@@ -54,13 +54,13 @@ def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> np.ndarray
         return np.clip(np.stack(values, -1), -LARGEST, LARGEST)
 
     rows = [features(model, columns) for model, columns in enumerate(signals.challenge)]
-    labels = np.take_along_axis(signals.trained, signals.challenge[:shadows], axis=1)
+    labels = np.take_along_axis(signals.trained[:train], signals.challenge[:train], axis=1)
     result = np.empty(signals.challenge.shape)
     # Fold -1 leaves nobody out and scores everybody else.
-    for fold in range(-1, min(FOLDS, shadows)):
-        used = [model for model in range(shadows) if model % FOLDS != fold]
+    for fold in range(-1, min(FOLDS, train)):
+        used = [model for model in range(train) if model % FOLDS != fold]
         classify = _fit(np.concatenate([rows[i] for i in used]), labels[used].ravel())
-        scored = range(shadows, len(result)) if fold < 0 else range(fold, shadows, FOLDS)
+        scored = range(train, len(result)) if fold < 0 else range(fold, train, FOLDS)
         for model in scored:
             result[model] = classify(rows[model])
     return result
@@ -69,7 +69,8 @@ def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> np.ndarray
 def _formulas(signals: Signals, model: int, columns: np.ndarray) -> list[np.ndarray]:
     """Other attacks' scores (columns,) of a model at any columns."""
     loss, margin = (
-        target(signals.signal(name), signals.trained, model, columns) for name in ("loss", "margin")
+        target(signals.signal(name), signals.shadows, signals.trained, model, columns)
+        for name in ("loss", "margin")
     )
     return [
         centred.CENTRES["standardised"](loss),
@@ -81,14 +82,14 @@ def _formulas(signals: Signals, model: int, columns: np.ndarray) -> list[np.ndar
     ]
 
 
-def _standardised(values: np.ndarray, shadows: int) -> np.ndarray:
-    """(value - mean) / deviation over shadow models but the row's own, (M, U) -> (M, U).
+def _standardised(values: np.ndarray, shadows: np.ndarray) -> np.ndarray:
+    """(value - mean) / deviation over shadow models but the row's own, (R, U) -> (R, U).
 
-    Only shadow models count of which all values are known.
+    Only shadow models, which the rows `shadows` are, count of which all values are known.
     """
     values = values.astype(float)
     result = np.empty_like(values)
-    complete = np.flatnonzero(~np.isnan(values[:shadows]).any(axis=1))
+    complete = shadows[~np.isnan(values[shadows]).any(axis=1)]
     for model, row in enumerate(values):
         others = values[complete[complete != model]]
         deviation = others.std(axis=0)

@@ -20,4 +20,5 @@ class Options:
 
 def scores(signals: Signals, options: Options) -> np.ndarray:
     """The signal s at each model's own challenge points."""
-    return np.take_along_axis(signals.signal(options.signal), signals.challenge, axis=1)
+    values = signals.signal(options.signal)[: len(signals.challenge)]
+    return np.take_along_axis(values, signals.challenge, axis=1)
