@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from mico.architecture import Cost, ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.kernels import clip_, softmax_error_, tanh_
 from mico.randomness import RandomStream
 
 HIDDEN = 128
-_ONE = torch.tensor(1.0)
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,9 @@ class MLP:
             seeds: not used, there is no dropout.
         """
         hidden, delta1, delta2 = self._backward(parameters, x, y)
-        norm = torch.hypot(
-            _norm(hidden).hypot_(_ONE).mul_(_norm(delta2)), _norm(delta1).mul_(_norm(x))
-        )
-        # The weight times min(1, C / norm).
-        scale = torch.div(bound, norm.clamp_(min=clipping_norm)).unsqueeze(-1)
-        out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1.mul_(scale))
-        out["mlp.2.weight"].baddbmm_(delta2.mul_(scale).transpose(1, 2), hidden)
+        clip_(x, delta1, hidden, delta2, bound, clipping_norm)
+        out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1)
+        out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden)
         out["mlp.2.bias"].add_(delta2.sum(1, keepdim=True))
 
     def example_gradients(
@@ -183,9 +179,9 @@ class MLP:
             directions: by a name, each of the shapes of `parameters`.
         """
         hidden, delta1, delta2 = self._backward(parameters, x, y)
-        norms = [
+        log_norms = [
             log_norm(x) + log_norm(delta1),
-            _norm(hidden).square().add(1).log().div(2) + log_norm(delta2),
+            hidden.square().sum(-1).add(1).log().div(2) + log_norm(delta2),
         ]
         products = {}
         for name, direction in directions.items():
@@ -193,11 +189,11 @@ class MLP:
             second = torch.bmm(hidden, direction["mlp.2.weight"].transpose(1, 2))
             second += direction["mlp.2.bias"]
             products[name] = (first * delta1).sum(-1) + (second * delta2).sum(-1)
-        return ExampleGradients(hidden, norms, products)
+        return ExampleGradients(hidden, log_norms, products)
 
     def _forward(self, parameters: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
         """The hidden layer's output (M, B, 128) and the logits (M, B, classes)."""
-        hidden = torch.bmm(x, parameters["mlp.0"]).tanh_()
+        hidden = tanh_(torch.bmm(x, parameters["mlp.0"]))
         logits = torch.bmm(hidden, parameters["mlp.2.weight"].transpose(1, 2))
         # On a CPU adding the bias in place beats torch.baddbmm.
         return hidden, logits.add_(parameters["mlp.2.bias"])
@@ -210,11 +206,7 @@ class MLP:
         (M, B, 128), (M, B, 128) and (M, B, classes), for the sum of the examples' losses.
         """
         hidden, logits = self._forward(parameters, x)
-        delta2 = logits.softmax(-1).scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
+        delta2 = softmax_error_(logits, y)
         delta1 = torch.bmm(delta2, parameters["mlp.2.weight"])
         torch.ops.aten.tanh_backward.grad_input(delta1, hidden, grad_input=delta1)
         return hidden, delta1, delta2
-
-
-def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1)

@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from mico.kernels import normals_
+
 # What is encrypted: small, so that it stays in a CPU's nearest cache.
 _ZEROS = np.zeros(1 << 17, np.uint8)
-# Signed 32-bit integers times this: uniforms in [-1, 1) for radii, angles in [-pi, pi).
-_PER_WORD = torch.tensor([[2.0**-31], [math.pi * 2.0**-31]])
-_HALF_STEP = torch.tensor(2.0**-32)  # half of the distance of two uniforms
 
 
 class RandomStream:
@@ -55,27 +54,15 @@ class RandomStream:
     def normals(self, out: torch.Tensor, std: float) -> Callable[[], None]:
         """A function that fills `out` with the next normals of mean 0 each time it is called.
 
-        Box and Muller 1958; the radius comes from 31 bits: |z| <= 6.66 std, which cuts off 3e-11
-        of the mass.
-
         Args:
             out: a contiguous float32 CPU tensor of even size.
         """
-        # All views and constants are made once, since a call into torch takes as long as
-        # a thousand normals.
-        pairs = out.view(2, -1)
-        radius, angle = pairs
-        words = pairs.view(torch.int32)
-        fill_words = self.bits(words.numpy())
-        factor = torch.tensor(-2 * std**2)
+        pairs = out.view(2, -1).numpy()
+        fill_words = self.bits(pairs)
 
         def fill() -> None:
             fill_words()
-            torch.mul(words, _PER_WORD, out=pairs)
-            radius.add_(_HALF_STEP).abs_().log_().mul_(factor).sqrt_()
-            sine = angle.sin()
-            angle.cos_().mul_(radius)
-            radius.mul_(sine)
+            normals_(pairs, std)
 
         return fill
 
