@@ -1,18 +1,28 @@
 """Element-wise steps of the engine, each in one pass over memory on a CPU.
 
 torch needs ten passes for what `normals` does, and several times as long for a hyperbolic tangent.
-The loops are compiled by numba for the processor they run on, once: it keeps them in __pycache__.
+The loops are compiled by numba for the processor they run on, once: they are kept in __pycache__.
 Their exponential, logarithm, sine and cosine are polynomials with the coefficients of the Cephes
 library (Moshier 1989, single precision), so that the compiler can work on eight numbers at a time.
 Other devices do the same by torch's own operations.
 """
 
+import hashlib
 import math
+from pathlib import Path
 
+import numba
 import numpy as np
 import torch
+from llvmlite import binding
 from numba import njit
 from torch import Tensor
+
+# A folder for each version of this file and kind of processor: of several in one folder, as on a
+# cluster, numba could give a process that starts at the same time as another what is not for it.
+_kind = hashlib.sha256(Path(__file__).read_bytes())
+_kind.update(f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}".encode())
+numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / _kind.hexdigest()[:16])
 
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
 _LOG_2 = np.float32(math.log(2))
