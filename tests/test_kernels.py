@@ -118,6 +118,28 @@ def test_clipping_is_that_of_the_formed_gradients(
         torch.testing.assert_close(found.double(), scaled, rtol=32 * STEP, atol=0)
 
 
+def test_double_precision_stays_double() -> None:
+    """By torch's operations, which the loops are thereby compared with once more."""
+    generator = torch.Generator().manual_seed(5)
+    x, hidden = (torch.randn(2, 9, width, generator=generator) for width in (30, 20))
+    delta1, logits = (torch.randn(2, 9, width, generator=generator) for width in (20, 7))
+    y = torch.randint(7, (2, 9), generator=generator)
+    bound = torch.rand(2, 9, generator=generator)
+
+    def all_of_them(kind: torch.dtype) -> list[Tensor]:
+        outputs = [tensor.to(kind) for tensor in (hidden, logits, delta1)]
+        own_hidden, delta2, own_delta1 = (tensor.clone() for tensor in outputs)
+        kernels.tanh_(own_hidden)
+        kernels.softmax_error_(delta2, y)
+        kernels.clip_(x.to(kind), own_delta1, own_hidden, delta2, bound.to(kind), 3.0)
+        return [own_hidden, own_delta1, delta2]
+
+    for single, double in zip(all_of_them(torch.float32), all_of_them(torch.float64), strict=True):
+        assert double.dtype == torch.float64
+        torch.testing.assert_close(single.double(), double, rtol=1e-6, atol=1e-7)
+    assert abs(float(kernels.tanh_(torch.tensor([0.5]).double())) - math.tanh(0.5)) < 1e-15
+
+
 def test_an_empty_batch_is_left_empty() -> None:
     """Poisson samples can be empty."""
     assert kernels.tanh_(torch.empty(1, 0, 5)).shape == (1, 0, 5)

@@ -29,6 +29,7 @@ from mico.architecture import (
     log_norm,
     uniform_weights,
 )
+from mico.kernels import tanh_
 from mico.randomness import RandomStream
 
 IMAGE = (32, 32, 3)  # rows, columns, channels
@@ -320,14 +321,14 @@ class CNN:
     def _forward(self, parameters: Parameters, x: Tensor) -> _Forward:
         padded = functional.pad(x, (0, 0, PADDING, PADDING, PADDING, PADDING))
         first = _patches(padded, KERNELS[0], stride=2)
-        hidden1 = _affine(parameters, LAYERS[0], first).tanh_()
+        hidden1 = tanh_(_affine(parameters, LAYERS[0], first))
         pooled, winners = functional.max_pool2d(
             _channels_first(hidden1, SIDES[0]), 3, stride=1, return_indices=True
         )
         second = _patches(_channels_last(pooled, x), KERNELS[1])
-        hidden2 = _affine(parameters, LAYERS[1], second).tanh_()
+        hidden2 = tanh_(_affine(parameters, LAYERS[1], second))
         third = _patches(hidden2.unflatten(2, (SIDES[1], SIDES[1])), KERNELS[2])
-        hidden3 = _affine(parameters, LAYERS[2], third).tanh_()
+        hidden3 = tanh_(_affine(parameters, LAYERS[2], third))
         averaged = functional.avg_pool2d(_channels_first(hidden3, SIDES[2]), 2)
         flat = _channels_last(averaged, x).flatten(2).unsqueeze(2)
         logits = _affine(parameters, LAYERS[3], flat).squeeze(2)

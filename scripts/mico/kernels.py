@@ -4,7 +4,7 @@ torch needs ten passes for what `normals` does, and several times as long for a 
 The loops are compiled by numba for the processor they run on, once: they are kept in __pycache__.
 Their exponential, logarithm, sine and cosine are polynomials with the coefficients of the Cephes
 library (Moshier 1989, single precision), so that the compiler can work on eight numbers at a time.
-Other devices do the same by torch's own operations.
+Other devices and precisions do the same by torch's own operations.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ def normals_(pairs: np.ndarray, std: float) -> None:
 
 def tanh_(x: Tensor) -> Tensor:
     """The hyperbolic tangent of a contiguous tensor, in place; off by 1.2e-7 at most."""
-    if x.device.type != "cpu":
+    if not _fits(x):
         return x.tanh_()
     _tanh(x.view(-1).numpy())
     return x
@@ -92,7 +92,7 @@ def softmax_error_(logits: Tensor, y: Tensor) -> Tensor:
     Args:
         logits: (..., C), contiguous; y: labels (...) int64.
     """
-    if logits.device.type != "cpu":
+    if not _fits(logits):
         torch.softmax(logits, -1, out=logits)
         return logits.scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
     _softmax_error(logits.view(y.numel(), logits.shape[-1]).numpy(), y.reshape(-1).numpy())
@@ -113,7 +113,7 @@ def clip_(
         hidden: (..., H), the second's input without its 1; delta2: (..., K), contiguous.
         bound: (...); clipping_norm: C.
     """
-    if x.device.type == "cpu":
+    if _fits(x):
         rows = bound.numel()
         arrays = [tensor.view(rows, tensor.shape[-1]) for tensor in (x, delta1, hidden, delta2)]
         arrays = [array.numpy() for array in (*arrays, bound.reshape(rows))]
@@ -124,6 +124,11 @@ def clip_(
     scale = (bound / norm.clamp_(min=clipping_norm)).unsqueeze(-1)
     delta1.mul_(scale)
     delta2.mul_(scale)
+
+
+def _fits(x: Tensor) -> bool:
+    """Whether the loops are for such a tensor."""
+    return x.device.type == "cpu" and x.dtype == torch.float32
 
 
 @_inline

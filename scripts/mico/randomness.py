@@ -3,8 +3,7 @@
 Every purpose (initial weights, Poisson sampling, noise, dropout, order) and every epoch has its own
 key, so that nothing a model draws depends on its shard, on other models or on order, and training
 can go on from any step by drawing again what its epoch has drawn. The cipher is also the fastest
-source of random bits that Python can reach (10 GB/s on AES-NI), and drawing normals from it by
-Box-Muller takes a third of the time of torch's Mersenne Twister.
+source of random bits that Python can reach (10 GB/s on AES-NI).
 """
 
 import hashlib
