@@ -88,6 +88,44 @@ def test_log_ratio_is_that_of_a_loop_over_points(spread: float, spread0: float, 
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+def naive_centred(shadows: Target, references: Target) -> list[float]:
+    """Point by point, of points that have shadow and reference models on both sides."""
+
+    def pooled(models: Target, inside: bool) -> float:
+        sides = [
+            models.shadow[models.trained[:, point] == inside, point]
+            for point in range(len(models.own))
+        ]
+        return sum(((one - one.mean()) ** 2).sum() for one in sides if len(one)) / sum(
+            len(one) - 1 for one in sides if len(one)
+        )
+
+    result = []
+    for point, s in enumerate(references.own):
+        means, squares = [], 0.0
+        for inside in (True, False):
+            prior, own = (
+                models.shadow[models.trained[:, point] == inside, point]
+                for models in (shadows, references)
+            )
+            v, v0 = pooled(references, inside), pooled(shadows, inside)
+            kappa = v / (max(v0 - v, 0) + v0 / len(prior))
+            means.append((kappa * prior.mean() + own.sum()) / (kappa + len(own)))
+            squares += sum(((one - one.mean()) ** 2).sum() for one in (prior, own))
+        std = math.sqrt(squares / (len(shadows.shadow) + len(references.shadow)))
+        result.append((s - sum(means) / 2) / std)
+    return result
+
+
+@pytest.mark.parametrize(("spread", "spread0"), [(0.3, 2), (1, 1.2), (2, 0.4)])
+def test_centred_is_that_of_a_loop_over_points(spread: float, spread0: float) -> None:
+    shadows, references = pair(spread, spread0)
+    for one in (shadows, references):  # so that every point has models on both sides
+        one.trained[:] = (np.arange(len(one.shadow))[:, None] + np.arange(12)) % 3 == 0
+    found = attack.centred(shadows, references)
+    np.testing.assert_allclose(found, naive_centred(shadows, references), rtol=1e-9, atol=1e-9)
+
+
 def with_masks(target: Target, trained: np.ndarray | bool) -> Target:
     return replace(target, trained=np.broadcast_to(trained, target.trained.shape).copy())
 
@@ -119,23 +157,25 @@ DEGENERATE: dict[str, Callable[[Target, Target], tuple[Target, Target]]] = {
 }
 
 
+@pytest.mark.parametrize("score", attack.SCORES)
 @pytest.mark.parametrize("name", DEGENERATE)
-def test_log_ratio_is_always_a_number(name: str) -> None:
+def test_score_is_always_a_number(name: str, score: str) -> None:
     shadows, references = DEGENERATE[name](*pair(0.5, 1))
     with np.errstate(all="raise", under="ignore"):
-        assert np.isfinite(attack.log_ratio(shadows, references)).all()
+        assert np.isfinite(attack.SCORES[score](shadows, references)).all()
 
 
+@pytest.mark.parametrize("score", attack.SCORES)
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 @pytest.mark.parametrize("count", [2, 3, 7])
-def test_the_unit_of_the_signal_does_not_matter(scale: float, count: int) -> None:
+def test_the_unit_of_the_signal_does_not_matter(scale: float, count: int, score: str) -> None:
     """Two reference models, one on each side, show no variance: it is the shadow models'."""
     shadows, references = pair(0.5, 1, count)
     references.trained[:, :] = np.arange(count)[:, None] % 2 == 0
     scaled = [replace(one, own=scale * one.own, shadow=scale * one.shadow) for one in pair(0.5, 1)]
     scaled[1] = Target(scaled[0].own, scale * references.shadow, references.trained)
-    found = attack.log_ratio(scaled[0], scaled[1])
-    np.testing.assert_allclose(found, attack.log_ratio(shadows, references), rtol=1e-9)
+    found = attack.SCORES[score](scaled[0], scaled[1])
+    np.testing.assert_allclose(found, attack.SCORES[score](shadows, references), rtol=1e-9)
 
 
 # ---- The attack.
@@ -187,6 +227,23 @@ def test_scores_are_those_of_the_loop(signal: str, count: int) -> None:
     assert np.isnan(scores[others]).all()
 
 
+def test_the_score_can_be_chosen() -> None:
+    signals, references = example()
+    options = registry.options("references", {"count": COUNT, "score": "centred"})
+    scores = attack.scores(signals, references, options)
+    for row, target in enumerate(TARGETS):
+        columns = signals.challenge[target]
+        shadows = [model for model in range(TRAIN) if model != target]
+        own = signals.margin[target, columns]
+        expected = attack.centred(
+            Target(
+                own, signals.margin[np.ix_(shadows, columns)], signals.trained[:, columns][shadows]
+            ),
+            Target(own, references.margin[row], references.trained[row]),
+        )
+        np.testing.assert_array_equal(scores[target], expected)
+
+
 def test_only_the_first_reference_models_count() -> None:
     """Whatever the others are."""
     signals, references = example()
@@ -228,11 +285,14 @@ def test_a_target_without_reference_models_is_named() -> None:
         ({"count": 4.0}, "count 4.0"),
         ({"count": None}, "count None"),
         ({"count": 4, "signal": "logit"}, "signal 'logit'"),
+        ({"count": 4, "score": "log"}, "score 'log'"),
         ({"count": 4, "variant": "online"}, "variant"),
     ],
 )
 def test_bad_options_are_named(values: dict, named: str) -> None:
-    with pytest.raises(InputError, match=r"^attack references: |^count |^signal ") as caught:
+    with pytest.raises(
+        InputError, match=r"^attack references: |^count |^signal |^score "
+    ) as caught:
         registry.options("references", values)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)

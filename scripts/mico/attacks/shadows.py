@@ -82,13 +82,17 @@ def _moments(values: np.ndarray, mask: np.ndarray) -> Moments:
 
 
 def point_variance(inside: Moments, outside: Moments) -> np.ndarray:
-    """A variance (2m,) of each point about the means of its sides, pooled over both.
-
-    Never 0: a point on which all shadow models of a side agree takes a millionth of the points'
-    mean, and all take 1 where they agree on all points.
-    """
+    """A variance (2m,) of each point about the means of its sides, pooled over both; never 0."""
     squares = inside.variance * inside.count + outside.variance * outside.count
-    variance = squares / np.maximum(inside.count + outside.count, 1)
+    return varied(squares / np.maximum(inside.count + outside.count, 1))
+
+
+def varied(variance: np.ndarray) -> np.ndarray:
+    """Variances (2m,) of which none is 0.
+
+    A point on which all models of a side agree takes a millionth of the points' mean, and all take
+    1 where they agree on all points.
+    """
     return np.maximum(variance, 1e-6 * variance.mean() or 1.0)
 
 
