@@ -86,7 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
 
 
 def wait(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 900  # five runs share the cores, and other work may too
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
