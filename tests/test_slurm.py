@@ -6,6 +6,7 @@ restarted in its middle is restarted under all of them.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -158,15 +159,28 @@ def killed(folder: Path, cluster: Mapping[str, str]) -> subprocess.Popen:
 
 
 @pytest.fixture(scope="module")
+def before_training(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all is made that comes before the faults."""
+    folder = tmp_path_factory.mktemp("before") / "training"
+    copy_checkout(folder)
+    made = ("results/tiny/private/S1/splits.npz", "results/tiny/privacy/S1.json")
+    snakemake(folder, "--cores", "2", *made, *TINY)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def runs(
-    cluster: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+    cluster: Mapping[str, str], before_training: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Callable, Run]:
     """Each run by what happens in it."""
     root = tmp_path_factory.mktemp("runs")
 
     def run(happening: Callable) -> Run:
         folder = root / happening.__name__
-        copy_checkout(folder)
+        if happening is whole:
+            copy_checkout(folder)
+        else:
+            shutil.copytree(before_training, folder)
         output, _ = happening(folder, cluster).communicate(timeout=900)
         return Run(folder, output, accounted(cluster, folder))
 

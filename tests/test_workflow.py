@@ -426,6 +426,7 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
         (("--configfile", "config/location30.yaml"), 4 * 4, 4 * 25),
         (("--configfile", "config/laboratory.yaml"), 6 * 4, 6 * 25 + 4 * 4),
         (("--configfile", "config/null.yaml"), 2 * 4, 2 * 25),
+        (("--configfile", "config/purchase-small.yaml"), 6 * 4, 6 * 14),
         (
             ("--configfile", "config/published.yaml", "--config", "scenarios=[T1, T2, T3, D3]"),
             4 * 20,
