@@ -92,7 +92,7 @@ def test_defaults() -> None:
         expected = dict(zip(FIELDS, SET_UPS[name], strict=True)) | reduced
         assert {field: found[field] for field in FIELDS} == expected
         assert (found["id"], found["data"], found["m"]) == (name, "purchase100-synthetic", 100)
-    assert len(checked.attacks) == 33
+    assert len(checked.attacks) == 35
     assert checked.attacks["rmia-offline"] == {
         "attack": "rmia",
         "variant": "offline",
