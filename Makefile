@@ -9,7 +9,7 @@ demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
 
 test: .venv/text  ## all tests
-	python -m pytest --numprocesses auto --dist loadfile
+	python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
 	python scripts/benchmark.py --output results/benchmark.json
