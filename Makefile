@@ -8,7 +8,7 @@ RUNS := $(filter-out config/scenarios.yaml,$(wildcard config/*.yaml))
 demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
 
-test: .venv/text  ## all tests
+test: .venv/text  ## all tests; those of a file share what it makes, and a process takes over 1 GB
 	python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
