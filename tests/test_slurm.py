@@ -192,9 +192,11 @@ def runs(
 def accounted(cluster: Mapping[str, str], folder: Path) -> list[Job]:
     """The jobs of a run in the order in which they started."""
     columns = "Comment%200,State,AllocTRES%200,Start,End,WorkDir%500"
-    command = ("sacct", "--allocations", "--allusers", "--noheader", "--parsable2")
+    command = ["sacct", "--allocations", "--allusers", "--noheader", "--parsable2"]
+    # Of itself, sacct leaves out what ended before midnight.
+    command += ["--starttime=now-1day", f"--format={columns}"]
     jobs = []
-    for comment, state, resources, *times, place in slurm(cluster, *command, "--format", columns):
+    for comment, state, resources, *times, place in slurm(cluster, *command):
         if place == str(folder) and "None" not in times and "Unknown" not in times:
             given = dict(one.split("=") for one in resources.split(",") if one)
             rule = re.sub(r"^rule_|_wildcards.*$", "", comment)
