@@ -413,7 +413,8 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
             "format: labelled-bits, records: 300, features: 2, classes: 4, path: shopping.csv",
         )
     )
-    output = snakemake(checkout, "--cores", "1", "--configfile", "file.yaml", fails=True)
+    target = "results/badfile/data/shopping"
+    output = snakemake(checkout, target, "--cores", "1", "--configfile", "file.yaml", fails=True)
     assert "error: shopping.csv: row 2: 2 fields, expected 3" in output
     assert "Traceback" not in output
     assert not list((checkout / "results" / "badfile" / "data").glob("*"))
