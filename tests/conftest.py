@@ -1,6 +1,8 @@
 """A tiny competition, made by the stage programs and by the whole workflow."""
 
+import fcntl
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -48,9 +50,22 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(checkout: Path) -> Path:
-    """The results of one whole run of the workflow on one machine."""
-    snakemake(checkout, "--cores", "2", *TINY)
+def tiny(checkout: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The results of one whole run of the workflow on one machine.
+
+    Where tests run in several processes, the first that asks makes it, the others take a copy.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own if worker_id == "master" else own.parent) / "tiny"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if shared.exists():
+            shutil.copytree(shared, checkout, dirs_exist_ok=True)
+        else:
+            snakemake(checkout, "--cores", "2", *TINY)
+            # With what Snakemake knows of it.
+            for part in "results/tiny", ".snakemake":
+                shutil.copytree(checkout / part, shared / part)
     return checkout / "results" / "tiny"
 
 
