@@ -45,55 +45,77 @@ def predictions(signals: Signals, quality: float, seed: int) -> np.ndarray:
     return submissions.to_predictions(noise)
 
 
-def naive_tpr(signals: Signals, rows: np.ndarray) -> float:
-    """The largest share of members above any threshold that at most a tenth of the others pass."""
+def naive_tpr(signals: Signals, rows: np.ndarray, fpr: float) -> float:
+    """The largest share of members above any threshold that at most so many of the others pass."""
     members = membership(signals)
     best = 0.0
     for threshold in rows[:TRAIN].ravel():
         called = rows[:TRAIN] >= threshold
-        if called[~members].mean() <= 0.1 + 1e-9:
+        if called[~members].mean() <= fpr + 1e-9:
             best = max(best, float(called[members].mean()))
     return best
+
+
+def naive_merit(signals: Signals, rows: np.ndarray) -> float:
+    """What attacks are compared by."""
+    return round(sum(naive_tpr(signals, rows, fpr) for fpr in (0.05, 0.1, 0.15, 0.2)) / 4, 9)
 
 
 def choose(signals: Signals, **others: np.ndarray) -> str:
     return auto.choose(signals, others)
 
 
-def test_the_highest_tpr_on_train_is_chosen(signals: Signals) -> None:
+def test_the_highest_mean_tpr_on_train_is_chosen(signals: Signals) -> None:
     """Of several sets of attacks about as good as each other."""
     chosen = set()
     for seed in range(20):
         others = {f"{i}": predictions(signals, 1, 100 * seed + i) for i in range(5)}
-        tprs = {name: naive_tpr(signals, rows) for name, rows in others.items()}
+        merits = {name: naive_merit(signals, rows) for name, rows in others.items()}
         best = auto.choose(signals, others)
         chosen.add(best)
-        assert tprs[best] == max(tprs.values())
-        assert best == next(name for name, tpr in tprs.items() if tpr == tprs[best])
+        assert merits[best] == max(merits.values())
+        assert best == next(name for name, merit in merits.items() if merit == merits[best])
     assert len(chosen) == 5
 
 
-def test_what_counts_is_the_tpr_at_a_tenth_of_false_positives(signals: Signals) -> None:
-    """Not the AUC, nor the TPR at another FPR."""
+def curve(signals: Signals, *tprs: float, rest: float = 0, first: float = 0) -> np.ndarray:
+    """Predictions that have these TPRs at FPRs of .05, .1, .15 and .2.
+
+    Args:
+        rest: what the other members get; the other non-members have 0.8, from an FPR of .25 on 0.5.
+        first: how many of the members are above all non-members.
+    """
     members = membership(signals)
     count = members.sum()
-    rank = np.arange(count) / count
+    rank = (np.arange(count) + 0.5) / count
+    fprs = (0.05, 0.1, 0.15, 0.2, 0.25)
+    of_others = np.select([rank < fpr for fpr in fprs], [8, 6, 4, 2, 0.8], 0.5)
+    levels = [rank < first, *(rank < tpr for tpr in tprs)]
+    rows = np.zeros(signals.challenge.shape)
+    rows[:TRAIN][members] = np.select(levels, [9, 7, 5, 3, 1], rest)
+    rows[:TRAIN][~members] = of_others
+    found = [naive_tpr(signals, rows, fpr) for fpr in (0.001, 0.05, 0.1, 0.15, 0.2)]
+    np.testing.assert_allclose(found, [first, *tprs])
+    return rows
 
-    def from_ranks(of_members: np.ndarray, of_others: np.ndarray) -> np.ndarray:
-        rows = np.zeros(signals.challenge.shape)
-        rows[:TRAIN][members], rows[:TRAIN][~members] = of_members, of_others
-        return rows
 
-    # Six in ten members above all others, the rest below; and all but a fifth of the others below.
-    high = from_ranks(np.where(rank < 0.6, 1, 0), 0.1 + 0.8 * rank)
-    wide = from_ranks(0.2 + 0.7 * rank, np.where(rank < 0.2, 1, 0.1 * rank))
-    assert (naive_tpr(signals, high), naive_tpr(signals, wide)) == (0.6, 0)
-    assert choose(signals, wide=wide, high=high) == "high"
-    # Half the members above one in 20 others, all above one in 5.
-    strict = from_ranks(np.where(rank < 0.5, 0.9, 0), np.where(rank < 0.05, 1, 0.1 + 0.1 * rank))
-    lax = from_ranks(np.where(rank < 0.4, 1, 0.8), np.where(rank < 0.2, 0.9, 0))
-    assert (naive_tpr(signals, strict), naive_tpr(signals, lax)) == (0.5, 0.4)
-    assert choose(signals, lax=lax, strict=strict) == "strict"
+@pytest.mark.parametrize("raised", range(4))
+def test_tprs_at_moderate_fprs_count_alike(signals: Signals, raised: int) -> None:
+    tprs = [0.2, 0.3, 0.4, 0.5]
+    usual = curve(signals, *tprs)
+    tprs[raised] += 0.05
+    assert choose(signals, usual=usual, better=curve(signals, *tprs)) == "better"
+    # Higher at three of the four, by less together.
+    spread = curve(signals, *(0.2 + 0.1 * i + (i != raised) / 60 for i in range(4)))
+    tprs[raised] += 0.05
+    assert choose(signals, spread=spread, better=curve(signals, *tprs)) == "better"
+
+
+def test_neither_lower_nor_higher_fprs_count(signals: Signals) -> None:
+    usual = curve(signals, 0.2, 0.3, 0.4, 0.5)
+    strict = curve(signals, 0.2, 0.3, 0.4, 0.45, first=0.2)
+    lax = curve(signals, 0.2, 0.3, 0.4, 0.45, rest=0.7)
+    assert choose(signals, strict=strict, lax=lax, usual=usual) == "usual"
 
 
 def test_predictions_of_dev_and_final_never_change_the_choice(signals: Signals) -> None:
@@ -160,7 +182,8 @@ def test_an_attack_is_compared_on_the_train_models_that_it_has(signals: Signals)
     perfect[:2], wrong[:2] = 0.5, 0.5
     perfect[2:TRAIN], wrong[2:TRAIN] = membership(signals)[2:], ~membership(signals)[2:]
     part = only(fair, [0, 1])
-    assert naive_tpr(signals, perfect) > naive_tpr(signals, fair) > naive_tpr(signals, wrong)
+    merits = [naive_merit(signals, rows) for rows in (perfect, fair, wrong)]
+    assert merits[0] > merits[1] > merits[2]
     assert choose(signals, part=part, whole=perfect) == "part"
     assert choose(signals, whole=wrong, part=part) == "part"
     # They are better on models 0 and 1.
