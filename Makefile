@@ -12,7 +12,7 @@ test: .venv/text  ## all tests; those of a file share what it makes, and a proce
 	python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
-	python scripts/benchmark.py --output results/benchmark.json
+	python tools/benchmark.py --output results/benchmark.json
 
 lint: .venv/installed  ## style and format
 	ruff check .
@@ -31,9 +31,10 @@ tiny: .venv/installed  ## the tests' own run, the smallest that makes a report
 rulegraph: .venv/installed  ## the picture in docs/design.md; needs graphviz
 	snakemake --rulegraph | dot -Grankdir=LR -Tsvg > docs/rulegraph.svg
 
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 .venv/text: .venv/installed requirements-text.txt

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mico import accountant, command_line, privacy
+from mico.privacy import accountant, budget
+from mico.support import program
 
 
 def main() -> None:
@@ -11,9 +12,9 @@ def main() -> None:
     parser.add_argument("--n", type=int, required=True, help="records in a training set")
     parser.add_argument("--batch-size", type=int, required=True, help="the expected batch size L")
     parser.add_argument("--epochs", type=int, required=True)
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--epsilon", type=float, help="with neither, training is not private")
-    budget.add_argument("--noise-multiplier", type=float)
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--epsilon", type=float, help="with neither, training is not private")
+    group.add_argument("--noise-multiplier", type=float)
     parser.add_argument("--delta", type=float)
     parser.add_argument("--output", type=Path, required=True, help="privacy.json to write")
     args = parser.parse_args()
@@ -21,8 +22,8 @@ def main() -> None:
     spent = accountant.account(
         args.n, args.batch_size, args.epochs, args.delta, args.epsilon, args.noise_multiplier
     )
-    privacy.write(args.output, spent)
+    budget.write(args.output, spent)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

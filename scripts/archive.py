@@ -4,11 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
-from mico import archive, command_line, datasets, membership, privacy
-from mico.archive import Challenge
-from mico.command_line import InputError
-from mico.phases import Phases
-from mico.scenarios import Scenario
+from mico.challenge import split_file
+from mico.challenge.phases import Phases
+from mico.challenge.scenarios import Scenario
+from mico.data import store
+from mico.privacy import budget
+from mico.release import bundle
+from mico.release.bundle import Challenge
+from mico.support import program
+from mico.support.errors import InputError
 
 
 def main() -> None:
@@ -34,17 +38,17 @@ def main() -> None:
         "scenarios": [Scenario(**fields) for fields in json.loads(args.scenarios)],
         "challenges": args.challenges,
         "checksums": args.checksums,
-        "privacy": [privacy.read(path) for path in args.privacy],
-        "splits": [membership.read(path) for path in args.splits],
-        "data": [datasets.describe(path) for path in args.data],
+        "privacy": [budget.read(path) for path in args.privacy],
+        "splits": [split_file.read(path) for path in args.splits],
+        "data": [store.describe(path) for path in args.data],
     }
     for name, column in columns.items():
         if len(column) != len(args.challenges):
             raise InputError(f"--{name}: {len(column)} given, expected {len(args.challenges)}")
     challenges = [Challenge(*values) for values in zip(*columns.values(), strict=True)]
-    archive.write(args.output, args.track, challenges, phases, args.max_bytes)
-    archive.write_reference(args.reference, args.track, challenges, phases)
+    bundle.write(args.output, args.track, challenges, phases, args.max_bytes)
+    bundle.write_reference(args.reference, args.track, challenges, phases)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mico import command_line, references, shared_references, signals, submissions, whitebox
 from mico.attacks import registry
-from mico.command_line import InputError
-from mico.phases import Phases
+from mico.attacks.given import shared_references, signals, target_references, whitebox
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.support import program
+from mico.support.errors import InputError
 
 
 def main() -> None:
@@ -49,17 +51,21 @@ def main() -> None:
 
     def read_others(paths: list[Path]) -> dict[str, np.ndarray]:
         size = given.challenge.shape[1]
-        return {str(path): submissions.read(path, phases, size) for path in paths}
+        return {str(path): prediction_files.read(path, phases, size) for path in paths}
 
-    readers = {"whitebox": whitebox.read, "references": references.read, "others": read_others}
+    readers = {
+        "whitebox": whitebox.read,
+        "references": target_references.read,
+        "others": read_others,
+    }
     wanted = {}
     for name in registry.inputs(args.attack):
         if getattr(args, name) is None:
             raise InputError(f"attack {args.attack}: expected --{name}")
         wanted[name] = given if name == "signals" else readers[name](getattr(args, name))
     scores = registry.ATTACKS[args.attack].scores(**wanted, options=options)
-    submissions.write(args.output, phases, submissions.to_predictions(scores))
+    prediction_files.write(args.output, phases, prediction_files.to_predictions(scores))
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -3,19 +3,20 @@
 import argparse
 from pathlib import Path
 
-from mico import command_line, results
-from mico.atomic import atomic_directory
-from mico.attack_pages import render
-from mico.command_line import InputError
+from mico.pages import run_results
+from mico.pages.attack_pages import render
+from mico.support import program
+from mico.support.atomic import atomic_directory
+from mico.support.errors import InputError
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    results.add_inputs(parser)
+    run_results.add_inputs(parser)
     parser.add_argument("--output", type=Path, required=True, help="the directory to write")
     args = parser.parse_args()
 
-    found = results.read(args)
+    found = run_results.read(args)
     names = [attack["name"] for attack in found.run["attacks"]]
     for name in names:
         if Path(name).name != name:
@@ -29,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -4,9 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from mico import command_line, privacy
-from mico.atomic import atomic_file
-from mico.ceilings import ceilings
+from mico.privacy import budget
+from mico.scoring.ceilings import ceilings
+from mico.support import program
+from mico.support.atomic import atomic_file
 
 
 def main() -> None:
@@ -15,10 +16,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the limits' .json to write")
     args = parser.parse_args()
 
-    curves = ceilings(privacy.read(args.privacy))
+    curves = ceilings(budget.read(args.privacy))
     with atomic_file(args.output) as temporary:
         temporary.write_text(json.dumps(curves) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mico import command_line, entries
-from mico.atomic import atomic_file
+from mico.scoring import entries
+from mico.support import program
+from mico.support.atomic import atomic_file
 
 
 def main() -> None:
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mico import cifar10, command_line, datasets, synthetic_images
-from mico.command_line import InputError
-from mico.datasets import Description
+from mico.data import store
+from mico.data.checksums import verify
+from mico.data.formats import cifar10_binary, cifar10_synthetic
+from mico.data.formats.labelled_bits import is_archive, read_csv
+from mico.data.store import Description
+from mico.support import program
+from mico.support.errors import InputError
 
 Read = tuple[np.ndarray, np.ndarray, str]  # what is stored, labels, and where they came from
 
@@ -56,38 +60,38 @@ def main() -> None:
         source=source,
         kind="images" if args.format.startswith("cifar10-") else "bits",
     )
-    datasets.store(args.output, description, stored, labels)
+    store.write(args.output, description, stored, labels)
 
 
 def _labelled_bits(args: argparse.Namespace) -> Read:
-    datasets.verify(args.raw, args.check)
+    verify(args.raw, args.check)
     shape = (args.records, args.features, args.classes)
-    return *datasets.read_csv(args.raw, *shape), args.raw.name
+    return *read_csv(args.raw, *shape), args.raw.name
 
 
 def _cifar10(args: argparse.Namespace) -> Read:
     files = {name: md5 or None for name, _, md5 in (file.partition("=") for file in args.files)}
     names = ", ".join(files)
-    archive = datasets.is_archive(args.raw)
+    archive = is_archive(args.raw)
     if archive:  # whose checksums these are; each file has its own
-        datasets.verify(args.raw, args.check)
-    pixels, labels = cifar10.read(args.raw, args.records, args.features, args.classes, files)
+        verify(args.raw, args.check)
+    pixels, labels = cifar10_binary.read(args.raw, args.records, args.features, args.classes, files)
     return pixels, labels, f"{args.raw.name}: {names}" if archive else names
 
 
 def _purchase100(
     records: int, seed: int, features: int, classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    from mico import synthetic  # scikit-learn takes a second to import
+    from mico.data.formats import purchase100_synthetic
 
-    bits, labels = synthetic.purchase100(records, seed, features, classes)
+    bits, labels = purchase100_synthetic.purchase100(records, seed, features, classes)
     return np.packbits(bits, axis=1), labels
 
 
 def _images(records: int, seed: int, features: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    if features != cifar10.PIXELS:
-        raise ValueError(f"features = {features}: an image has {cifar10.PIXELS}")
-    return synthetic_images.cifar10(records, seed, classes)
+    if features != cifar10_binary.PIXELS:
+        raise ValueError(f"features = {features}: an image has {cifar10_binary.PIXELS}")
+    return cifar10_synthetic.cifar10(records, seed, classes)
 
 
 READERS: dict[str, Callable[[argparse.Namespace], Read]] = {
@@ -101,4 +105,4 @@ GENERATORS: dict[str, Callable[[int, int, int, int], tuple[np.ndarray, np.ndarra
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

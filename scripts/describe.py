@@ -8,8 +8,9 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from mico import command_line, datasets
-from mico.atomic import atomic_file
+from mico.data import store
+from mico.support import program
+from mico.support.atomic import atomic_file
 
 PACKAGES = ("torch", "opacus", "cryptography", "numpy")
 OF_TEXT = ("transformers", "tokenizers")
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="run.json to write")
     args = parser.parse_args()
 
-    described = [datasets.describe(directory) for directory in args.data]
+    described = [store.describe(directory) for directory in args.data]
     text = any(description.kind == "tokens" for description in described)
     content = json.loads(args.run) | {
         "datasets": {description.name: asdict(description) for description in described},
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
-from mico import command_line, details, entries
-from mico.atomic import atomic_directory
+from mico.pages import detailed_results
+from mico.scoring import entries
+from mico.support import program
+from mico.support.atomic import atomic_directory
 
 
 def main() -> None:
@@ -22,13 +24,13 @@ def main() -> None:
         for path, entry in zip(args.entries, entries.read(args.entries), strict=True):
             folder = temporary / path.stem
             folder.mkdir()
-            text = details.page(entry, phases, args.synthetic)
+            text = detailed_results.page(entry, phases, args.synthetic)
             (folder / "detailed_results.html").write_text(text, encoding="utf-8")
             for phase in phases:
                 if not entry["problems"]:
-                    text = details.scores_text(entry, phase)
+                    text = detailed_results.scores_text(entry, phase)
                     (folder / f"scores_{phase}.txt").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

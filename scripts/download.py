@@ -6,9 +6,10 @@ import shutil
 import urllib.request
 from pathlib import Path
 
-from mico import command_line, datasets
-from mico.atomic import atomic_file
-from mico.command_line import InputError
+from mico.data.checksums import verify
+from mico.support import program
+from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
 
 
 def main() -> None:
@@ -35,8 +36,8 @@ def main() -> None:
                 f"{args.url}: cannot be downloaded ({error}); get the file elsewhere and set "
                 f"datasets: {args.name}: path in the configuration"
             ) from None
-        datasets.verify(temporary, args.check, name=args.url)
+        verify(temporary, args.check, name=args.url)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -3,29 +3,25 @@
 import numpy as np
 import torch
 
-from mico import (
-    arrays,
-    command_line,
-    datasets,
-    outputs,
-    participant,
-    recipe,
-    reference_training,
-    released,
-    training,
-)
-from mico.architecture import build
+from mico.attacks import reference_training
+from mico.attacks.given import arguments, outputs
+from mico.attacks.given.target_references import References
 from mico.attacks.shadows import target
-from mico.command_line import InputError, progress
-from mico.device import choose
-from mico.phases import Phases
-from mico.references import References
+from mico.challenge.phases import Phases
+from mico.data import store
+from mico.networks.build import build
+from mico.release import reader
+from mico.support import arrays, program
+from mico.support.errors import InputError
+from mico.support.progress import progress
+from mico.training import engine, recipe_arguments
+from mico.training.device import choose
 
 
 @torch.no_grad()
 def main() -> None:
-    parser = participant.parser(__doc__, "references .npz")
-    recipe.add_arguments(parser, "target")
+    parser = arguments.parser(__doc__, "references .npz")
+    recipe_arguments.add_arguments(parser, "target")
     parser.add_argument("--count", type=int, required=True, help="reference models of each target")
     args = parser.parse_args()
 
@@ -35,19 +31,19 @@ def main() -> None:
     if args.count < 2:
         raise InputError(f"count {args.count}: expected at least 2, with and without each point")
     targets = range(args.first, args.last + 1)
-    options = recipe.options(args)
-    dataset = datasets.read(args.data)
+    options = recipe_arguments.options(args)
+    dataset = store.read(args.data)
     architecture = build(
         args.architecture, dataset.description, args.physical_batch_size, args.precision
     )
-    records = training.load(architecture, dataset, device)
+    records = engine.load(architecture, dataset, device)
     size = len(records.labels)
-    seeds = released.read_seeds(args.challenge, phases, size, args.n, args.m)
+    seeds = reader.read_seeds(args.challenge, phases, size, args.n, args.m)
     given_away = len(seeds.training) == phases.models
     if not given_away:
         every = records.take(np.arange(size)[None])
         margin = np.zeros((phases.models, size), np.float32)
-        models = released.models(args.challenge, phases, architecture, device)
+        models = reader.models(args.challenge, phases, architecture, device)
         for model, parameters in enumerate(models):
             if model < phases.train or model in targets:
                 margin[model] = outputs.on_labels(architecture, parameters, every)[1, 0]
@@ -71,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

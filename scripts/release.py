@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
-from mico import command_line, membership, release, seeds
-from mico.command_line import InputError
-from mico.phases import Phases
+from mico.challenge import seeds, split_file
+from mico.challenge.phases import Phases
+from mico.release import writer
+from mico.support import program
+from mico.support.errors import InputError
 
 
 def main() -> None:
@@ -27,16 +29,16 @@ def main() -> None:
     all_seeds = seeds.read(args.seeds)
     if len(all_seeds) != phases.models:
         raise InputError(f"{args.seeds}: {len(all_seeds)} models, expected {phases.models}")
-    release.write(
+    writer.write(
         args.output,
         phases,
         all_seeds,
-        membership.read(args.splits).membership,
-        release.trained(args.shards, phases.models),
+        split_file.read(args.splits).membership,
+        writer.trained(args.shards, phases.models),
         args.disclosed,
     )
-    release.write_checksums(args.output, args.checksums)
+    writer.write_checksums(args.output, args.checksums)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mico import command_line, datasets, entries, intake, membership, privacy, submissions
-from mico.audit import audit
-from mico.command_line import progress
-from mico.phases import PHASES, Phases
+from mico.challenge import split_file
+from mico.challenge.phases import PHASES, Phases
+from mico.data import store
+from mico.privacy import budget
+from mico.release import intake, prediction_files
+from mico.scoring import entries
+from mico.scoring.audit import audit
+from mico.support import program
+from mico.support.progress import progress
 
 PARTICIPANT = re.compile(r"[^\W_][\w .-]{0,63}")
 
@@ -42,7 +47,7 @@ def main() -> None:
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
-    splits = [membership.read(path) for path in args.splits]
+    splits = [split_file.read(path) for path in args.splits]
     models = {phase: np.array(phases.of(phase)) for phase in PHASES}
     models["both"] = np.concatenate([models["dev"], models["final"]])
     entry: entries.Entry = {
@@ -74,12 +79,12 @@ def main() -> None:
             entry["problems"] += rejected.problems
     else:
         predictions = [
-            submissions.read(directory, phases, split.membership.shape[1])
+            prediction_files.read(directory, phases, split.membership.shape[1])
             for directory, split in zip(args.submissions, splits, strict=True)
         ]
     if not entry["problems"]:
-        labels = [datasets.read(directory).labels for directory in args.datasets]
-        deltas = [privacy.read(path).delta for path in args.privacy]
+        labels = [store.read(directory).labels for directory in args.datasets]
+        deltas = [budget.read(path).delta for path in args.privacy]
         names = zip(args.challenges, args.scenarios, args.data, strict=True)
         parts = zip(names, predictions, splits, labels, deltas, strict=True)
         for (challenge, scenario, data), predicted, split, classes, delta in progress(
@@ -120,4 +125,4 @@ def _name_problems(participant: str, file: str, taken: Sequence[str]) -> list[st
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -4,9 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from mico.atomic import atomic_file
-from mico.command_line import InputError, run
-from mico.scoreboard import REVEALED, announcement, read_entries, render
+from mico.pages.scoreboard import REVEALED, announcement, read_entries, render
+from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
+from mico.support.program import run
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mico import command_line, seeds
+from mico.challenge import seeds
+from mico.support import program
 
 
 def main() -> None:
@@ -26,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -3,39 +3,35 @@
 import numpy as np
 import torch
 
-from mico import (
-    arrays,
-    command_line,
-    datasets,
-    participant,
-    recipe,
-    reference_training,
-    released,
-    training,
-)
-from mico.architecture import build
-from mico.command_line import InputError
-from mico.device import choose
-from mico.phases import Phases
-from mico.shared_references import SharedReferences
+from mico.attacks import reference_training
+from mico.attacks.given import arguments
+from mico.attacks.given.shared_references import SharedReferences
+from mico.challenge.phases import Phases
+from mico.data import store
+from mico.networks.build import build
+from mico.release import reader
+from mico.support import arrays, program
+from mico.support.errors import InputError
+from mico.training import engine, recipe_arguments
+from mico.training.device import choose
 
 
 @torch.no_grad()
 def main() -> None:
-    parser = participant.parser(__doc__, "shared references .npz")
-    recipe.add_arguments(parser, "reference model")
+    parser = arguments.parser(__doc__, "shared references .npz")
+    recipe_arguments.add_arguments(parser, "reference model")
     args = parser.parse_args()
 
     if not 0 <= args.first <= args.last:
         raise InputError(f"models {args.first} to {args.last}: expected the first not after it")
-    options = recipe.options(args)
-    dataset = datasets.read(args.data)
+    options = recipe_arguments.options(args)
+    dataset = store.read(args.data)
     architecture = build(
         args.architecture, dataset.description, args.physical_batch_size, args.precision
     )
-    records = training.load(architecture, dataset, choose(args.device))
+    records = engine.load(architecture, dataset, choose(args.device))
     size = len(records.labels)
-    seeds = released.read_seeds(args.challenge, Phases(*args.phases), size, args.n, args.m)
+    seeds = reader.read_seeds(args.challenge, Phases(*args.phases), size, args.n, args.m)
     (loss, margin), trained = reference_training.train_shared(
         architecture,
         records,
@@ -49,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mico import command_line, datasets, membership, seeds, splits
+from mico.challenge import seeds, split_file, splits
+from mico.data import store
+from mico.support import program
 
 
 def main() -> None:
@@ -15,9 +17,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="splits.npz to write")
     args = parser.parse_args()
 
-    records = datasets.describe(args.data).records
-    membership.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
+    records = store.describe(args.data).records
+    split_file.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

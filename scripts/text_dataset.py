@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mico import command_line, datasets, sst2, synthetic_text, tokens
-from mico.command_line import InputError
-from mico.datasets import GENERATED, TEXT, Description
+from mico.data import store, tokens
+from mico.data.checksums import verify
+from mico.data.format_names import GENERATED, TEXT
+from mico.data.formats import sst2, sst2_synthetic
+from mico.data.store import Description
+from mico.support import program
+from mico.support.errors import InputError
 
 
 def main() -> None:
@@ -40,7 +44,7 @@ def main() -> None:
 
     if generated:
         try:
-            sentences, labels = synthetic_text.sst2(args.records, args.seed, args.classes)
+            sentences, labels = sst2_synthetic.sst2(args.records, args.seed, args.classes)
         except ValueError as error:
             raise InputError(f"{args.format}: {error}") from None
         source = f"generated, seed {args.seed}"
@@ -67,7 +71,7 @@ def main() -> None:
         vocabulary=tokenizer.vocabulary,
         padding=tokenizer.padding,
     )
-    datasets.store(args.output, description, ids, labels, tokenizer.files())
+    store.write(args.output, description, ids, labels, tokenizer.files())
 
 
 def _sst2(args: argparse.Namespace) -> tuple[list[str], np.ndarray, str]:
@@ -76,10 +80,10 @@ def _sst2(args: argparse.Namespace) -> tuple[list[str], np.ndarray, str]:
     names = ", ".join(files)
     if args.raw.is_dir():
         return *sst2.read(args.raw, args.records, args.classes, files), names
-    datasets.verify(args.raw, args.check)  # each file has a checksum of its own
+    verify(args.raw, args.check)  # each file has a checksum of its own
     sentences, labels = sst2.read(args.raw, args.records, args.classes, files)
     return sentences, labels, f"{args.raw.name}: {names}"
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

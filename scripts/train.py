@@ -13,25 +13,21 @@ from typing import Any
 
 import torch
 
-from mico import (
-    checkpoint,
-    command_line,
-    datasets,
-    pretrained,
-    privacy,
-    recipe,
-    seeds,
-    splits,
-    training,
-)
-from mico.architecture import build
-from mico.atomic import atomic_file
-from mico.command_line import InputError, Meter
-from mico.datasets import Dataset
-from mico.device import choose
-from mico.source_hash import source_hash
-from mico.splits import Split
-from mico.training import State, TrainingOptions
+from mico.challenge import seeds, splits
+from mico.challenge.splits import Split
+from mico.data import store
+from mico.data.store import Dataset
+from mico.networks import pretrained
+from mico.networks.build import build
+from mico.privacy import budget
+from mico.support import program
+from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
+from mico.support.progress import Meter
+from mico.support.source_hash import source_hash
+from mico.training import checkpoint, engine, recipe_arguments
+from mico.training.device import choose
+from mico.training.engine import State, TrainingOptions
 
 # What a killed job loses at most, when a step takes no longer ...
 CHECKPOINT_SECONDS = 20.0
@@ -45,8 +41,8 @@ def main() -> None:
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
-    parser.add_argument("--architecture", required=True, help="a name of mico.architecture.build")
-    recipe.add_arguments(parser, "model")
+    parser.add_argument("--architecture", required=True, help="a network's name and variant")
+    recipe_arguments.add_arguments(parser, "model")
     parser.add_argument("--n", type=int, required=True, help="records in a training set")
     parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
     parser.add_argument(
@@ -58,9 +54,9 @@ def main() -> None:
     args = parser.parse_args()
 
     device = choose(args.device)
-    dataset = datasets.read(args.data)
-    spent = asdict(privacy.read(args.privacy))
-    options = recipe.options(args)
+    dataset = store.read(args.data)
+    spent = asdict(budget.read(args.privacy))
+    options = recipe_arguments.options(args)
     all_seeds = seeds.read(args.seeds)
     if not 0 <= args.first <= args.last < len(all_seeds):
         raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
@@ -136,7 +132,7 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
     architecture = build(
         job.architecture, dataset.description, job.physical_batch_size, job.precision
     )
-    records = training.load(architecture, dataset, device)
+    records = engine.load(architecture, dataset, device)
     identity = job.identity
     saved, done = checkpoint.take(shard, identity, device)
     count, names = len(job.seeds), list(job.seeds)
@@ -166,7 +162,7 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
                 lambda rate: f"{len(done.rows)} of {count}, {rate:,.0f} records/s",
             )
 
-        parameters = training.train(
+        parameters = engine.train(
             architecture,
             records,
             [split.training_set for split in sets],
@@ -183,8 +179,8 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
                 ("training_accuracy", split.training_set),
                 ("evaluation_accuracy", split.evaluation),
             ):
-                measured = indices[: architecture.cost.accuracy]
-                row[name] = training.accuracy(architecture, one, records, measured)
+                measured = indices[: architecture.facts.accuracy_records]
+                row[name] = engine.accuracy(architecture, one, records, measured)
             row["seconds"] = round(done.seconds / len(group), 3)
             row["device"] = device.type
             private = options.clipping_norm is not None
@@ -205,4 +201,4 @@ def _records(done: checkpoint.Checkpoint, options: TrainingOptions, n: int) -> f
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

@@ -2,22 +2,25 @@
 
 import torch
 
-from mico import arrays, command_line, datasets, gradients, participant, training
-from mico.architecture import build
-from mico.device import choose
-from mico.phases import Phases
+from mico.attacks.given import arguments, gradients
+from mico.challenge.phases import Phases
+from mico.data import store
+from mico.networks.build import build
+from mico.support import arrays, program
+from mico.training import engine
+from mico.training.device import choose
 
 
 @torch.no_grad()
 def main() -> None:
-    args = participant.parser(__doc__, "whitebox.npz").parse_args()
-    dataset = datasets.read(args.data)
+    args = arguments.parser(__doc__, "whitebox.npz").parse_args()
+    dataset = store.read(args.data)
     architecture = build(args.architecture, dataset.description)
     computed = gradients.compute(
         args.challenge,
         Phases(*args.phases),
         architecture,
-        training.load(architecture, dataset, choose(args.device)),
+        engine.load(architecture, dataset, choose(args.device)),
         args.n,
         args.m,
     )
@@ -25,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    program.run(main)

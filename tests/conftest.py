@@ -15,10 +15,12 @@ import torch
 from torch import nn
 from workflow_runs import TINY, copy_checkout, snakemake
 
-from mico import datasets, privacy, seeds
-from mico.datasets import Description
-from mico.phases import Phases
-from mico.privacy import Privacy
+from mico.challenge import seeds
+from mico.challenge.phases import Phases
+from mico.data import store
+from mico.data.store import Description
+from mico.privacy import budget
+from mico.privacy.budget import Privacy
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
@@ -103,7 +105,7 @@ def stored_data(tmp_path_factory: pytest.TempPathFactory) -> StoredData:
     labels = (features @ rng.normal(size=(37, 4))).argmax(1).astype(np.uint8)
     directory = tmp_path_factory.mktemp("data") / "tiny"
     description = Description("tiny", 300, 37, 4, synthetic=True, source="test")
-    datasets.store(directory, description, np.packbits(features, axis=1), labels)
+    store.write(directory, description, np.packbits(features, axis=1), labels)
     return StoredData(directory, features, labels)
 
 
@@ -150,7 +152,7 @@ def _make(
     paths = {kind: organiser / kind for kind in ("seeds.csv", "splits.npz", "privacy.json")}
     drawn = seeds.derive(5, name, phases.models)
     seeds.write(paths["seeds.csv"], drawn)
-    privacy.write(paths["privacy.json"], Privacy(1 / 10, 60, sigma))
+    budget.write(paths["privacy.json"], Privacy(1 / 10, 60, sigma))
     options = {"epochs": 6, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
     options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 2.6}
     base = ("--seeds", paths["seeds.csv"], "--data", data.directory, "--n", n, "--m", m)

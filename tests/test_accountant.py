@@ -8,10 +8,10 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from mico import privacy
-from mico.accountant import EPS_ERROR, account
-from mico.command_line import InputError
-from mico.privacy import Privacy
+from mico.privacy import budget
+from mico.privacy.accountant import EPS_ERROR, account
+from mico.privacy.budget import Privacy
+from mico.support.errors import InputError
 
 # Opacus takes its first guess of the largest privacy loss from RDP, at a fixed list of orders;
 # where the best of them is the last, it says so, and the guess is only a little wider.
@@ -71,7 +71,7 @@ def test_budget_is_kept(training, epsilon) -> None:
     ],
 )
 def test_sampling(n, batch_size, epochs, rate, steps) -> None:
-    assert privacy.sampling(n, batch_size, epochs) == (rate, steps)
+    assert budget.sampling(n, batch_size, epochs) == (rate, steps)
     found = account(n, batch_size, epochs, delta=None)
     assert found == Privacy(rate, steps)
     assert found.epsilon is found.noise_multiplier is found.delta is None
@@ -156,8 +156,8 @@ def test_noise_multiplier_that_the_accountant_cannot_take(sigma) -> None:
 def test_write_and_read(tmp_path) -> None:
     path = tmp_path / "out" / "privacy.json"
     for spent in (Privacy(1 / 293, 8790, 0.7, 4.0, 1e-5), Privacy(1 / 3, 9)):
-        privacy.write(path, spent)
-        assert privacy.read(path) == spent
+        budget.write(path, spent)
+        assert budget.read(path) == spent
     assert list(path.parent.iterdir()) == [path]
 
 

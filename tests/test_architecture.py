@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from mico.architecture import PHYSICAL_BATCH_SIZE, build
-from mico.cnn import CNN
-from mico.command_line import InputError
-from mico.datasets import Description
-from mico.mlp import MLP
+from mico.data.store import Description
+from mico.networks.build import build
+from mico.networks.cnn import CHANNELS, CNN, MEAN, STD
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, networks
+from mico.networks.mlp import MLP
+from mico.support.errors import InputError
 
 IMAGES = Description("pictures", 80, 3072, 7, synthetic=True, source="test", kind="images")
 BITS = Description("purchases", 80, 3072, 7, synthetic=True, source="test", kind="bits")
@@ -20,7 +21,6 @@ BITS = Description("purchases", 80, 3072, 7, synthetic=True, source="test", kind
     [
         ("mlp", replace(BITS, features=600, classes=100), MLP(600, 100)),
         ("cnn", IMAGES, CNN(7, (128, 256, 256))),
-        ("cnn/1", IMAGES, CNN(7, (128, 256, 256))),
         ("cnn/16", replace(IMAGES, classes=10), CNN(10, (8, 16, 16))),
         ("cnn/128", IMAGES, CNN(7, (1, 2, 2))),
     ],
@@ -40,23 +40,30 @@ def test_physical_batch_size_is_the_networks() -> None:
     "name",
     [
         *("", "vgg", "CNN", "cnn16", "cnn/", "cnn/x", "cnn/-2", "cnn/2.0", "cnn/²", "cnn/2/2"),
-        *("mlp/2", "roberta", "roberta-tiny/2", "roberta-large"),
+        *(
+            "cnn/0",
+            "cnn/1",
+            "cnn/3",
+            "cnn/256",
+            "mlp/2",
+            "roberta",
+            "roberta-tiny/2",
+            "roberta-large",
+        ),
     ],
 )
 def test_unknown_names(name: str) -> None:
     message = (
-        f"architecture '{name}': expected mlp, cnn, cnn/<divisor>, roberta-base, roberta-tiny or "
-        "transformers/<checkpoint>"
+        f"architecture '{name}': expected cnn, cnn/k with k one of 2, 4, 8, 16, 32, 64, 128, mlp, "
+        "roberta-tiny, roberta-base or transformers/ and a checkpoint's folder or name"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         build(name, IMAGES)
 
 
-@pytest.mark.parametrize("divisor", [0, 3, 256])
-def test_divisors_that_do_not_divide(divisor: int) -> None:
-    message = f"architecture 'cnn/{divisor}': {divisor} does not divide the channels"
-    with pytest.raises(InputError, match=rf"^{message} \(128, 256, 256\)$"):
-        build(f"cnn/{divisor}", IMAGES)
+def test_divisors_divide_the_channels() -> None:
+    for divisor in networks()["cnn"].divisors:
+        assert all(channels % divisor == 0 for channels in CHANNELS)
 
 
 def test_a_perceptron_does_not_take_images() -> None:
@@ -65,10 +72,12 @@ def test_a_perceptron_does_not_take_images() -> None:
     assert str(caught.value) == f"architecture 'mlp': data set {IMAGES.name} does not hold bits"
 
 
-@pytest.mark.parametrize("data", [BITS, replace(IMAGES, features=784)], ids=["bits", "others"])
+@pytest.mark.parametrize(
+    ("data", "what"), [(BITS, "images"), (replace(IMAGES, features=784), "such images")]
+)
 @pytest.mark.parametrize("name", ["cnn", "cnn/16"])
-def test_data_that_a_cnn_does_not_take(name: str, data: Description) -> None:
-    message = f"architecture '{name}': data set {data.name} does not hold such images"
+def test_data_that_a_cnn_does_not_take(name: str, data: Description, what: str) -> None:
+    message = f"architecture '{name}': data set {data.name} does not hold {what}"
     with pytest.raises(InputError, match=f"^{message}$"):
         build(name, data)
 
@@ -78,3 +87,7 @@ def test_data_that_a_cnn_does_not_take(name: str, data: Description) -> None:
 def test_physical_batch_sizes_below_one(name: str, data: Description, size: int) -> None:
     with pytest.raises(InputError, match=f"^physical batch size {size}: expected at least 1$"):
         build(name, data, size)
+
+
+def test_the_data_card_says_how_images_are_normalised() -> None:
+    assert f"mean = {MEAN}, std = {STD}" in networks()["cnn"].layers

@@ -14,17 +14,21 @@ import numpy as np
 import pytest
 import torch
 
-from mico import archive, datasets, membership, release, seeds, splits, training, weights
-from mico import privacy as privacy_file
-from mico.architecture import build
-from mico.archive import Challenge
-from mico.command_line import InputError
-from mico.datasets import Description
-from mico.phases import Phases
-from mico.privacy import Privacy
-from mico.scenarios import Scenario
-from mico.seeds import SPLIT_SEEDS
-from mico.training import TrainingOptions
+from mico.challenge import seeds, split_file, splits
+from mico.challenge.phases import Phases
+from mico.challenge.scenarios import Scenario
+from mico.challenge.seeds import SPLIT_SEEDS
+from mico.data import store
+from mico.data.store import Description
+from mico.networks import model_files
+from mico.networks.build import build
+from mico.privacy import budget as privacy_file
+from mico.privacy.budget import Privacy
+from mico.release import bundle, writer
+from mico.release.bundle import Challenge
+from mico.support.errors import InputError
+from mico.training import engine
+from mico.training.engine import TrainingOptions
 
 TRACK = "tiny"
 PHASES = Phases(train=3, dev=2, final=2)
@@ -66,8 +70,8 @@ def described(challenges: dict, name: str) -> Challenge:
         one.directory,
         one.checksums,
         privacy_file.read(one.organiser / "privacy.json"),
-        membership.read(one.organiser / "splits.npz"),
-        datasets.describe(one.data.directory),
+        split_file.read(one.organiser / "splits.npz"),
+        store.describe(one.data.directory),
     )
 
 
@@ -77,7 +81,7 @@ def image_challenges(root: Path) -> dict[str, Challenge]:
     pixels = rng.integers(0, 256, (60, 3072), dtype=np.uint8)
     labels = rng.integers(0, 10, 60, dtype=np.uint8)
     description = Description("pictures", 60, 3072, 10, True, "test", kind="images")
-    datasets.store(root / "pictures", description, pixels, labels)
+    store.write(root / "pictures", description, pixels, labels)
     return {
         "image": _challenge(root, "image", "pictures", "cnn/32", None),
         "image-private": _challenge(root, "image-private", "pictures", "cnn/64", 0.7),
@@ -92,7 +96,7 @@ def text_challenges(root: Path) -> dict[str, Challenge]:
     ids[np.arange(12) >= rng.integers(2, 13, (60, 1))] = 1
     labels = rng.integers(0, 2, 60, dtype=np.uint8)
     description = Description("reviews", 60, 12, 2, True, "test", "tokens", 40, padding=1)
-    datasets.store(root / "reviews", description, ids, labels)
+    store.write(root / "reviews", description, ids, labels)
     settings = {"vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2, "pad_token_id": 1}
     settings |= {"num_attention_heads": 3, "intermediate_size": 36, "max_position_embeddings": 32}
     bert = root / "secret place" / "small-bert"
@@ -110,7 +114,7 @@ def _challenge(
     one = replace(
         scenario(name, (), sigma), data=of_data, architecture=architecture, n=30, epochs=2
     )
-    data = datasets.read(root / of_data)
+    data = store.read(root / of_data)
     drawn = seeds.derive(6, name, PHASES.models)
     known = splits.split_all(data.description.records, one.n, one.m, drawn)
     network = build(architecture, data.description)
@@ -118,9 +122,9 @@ def _challenge(
         one.epochs, one.batch_size, "adam", 0.01, 0.9, 2, one.clipping_norm, sigma
     )
     with torch.no_grad():
-        trained = training.train(
+        trained = engine.train(
             network,
-            training.load(network, data, torch.device("cpu")),
+            engine.load(network, data, torch.device("cpu")),
             [splits.split(60, one.n, one.m, own).training_set for own in drawn],
             [own["seed_model"] for own in drawn],
             options,
@@ -128,11 +132,11 @@ def _challenge(
     folders = [root / "trained" / name / f"model_{model}" for model in range(PHASES.models)]
     for folder, state_dict in zip(folders, network.to_state_dicts(trained), strict=True):
         folder.mkdir(parents=True)
-        weights.write_model(folder, network, state_dict, one.private)
+        network.write_model(folder, state_dict, one.private)
     directory = root / "challenge" / name
-    release.write(directory, PHASES, drawn, known.membership, folders, one.disclosed)
+    writer.write(directory, PHASES, drawn, known.membership, folders, one.disclosed)
     checksums = directory.with_suffix(".sha256")
-    release.write_checksums(directory, checksums)
+    writer.write_checksums(directory, checksums)
     privacy = Privacy(1 / 2, 4, sigma)
     return Challenge(one, directory, checksums, privacy, known, data.description)
 
@@ -234,7 +238,7 @@ def test_reference_archive_equals_the_memberships(
 def test_reference_rows_are_written_as_those_of_train(challenges: dict) -> None:
     known = described(challenges, "plain").splits
     path = challenges["plain"].directory / "train/model_1/solution.csv"
-    assert archive.solution(known.membership[1]) == path.read_bytes()
+    assert bundle.solution(known.membership[1]) == path.read_bytes()
 
 
 def test_packing_again_elsewhere_and_later_gives_the_same_bytes(
@@ -257,7 +261,7 @@ def test_order_of_the_challenges_does_not_reach_the_reference(
     challenges: dict, packed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     ones = [described(challenges, name) for name in reversed(NAMES)]
-    archive.write_reference(tmp_path / "other.zip", TRACK, ones, PHASES)
+    bundle.write_reference(tmp_path / "other.zip", TRACK, ones, PHASES)
     assert (tmp_path / "other.zip").read_bytes() == packed[1].read_bytes()
 
 
@@ -306,7 +310,7 @@ def test_card_says_how_each_challenge_was_made(card: str) -> None:
 def test_card_gives_the_budget(challenges: dict) -> None:
     one = described(challenges, "private")
     one = replace(one, privacy=Privacy(1 / 10, 60, 0.7071234, 4.0, 1e-5))
-    text = archive.data_card(TRACK, [one], PHASES, 1)
+    text = bundle.data_card(TRACK, [one], PHASES, 1)
     assert row(text, "ε") == ["4"]
     assert row(text, "δ") == ["1e-05"]
     assert row(text, "noise multiplier") == ["0.707123"]
@@ -316,7 +320,7 @@ def test_card_says_at_the_top_that_data_are_synthetic(challenges: dict, card: st
     assert card.splitlines()[2].startswith("> **SYNTHETIC DATA** (tiny)")
     one = described(challenges, "plain")
     one = replace(one, data=replace(one.data, synthetic=False, source="real.tgz"))
-    text = archive.data_card(TRACK, [one], PHASES, 1)
+    text = bundle.data_card(TRACK, [one], PHASES, 1)
     assert "synthetic" not in text.lower()
     assert "from real.tgz" in text
     assert text.splitlines()[2].startswith("A membership-inference challenge")
@@ -328,7 +332,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
 
 
 def test_card_of_images(images: dict[str, Challenge]) -> None:
-    text = archive.data_card(TRACK, list(images.values()), PHASES, 1)
+    text = bundle.data_card(TRACK, list(images.values()), PHASES, 1)
     assert row(text, "network") == ["cnn/32", "cnn/64"]
     assert "- pictures: 60 images of 3,072 values from 0 to 255 (red, green, blue;" in text
     weights = "`cnn.0.weight` (4, 3, 8, 8), `cnn.0.bias` (4,), `cnn.3.weight` (8, 4, 3, 3)"
@@ -345,7 +349,7 @@ def test_card_of_images(images: dict[str, Challenge]) -> None:
 
 def test_card_of_bits_and_images(challenges: dict, images: dict[str, Challenge]) -> None:
     ones = [images["image"], described(challenges, "plain")]
-    text = archive.data_card(TRACK, ones, PHASES, 1)
+    text = bundle.data_card(TRACK, ones, PHASES, 1)
     assert row(text, "data set") == ["pictures", "tiny"]
     assert row(text, "network") == ["cnn/32", "mlp"]
     assert "> **SYNTHETIC DATA** (pictures, tiny)" in text
@@ -360,7 +364,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
 
 
 def test_card_of_text(texts: dict[str, Challenge]) -> None:
-    text = archive.data_card(TRACK, list(texts.values()), PHASES, 1)
+    text = bundle.data_card(TRACK, list(texts.values()), PHASES, 1)
     assert row(text, "network") == ["roberta-tiny", "transformers/small-bert"]
     assert "- reviews: 60 sentences of at most 12 tokens, special ones included, 2 classes;" in text
     assert (
@@ -380,7 +384,7 @@ def test_card_of_text(texts: dict[str, Challenge]) -> None:
 
 def test_card_of_bits_and_text(challenges: dict, texts: dict[str, Challenge]) -> None:
     ones = [texts["text"], described(challenges, "plain")]
-    text = archive.data_card(TRACK, ones, PHASES, 1)
+    text = bundle.data_card(TRACK, ones, PHASES, 1)
     for name in "model.pt", "config.json", "model.safetensors":
         assert text.count(f"| `…/{name}` |") == 1
     assert text.count("`AutoModelForSequence") == text.count("`mlp`: Linear") == 1
@@ -439,7 +443,7 @@ def test_nothing_withheld_is_in_the_public_archive(challenges: dict, public: Pat
     for challenge in challenges.values():
         known = np.load(challenge.organiser / "splits.npz")["membership"]
         for phase, model in MODELS:
-            given = release.disclosed_seeds(phase, challenge.disclosed)
+            given = writer.disclosed_seeds(phase, challenge.disclosed)
             for kind, value in challenge.seeds[model].items():
                 found = any(form in content for form in forms(value))
                 assert found == (kind in given), (kind, model)
@@ -680,7 +684,7 @@ def write_from(root: Path, challenges: dict, **changes: object) -> Path:
     ones[0] = replace(ones[0], **changes)
     output = root.parent / "out" / "tiny.zip"
     output.parent.mkdir()
-    archive.write(output, TRACK, ones, PHASES, 1_234_567)
+    bundle.write(output, TRACK, ones, PHASES, 1_234_567)
     return output
 
 
@@ -704,7 +708,7 @@ def test_planted_secrets_are_refused_whatever_the_checksums_say(
     place, plant, message = PLANTED[kind]
     plant(copied / place, challenges[place.split("/")[0]])
     for name in NAMES:
-        release.write_checksums(copied / name, copied / f"{name}.sha256")
+        writer.write_checksums(copied / name, copied / f"{name}.sha256")
     assert_refused(copied, challenges, rf"{place}\b.*({message})")
 
 
@@ -776,9 +780,9 @@ def test_what_is_disclosed_is_refused_where_it_is_not(challenges: dict, copied: 
 def test_other_numbers_of_models_are_refused(challenges: dict, tmp_path: Path) -> None:
     one = described(challenges, "plain")
     with pytest.raises(InputError, match="models is 7, expected 8"):
-        archive.write(tmp_path / "x.zip", TRACK, [one], Phases(3, 3, 2), 1)
+        bundle.write(tmp_path / "x.zip", TRACK, [one], Phases(3, 3, 2), 1)
     with pytest.raises(InputError, match=f"train/model_3: {NOT_PUBLISHED}|dev/model_3"):
-        archive.write(tmp_path / "x.zip", TRACK, [one], Phases(4, 1, 2), 1)
+        bundle.write(tmp_path / "x.zip", TRACK, [one], Phases(4, 1, 2), 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -828,7 +832,7 @@ def copied_images(images: dict[str, Challenge], tmp_path: Path) -> dict[str, Cha
 def write_track(ones: dict[str, Challenge]) -> Path:
     path = next(iter(ones.values())).directory.parents[1] / "out" / "tiny.zip"
     path.parent.mkdir()
-    archive.write(path, TRACK, list(ones.values()), PHASES, 1)
+    bundle.write(path, TRACK, list(ones.values()), PHASES, 1)
     return path
 
 
@@ -881,7 +885,7 @@ def test_what_are_not_the_parameters_for_images_is_refused(
     plant, message = IMAGES_PLANTED[kind]
     one = copied_images["image"]
     plant(one.directory / "dev/model_3/model.pt", images["image"])
-    release.write_checksums(one.directory, one.checksums)
+    writer.write_checksums(one.directory, one.checksums)
     with pytest.raises(InputError, match=rf"dev/model_3/model\.pt: .*{message}") as refused:
         write_track(copied_images)
     assert "\n" not in str(refused.value)
@@ -996,7 +1000,7 @@ def test_what_are_not_the_parameters_for_text_is_refused(
     name, plant, message = TEXTS_PLANTED[kind]
     one = copied_texts["text"]
     plant(one.directory / "dev/model_3" / name, texts["text"])
-    release.write_checksums(one.directory, one.checksums)
+    writer.write_checksums(one.directory, one.checksums)
     with pytest.raises(InputError, match=rf"dev/model_3/{name}: .*({message})") as refused:
         write_track(copied_texts)
     assert "\n" not in str(refused.value)
@@ -1006,5 +1010,5 @@ def test_weights_of_all_models_are_those_released(challenges: dict, public: Path
     """The check of models is not too strict: what passes has DP's prefix or has not."""
     for name in NAMES:
         raw = torch.load(challenges[name].directory / "dev/model_3/model.pt", weights_only=True)
-        assert all(key.startswith(weights.OPACUS_PREFIX) == (name == "private") for key in raw)
+        assert all(key.startswith(model_files.OPACUS_PREFIX) == (name == "private") for key in raw)
     assert set(SPLIT_SEEDS) <= {name.rsplit("/", 1)[1] for name in contents(public)}

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mico.atomic import atomic_directory, atomic_file
+from mico.support.atomic import atomic_directory, atomic_file
 
 HERE = socket.gethostname()
 
@@ -178,7 +178,7 @@ def test_killed_process_leaves_no_output(tmp_path, write, fail) -> None:
     context = "atomic_file" if write is write_file else "atomic_directory"
     finish = "path.write_text('half')" if write is write_file else "(path / 'x').touch()"
     program = (
-        "import os, sys; from pathlib import Path; from mico import atomic\n"
+        "import os, sys; from pathlib import Path; from mico.support import atomic\n"
         f"with atomic.{context}(Path('output')) as path:\n    {finish}\n    os._exit(1)\n"
     )
     scripts = os.path.join(os.path.dirname(__file__), os.pardir, "scripts")

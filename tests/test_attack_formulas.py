@@ -26,11 +26,12 @@ from scipy.stats import invgamma, norm, rankdata
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from mico import arrays as stored
-from mico import scoring, submissions
 from mico.attacks import registry
-from mico.phases import Phases
-from mico.signals import Signals
+from mico.attacks.given.signals import Signals
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.scoring import metrics
+from mico.support import arrays as stored
 
 ROOT = Path(__file__).parents[1]
 Setting = tuple[str, dict]
@@ -94,9 +95,9 @@ def gaussian(
 
 def tpr(setting: Setting, truth: Truth) -> float:
     """At FPR .1, over all targets."""
-    predictions = submissions.to_predictions(run(setting, truth.signals))[truth.targets]
-    curves = scoring.roc(predictions, truth.membership, np.ones(len(predictions)))
-    return float(scoring.metrics(curves)[scoring.METRICS.index(scoring.HEADLINE)])
+    predictions = prediction_files.to_predictions(run(setting, truth.signals))[truth.targets]
+    curves = metrics.roc(predictions, truth.membership, np.ones(len(predictions)))
+    return float(metrics.metrics(curves)[metrics.METRICS.index(metrics.HEADLINE)])
 
 
 # ---- The published codes, on the inputs that they are made for: as many IN as OUT shadow models.
@@ -489,7 +490,7 @@ def test_the_attack_of_the_page_can_be_added(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
 
-    predictions = submissions.read(tmp_path / "out", Phases(8, 2, 2), 20)
+    predictions = prediction_files.read(tmp_path / "out", Phases(8, 2, 2), 20)
     expected = [
         [
             np.mean([given.margin[i, r] < given.margin[model, r] for i in range(8) if i != model])

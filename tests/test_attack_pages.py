@@ -25,12 +25,12 @@ from test_report import (
     write_run,
 )
 
-from mico import docstrings
-from mico.attack_pages import render
-from mico.attacks import lira, rmia
-from mico.command_line import InputError
-from mico.results import METRICS
-from mico.scoring import FPRS
+from mico.attacks import docstrings
+from mico.attacks.formulas import lira, rmia
+from mico.pages.attack_pages import render
+from mico.pages.run_results import METRICS
+from mico.scoring.metrics import FPRS
+from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "attack_pages.py"
 EVIL = "<b onclick='alert(1)'>bold & \"quoted\""

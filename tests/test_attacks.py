@@ -21,11 +21,12 @@ from scipy.stats import norm, spearmanr
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from mico import arrays, submissions
 from mico.attacks import registry
-from mico.command_line import InputError
-from mico.phases import Phases
-from mico.signals import Signals
+from mico.attacks.given.signals import Signals
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.support import arrays
+from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
 TRAIN, OTHERS, POINTS, RECORDS = 7, 5, 12, 60
@@ -539,7 +540,7 @@ def test_scores_and_predictions_are_finite(setting: Setting, change: Callable, t
     given = change(make_signals(10, train=train), np.random.default_rng(11))
     scores = run(setting, given)
     assert np.isfinite(scores).all()
-    predictions = submissions.to_predictions(scores)
+    predictions = prediction_files.to_predictions(scores)
     assert ((predictions >= 0) & (predictions <= 1)).all()
 
 
@@ -686,7 +687,7 @@ def test_the_program_writes_a_submission(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [path.name for path in output.parent.iterdir()] == ["rmia"]
-    predictions = submissions.read(output, Phases(7, 3, 2), POINTS)
+    predictions = prediction_files.read(output, Phases(7, 3, 2), POINTS)
     # Predictions rank all models' points as their scores do, ties included.
     scores = naive(("rmia", values), given).ravel()
     assert scores[np.argsort(predictions, axis=None)].tolist() == sorted(scores)

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mico import arrays, submissions
-from mico.attacks import auto, registry
-from mico.command_line import InputError
-from mico.phases import Phases
-from mico.signals import Signals
+from mico.attacks import registry
+from mico.attacks.formulas import auto
+from mico.attacks.given.signals import Signals
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.support import arrays
+from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
 TRAIN, OTHERS, POINTS = 6, 4, 20
@@ -42,7 +44,7 @@ def predictions(signals: Signals, quality: float, seed: int) -> np.ndarray:
     """Predictions in [0, 1] that are higher for members of train models by so much noise."""
     noise = np.random.default_rng(seed).normal(0, 1, signals.challenge.shape)
     noise[:TRAIN] += quality * membership(signals)
-    return submissions.to_predictions(noise)
+    return prediction_files.to_predictions(noise)
 
 
 def naive_tpr(signals: Signals, rows: np.ndarray, fpr: float) -> float:
@@ -241,7 +243,7 @@ def test_the_program_reads_other_submissions(signals: Signals, tmp_path: Path) -
         "worse": predictions(signals, -1, 3),
     }
     for name, rows in given.items():
-        submissions.write(tmp_path / name, PHASES, rows)
+        prediction_files.write(tmp_path / name, PHASES, rows)
     arrays.write(tmp_path / "signals.npz", signals)
     base = [f"--signals={tmp_path}/signals.npz", "--phases", TRAIN, 2, 2]
     base.append(f"--output={tmp_path}/auto")
@@ -253,7 +255,7 @@ def test_the_program_reads_other_submissions(signals: Signals, tmp_path: Path) -
     done = run_program(*base, "--others", *(tmp_path / name for name in given))
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"chosen: {tmp_path / 'good'}\n"
-    read = submissions.read(tmp_path / "auto", PHASES, POINTS)
+    read = prediction_files.read(tmp_path / "auto", PHASES, POINTS)
     np.testing.assert_array_equal(np.isnan(read), np.isnan(given["good"]))
     kept = ~np.isnan(read)
     assert (np.argsort(read[kept]) == np.argsort(given["good"][kept])).all()

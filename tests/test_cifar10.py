@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import yaml
 
-from mico import cifar10, datasets
-from mico.cifar10 import PIXELS, RECORD
-from mico.command_line import InputError
+from mico.data import store
+from mico.data.formats import cifar10_binary
+from mico.data.formats.cifar10_binary import PIXELS, RECORD
+from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 BATCH = ROOT.parent / "shared" / "data" / "cifar10" / "data_batch_1.bin"
@@ -110,7 +111,7 @@ def write(tmp_path, place, batches=BATCHES) -> Path:
 def read(path, files=MD5, records=None) -> tuple[np.ndarray, np.ndarray]:
     if records is None:
         records = sum(SIZES[NAMES.index(name)] for name in files)
-    return cifar10.read(path, records, PIXELS, CLASSES, files)
+    return cifar10_binary.read(path, records, PIXELS, CLASSES, files)
 
 
 def chosen(*names) -> dict[str, str]:
@@ -276,7 +277,7 @@ def test_path_that_is_not_there(tmp_path) -> None:
 
 def test_other_number_of_features(tmp_path) -> None:
     with pytest.raises(InputError, match="3071 features expected, but CIFAR-10 has 3072"):
-        cifar10.read(write_folder(tmp_path / "files"), 10, 3071, CLASSES, MD5)
+        cifar10_binary.read(write_folder(tmp_path / "files"), 10, 3071, CLASSES, MD5)
 
 
 # What an archive may hold besides, or instead.
@@ -344,7 +345,7 @@ import resource, sys
 from pathlib import Path
 from mico import cifar10
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
-cifar10.read(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": None})
+cifar10_binary.read(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": None})
 """
 
 
@@ -506,11 +507,11 @@ def test_program_stores_images_and_says_of_which_files(
     records = sum(SIZES[NAMES.index(name)] for name in names)
     result = run_dataset(run_script, tmp_path, raw, *check, records=records, names=names)
     assert result.returncode == 0, result.stderr
-    stored = datasets.read(tmp_path / "out" / "data")
+    stored = store.read(tmp_path / "out" / "data")
     assert_read((stored.features(), stored.labels), names)
     picked = np.array([records - 1, 0])
     assert stored.features(picked).tolist() == [naive(names)[0][i] for i in picked]
-    assert stored.description == datasets.Description(
+    assert stored.description == store.Description(
         "d", records, PIXELS, CLASSES, synthetic=False, source=source, kind="images"
     )
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data"]
@@ -590,7 +591,7 @@ def test_program_keeps_what_is_there_when_the_new_files_are_bad(run_script, tmp_
     assert run_dataset(run_script, tmp_path, raw).returncode == 0
     write_archive(raw, official(CUT))
     assert run_dataset(run_script, tmp_path, raw).returncode == 1
-    stored = datasets.read(tmp_path / "out" / "data")
+    stored = store.read(tmp_path / "out" / "data")
     assert_read((stored.features(), stored.labels), NAMES)
 
 
@@ -606,7 +607,7 @@ def test_real_batch_is_what_the_configuration_says(run_script, tmp_path) -> None
     arguments = ("--raw", BATCH, "--files", *files, "--check", f"md5={entry['md5']}")
     result = run_script("dataset", "--name", "d", *shape, *arguments, "--output", output)
     assert result.returncode == 0, result.stderr
-    stored = datasets.read(output)
+    stored = store.read(output)
     content = BATCH.read_bytes()
     pixels = stored.features()
     for record in range(10_000):

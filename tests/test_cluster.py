@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mico.cluster import Job, schedule
+from cluster import Job, schedule
 
 
 def makespan(jobs, gpus, overhead=0.0, until_seen=0.0) -> float:

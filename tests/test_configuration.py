@@ -7,9 +7,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from mico import scenarios
-from mico.command_line import InputError
-from mico.configuration import Configuration, check
+from mico.challenge import scenarios
+from mico.support.errors import InputError
+from mico.workflow.configuration import Configuration, check
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"

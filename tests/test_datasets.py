@@ -19,9 +19,13 @@ import numpy as np
 import pytest
 import yaml
 
-from mico import datasets, synthetic, synthetic_images
-from mico.command_line import InputError
-from mico.datasets import Description
+from mico.data import store
+from mico.data.checksums import CHECKS, verify
+from mico.data.format_names import GENERATED, TEXT
+from mico.data.formats import cifar10_synthetic, purchase100_synthetic
+from mico.data.formats.labelled_bits import read_csv
+from mico.data.store import Description
+from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 LOCATION30 = ROOT.parent / "shared" / "data" / "location30" / "dataset_location.tgz"
@@ -73,7 +77,7 @@ def test_file_is_read(tmp_path, name, quote, end) -> None:
     content = "".join(quote(row) + end for row in ROWS).encode()
     path = tmp_path / name
     path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
-    packed, labels = datasets.read_csv(path, *SHAPE)
+    packed, labels = read_csv(path, *SHAPE)
     assert packed.shape == (3, 2)
     assert packed.dtype == labels.dtype == np.uint8
     assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)
@@ -90,11 +94,11 @@ def test_bits_survive_storing(tmp_path, features) -> None:
         for _ in range(50)
     ]
     (tmp_path / "data.csv").write_bytes(text_of(rows))
-    packed, labels = datasets.read_csv(tmp_path / "data.csv", 50, features, 256)
+    packed, labels = read_csv(tmp_path / "data.csv", 50, features, 256)
     description = Description("d", 50, features, 256, synthetic=False, source="data.csv")
-    datasets.store(tmp_path / "stored", description, packed, labels)
-    stored = datasets.read(tmp_path / "stored")
-    assert stored.description == datasets.describe(tmp_path / "stored") == description
+    store.write(tmp_path / "stored", description, packed, labels)
+    stored = store.read(tmp_path / "stored")
+    assert stored.description == store.describe(tmp_path / "stored") == description
     assert stored.features().tolist() == naive(rows)
     chosen = np.array([30, 2, 2])
     assert stored.features(chosen).tolist() == [naive(rows)[i] for i in chosen]
@@ -103,7 +107,7 @@ def test_bits_survive_storing(tmp_path, features) -> None:
 
 def test_last_line_may_lack_its_end(tmp_path) -> None:
     (tmp_path / "data.csv").write_bytes(text_of(ROWS).rstrip(b"\n"))
-    assert datasets.read_csv(tmp_path / "data.csv", *SHAPE)[1].tolist() == LABELS
+    assert read_csv(tmp_path / "data.csv", *SHAPE)[1].tolist() == LABELS
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_bad_row_is_named(tmp_path, name, row, message) -> None:
     path = tmp_path / name
     path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
     with pytest.raises(InputError, match=re.escape(f"{path}: row 2") + ".*" + re.escape(message)):
-        datasets.read_csv(path, *SHAPE)
+        read_csv(path, *SHAPE)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -147,7 +151,7 @@ def test_file_with_too_few_rows(tmp_path, capsys, name, count) -> None:
     path = tmp_path / name
     path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
     with pytest.raises(InputError, match=f"{re.escape(str(path))}: {count} rows, expected 3"):
-        datasets.read_csv(path, *SHAPE)
+        read_csv(path, *SHAPE)
     assert "3 of 3" not in capsys.readouterr().err  # nor does the progress claim them
 
 
@@ -156,14 +160,14 @@ def test_file_with_too_many_rows(tmp_path, extra) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(text_of([*ROWS, extra]))
     with pytest.raises(InputError, match=re.escape(f"{path}: row 4: expected 3 rows")):
-        datasets.read_csv(path, *SHAPE)
+        read_csv(path, *SHAPE)
 
 
 def test_file_cut_within_a_row(tmp_path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(text_of(ROWS)[:-5])
     with pytest.raises(InputError, match=re.escape(f"{path}: row 3: 9 fields, expected 11")):
-        datasets.read_csv(path, *SHAPE)
+        read_csv(path, *SHAPE)
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.tgz"])
@@ -173,7 +177,7 @@ def test_text_that_is_not_ascii(tmp_path, name, byte) -> None:
     path = tmp_path / name
     path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
     with pytest.raises(InputError, match=re.escape(f"{path}: row 2: ")):
-        datasets.read_csv(path, *SHAPE)
+        read_csv(path, *SHAPE)
 
 
 GOOD = text_of(ROWS)
@@ -207,7 +211,7 @@ def test_archive_that_is_not_of_one_file(tmp_path, content) -> None:
     path = tmp_path / "data.tgz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(f"{path}: ")):
-        datasets.read_csv(path, *SHAPE)
+        read_csv(path, *SHAPE)
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
@@ -216,7 +220,7 @@ def test_archive_that_is_cut_off(tmp_path, part) -> None:
     content = big_tgz()
     path.write_bytes(content[: int(len(content) * part)])
     with pytest.raises(InputError, match=re.escape(f"{path}: ")):
-        datasets.read_csv(path, *BIG_SHAPE)
+        read_csv(path, *BIG_SHAPE)
 
 
 def test_archive_with_a_flipped_bit(tmp_path) -> None:
@@ -229,15 +233,15 @@ def test_archive_with_a_flipped_bit(tmp_path) -> None:
         damaged[place] ^= 1 << place % 8
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=re.escape(f"{path}: ")):
-            datasets.read_csv(path, *BIG_SHAPE)
+            read_csv(path, *BIG_SHAPE)
 
 
 def test_file_that_is_missing(tmp_path) -> None:
     for name in ("absent.csv", "absent.tgz"):
         with pytest.raises(InputError, match=re.escape(f"{tmp_path / name}: cannot be read")):
-            datasets.read_csv(tmp_path / name, *SHAPE)
+            read_csv(tmp_path / name, *SHAPE)
     with pytest.raises(InputError, match=re.escape(f"{tmp_path}: cannot be read")):
-        datasets.read_csv(tmp_path, *SHAPE)
+        read_csv(tmp_path, *SHAPE)
 
 
 # Known answers: "abc" of FIPS 180 and RFC 1321, and `printf abc | git hash-object --stdin`.
@@ -252,11 +256,11 @@ ABC = {
 def test_checksum(tmp_path, kind) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
-    datasets.verify(path, [f"{kind}={ABC[kind]}"])
+    verify(path, [f"{kind}={ABC[kind]}"])
     path.write_bytes(b"abd")
     expected = f"{re.escape(str(path))}: {kind} is [0-9a-f]+, expected {ABC[kind]}"
     with pytest.raises(InputError, match=expected):
-        datasets.verify(path, [f"{kind}={ABC[kind]}"])
+        verify(path, [f"{kind}={ABC[kind]}"])
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -267,31 +271,31 @@ def test_git_blob_is_gits(tmp_path, size) -> None:
     path.write_bytes(np.random.default_rng(size).bytes(size))
     command = ["git", "hash-object", "--no-filters", str(path)]
     expected = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    datasets.verify(path, [f"git_blob={expected}"])
+    verify(path, [f"git_blob={expected}"])
 
 
 def test_every_checksum_counts(tmp_path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     checks = [f"{kind}={digest}" for kind, digest in ABC.items()]
-    datasets.verify(path, checks)
-    datasets.verify(path, [])
+    verify(path, checks)
+    verify(path, [])
     for place, kind in enumerate(ABC):
         wrong = [*checks[:place], checks[place][:-1] + "0", *checks[place + 1 :]]
         with pytest.raises(InputError, match=f"a name: {kind} is"):
-            datasets.verify(path, wrong, name="a name")
+            verify(path, wrong, name="a name")
 
 
 @pytest.mark.parametrize("check", ["sha1=a9993e364706816aba3e25717850c26c9cd0d89d", "", "abc"])
 def test_unknown_kind_of_checksum(tmp_path, check) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     with pytest.raises(InputError, match=f"'{check}'.*sha256, md5, git_blob"):
-        datasets.verify(tmp_path / "file", [check])
+        verify(tmp_path / "file", [check])
 
 
 def test_checksum_of_a_missing_file(tmp_path) -> None:
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'absent'}: cannot be read")):
-        datasets.verify(tmp_path / "absent", [f"md5={ABC['md5']}"])
+        verify(tmp_path / "absent", [f"md5={ABC['md5']}"])
 
 
 def truncate(path) -> None:
@@ -337,11 +341,11 @@ def set_kind(path, kind) -> None:
 def test_damaged_stored_data_set(tmp_path, name, damage, arguments) -> None:
     description = Description("d", 3, 10, 4, synthetic=False, source="data.csv")
     arrays = np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8)
-    datasets.store(tmp_path / "stored", description, *arrays)
-    datasets.read(tmp_path / "stored")
+    store.write(tmp_path / "stored", description, *arrays)
+    store.read(tmp_path / "stored")
     damage(tmp_path / "stored" / name, *arguments)
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "stored"))) as caught:
-        datasets.read(tmp_path / "stored")
+        store.read(tmp_path / "stored")
     if name.endswith("npy"):  # not the other file, which is as it should be
         assert name in str(caught.value)
 
@@ -352,8 +356,8 @@ def test_images_survive_storing(tmp_path, features) -> None:
     pixels = np.random.default_rng(features).integers(0, 256, (50, features), dtype=np.uint8)
     labels = np.arange(50, dtype=np.uint8) % 3
     description = Description("d", 50, features, 3, synthetic=True, source="s", kind="images")
-    datasets.store(tmp_path / "stored", description, pixels, labels)
-    stored = datasets.read(tmp_path / "stored")
+    store.write(tmp_path / "stored", description, pixels, labels)
+    stored = store.read(tmp_path / "stored")
     assert stored.description == description
     assert stored.stored.tolist() == pixels.tolist()
     chosen = np.array([30, 2, 2])
@@ -366,33 +370,31 @@ def test_images_survive_storing(tmp_path, features) -> None:
     wider = np.zeros((50, features + 1), np.uint8)
     np.save(tmp_path / "stored" / "features.npy", wider)
     with pytest.raises(InputError, match=re.escape(f"expected shape {(50, features)} of uint8")):
-        datasets.read(tmp_path / "stored")
+        store.read(tmp_path / "stored")
 
 
 def test_data_set_stored_before_there_were_images(tmp_path) -> None:
     description = Description("d", 3, 10, 4, synthetic=False, source="data.csv")
-    datasets.store(
-        tmp_path / "stored", description, np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8)
-    )
+    store.write(tmp_path / "stored", description, np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8))
     path = tmp_path / "stored" / "dataset.json"
     fields = json.loads(path.read_text())
     assert fields.pop("kind") == "bits"
     path.write_text(json.dumps(fields))
-    assert datasets.read(tmp_path / "stored").features().shape == (3, 10)
+    assert store.read(tmp_path / "stored").features().shape == (3, 10)
 
 
 def test_data_set_stored_before_there_was_text(tmp_path) -> None:
     """Of bits and images, the description has stayed what it was."""
     for kind, width in ("bits", 2), ("images", 10):
         description = Description("d", 3, 10, 4, synthetic=False, source="data.csv", kind=kind)
-        datasets.store(
+        store.write(
             tmp_path / kind, description, np.zeros((3, width), np.uint8), np.zeros(3, np.uint8)
         )
         assert (tmp_path / kind / "dataset.json").read_text() == (
             '{\n  "name": "d",\n  "records": 3,\n  "features": 10,\n  "classes": 4,\n'
             f'  "synthetic": false,\n  "source": "data.csv",\n  "kind": "{kind}"\n}}\n'
         )
-        assert datasets.describe(tmp_path / kind) == description
+        assert store.describe(tmp_path / kind) == description
 
 
 TOKENS = np.array([[0, 70, 65_000, 2], [0, 300, 2, 1], [0, 2, 1, 1]], np.uint16)
@@ -402,15 +404,15 @@ def store_tokens(directory, ids=TOKENS, vocabulary=65_001, padding=1) -> Descrip
     settings = {"kind": "tokens", "vocabulary": vocabulary, "padding": padding}
     description = Description("d", 3, 4, 2, synthetic=True, source="s", **settings)
     labels = np.array([1, 0, 1], np.uint8)
-    datasets.store(directory, description, ids, labels, {"tokenizer.json": '"\u00e9"'})
+    store.write(directory, description, ids, labels, {"tokenizer.json": '"\u00e9"'})
     return description
 
 
 def test_tokens_survive_storing(tmp_path) -> None:
     """With the tokenizer; what is read is the reader's own, to write to."""
     description = store_tokens(tmp_path / "stored")
-    stored = datasets.read(tmp_path / "stored")
-    assert stored.description == datasets.describe(tmp_path / "stored") == description
+    stored = store.read(tmp_path / "stored")
+    assert stored.description == store.describe(tmp_path / "stored") == description
     for indices in slice(None), slice(1, 3), np.array([2, 0, 0]):
         found = stored.features(indices)
         assert found.dtype == np.uint16
@@ -434,12 +436,12 @@ def test_tokens_survive_storing(tmp_path) -> None:
 def test_damaged_tokens(tmp_path, arguments, message) -> None:
     store_tokens(tmp_path / "stored", *arguments)
     with pytest.raises(InputError, match=re.escape(message)):
-        datasets.read(tmp_path / "stored")
+        store.read(tmp_path / "stored")
 
 
 def test_missing_stored_data_set(tmp_path) -> None:
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "absent"))):
-        datasets.read(tmp_path / "absent")
+        store.read(tmp_path / "absent")
 
 
 def sha256(content) -> str:
@@ -457,7 +459,7 @@ def test_program_stores_a_file(run_script, tmp_path) -> None:
     raw.write_bytes(tgz(("dataset", GOOD)))
     result = run_dataset(run_script, tmp_path, raw, "--check", sha256(raw.read_bytes()))
     assert result.returncode == 0, result.stderr
-    stored = datasets.read(tmp_path / "out" / "data")
+    stored = store.read(tmp_path / "out" / "data")
     expected = Description("d", 3, 10, 4, synthetic=False, source="data.tgz")
     assert stored.description == expected
     assert stored.features().tolist() == naive(ROWS)
@@ -491,10 +493,10 @@ def test_program_keeps_what_is_there_when_the_new_file_is_bad(run_script, tmp_pa
     assert run_dataset(run_script, tmp_path, raw).returncode == 0
     raw.write_bytes(GOOD + b"more\n")
     assert run_dataset(run_script, tmp_path, raw).returncode == 1
-    assert datasets.read(tmp_path / "out" / "data").labels.tolist() == LABELS
+    assert store.read(tmp_path / "out" / "data").labels.tolist() == LABELS
 
 
-GENERATED = {"purchase100-synthetic": (1000, 20, 10), "cifar10-synthetic": (50, 3072, 3)}
+MADE = {"purchase100-synthetic": (1000, 20, 10), "cifar10-synthetic": (50, 3072, 3)}
 
 
 def generate(run_script, tmp_path, form, records, features, classes, *more) -> Result:
@@ -503,17 +505,17 @@ def generate(run_script, tmp_path, form, records, features, classes, *more) -> R
     return run_script("dataset", "--name", "d", "--format", form, *shape, *more, *output)
 
 
-@pytest.mark.parametrize("form", sorted(datasets.GENERATED - {*datasets.TEXT}))
+@pytest.mark.parametrize("form", sorted(GENERATED - {*TEXT}))
 def test_program_generates(run_script, tmp_path, form) -> None:
-    records, features, classes = shape = GENERATED[form]
+    records, features, classes = shape = MADE[form]
     result = generate(run_script, tmp_path, form, *shape, "--seed", 3)
     assert result.returncode == 0, result.stderr
-    stored = datasets.read(tmp_path / "out" / "data")
+    stored = store.read(tmp_path / "out" / "data")
     kind = "images" if form == "cifar10-synthetic" else "bits"
     expected = Description("d", *shape, synthetic=True, source="generated, seed 3", kind=kind)
     assert stored.description == expected
-    made = synthetic_images.cifar10(records, 3, classes) if kind == "images" else None
-    made = made or synthetic.purchase100(records, 3, features, classes)
+    made = cifar10_synthetic.cifar10(records, 3, classes) if kind == "images" else None
+    made = made or purchase100_synthetic.purchase100(records, 3, features, classes)
     assert stored.features().tolist() == made[0].tolist()
     assert stored.labels.tolist() == made[1].tolist()
 
@@ -558,10 +560,10 @@ def assert_one_line(result, *parts) -> None:
 @pytest.mark.skipif(not LOCATION30.is_file(), reason="shared/data/location30 is absent")
 def test_location30_is_what_the_configuration_says() -> None:
     entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]["location30"]
-    checks = [f"{kind}={entry[kind]}" for kind in datasets.CHECKS if kind in entry]
+    checks = [f"{kind}={entry[kind]}" for kind in CHECKS if kind in entry]
     assert len(checks) == 2
-    datasets.verify(LOCATION30, checks)
-    packed, labels = datasets.read_csv(
+    verify(LOCATION30, checks)
+    packed, labels = read_csv(
         LOCATION30, *(entry[key] for key in ("records", "features", "classes"))
     )
     sizes = Counter(labels.tolist())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mico import entries, scoring
+from mico.scoring import entries, metrics
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 CHALLENGES = {"toys_lo": "T3", "toys_hi": "T2", "toys_inf": "T1"}
@@ -54,7 +54,7 @@ def test_scores_are_in_the_published_form(written: Path) -> None:
     rows = {row["challenge"]: row for row in content["scores"] if row["phase"] == "final"}
     text = (written / "final/zip-good/scores_final.txt").read_text()
     found = {name: float(value) for name, value in (line.split(": ") for line in text.splitlines())}
-    assert len(found) == 4 * len(scoring.METRICS)
+    assert len(found) == 4 * len(metrics.METRICS)
     names = {"tpr_at_fpr_0.1": "TPR_FPR_1000", "tpr_at_fpr_0.001": "TPR_FPR_10", "auc": "AUC"}
     names |= {"advantage": "MIA", "accuracy": "accuracy"}
     for metric, name in names.items():

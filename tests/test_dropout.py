@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from mico import dropout
-from mico.dropout import Dropout
+from mico.networks import dropout
+from mico.networks.dropout import Dropout
 
 ROWS, COLUMNS = 1000, 203  # not a multiple of what is drawn at a time
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
-from mico import estimate
-from mico.scenarios import ARCHITECTURES, resolve
+from mico.challenge.scenarios import ARCHITECTURES, resolve
+from mico.networks.facts import networks
+from mico.workflow import estimate
 
 CONFIG = Path(__file__).parents[1] / "config"
 DATASETS = yaml.safe_load((CONFIG / "config.yaml").read_text())["datasets"]
@@ -25,7 +26,7 @@ def seconds(base: str, gpu: bool = False, **changes: object) -> float:
 
 
 def test_there_is_an_estimate_for_every_network() -> None:
-    assert set(estimate.NETWORKS) == set(ARCHITECTURES)
+    assert set(networks()) == set(ARCHITECTURES)
     for base in PUBLISHED:
         assert seconds(base) > 0
 

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mico import intake
-from mico.command_line import InputError
-from mico.intake import Rejected
-from mico.phases import Phases
+from mico.challenge.phases import Phases
+from mico.release import intake
+from mico.release.intake import Rejected
+from mico.support.errors import InputError
 
 TRACK, CHALLENGES, PHASES, COUNT = "toys", ("toys_hi", "toys_lo"), Phases(4, 3, 2), 8
 MODELS = ["dev/model_4", "dev/model_5", "dev/model_6", "final/model_7", "final/model_8"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mico import kernels
+from mico.networks import kernels
 
 # The distance of two float32 numbers below 1, and of those at 1.
 STEP = 2.0**-24

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mico import device, lease
+from mico.training import device, lease
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 TAKE = """
 import sys, time
 from pathlib import Path
-from mico import lease
+from mico.training import lease
 lease.SECONDS = 0.05
 print(lease.take(sys.argv[2:], Path(sys.argv[1])), flush=True)
 time.sleep(60)

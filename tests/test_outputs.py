@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from mico import arrays, outputs, signals
-from mico.command_line import InputError
-from mico.mlp import MLP
-from mico.phases import Phases
-from mico.signals import Signals
-from mico.training import Records
+from mico.attacks.given import outputs, signals
+from mico.attacks.given.signals import Signals
+from mico.challenge.phases import Phases
+from mico.networks.mlp import MLP
+from mico.support import arrays
+from mico.support.errors import InputError
+from mico.training.engine import Records
 
 NAMES = ("plain", "private")
 NETWORK = MLP(37, 4)

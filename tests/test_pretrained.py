@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mico import pretrained
+from mico.networks import pretrained
 
 
 def test_files_are_the_configuration_and_the_weights(tmp_path: Path) -> None:

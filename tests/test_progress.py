@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mico import command_line
-from mico.command_line import Meter, duration, progress
+from mico.support import progress as of_progress
+from mico.support.progress import Meter, duration, progress
 
 
 class Clock:
@@ -44,21 +44,21 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(command_line, "time", clock)
+    monkeypatch.setattr(of_progress, "time", clock)
     return clock
 
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     log = io.StringIO()
-    monkeypatch.setattr(command_line, "sys", SimpleNamespace(stderr=log))
+    monkeypatch.setattr(of_progress, "sys", SimpleNamespace(stderr=log))
     return log
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     terminal = Terminal()
-    monkeypatch.setattr(command_line, "sys", SimpleNamespace(stderr=terminal))
+    monkeypatch.setattr(of_progress, "sys", SimpleNamespace(stderr=terminal))
     return terminal
 
 

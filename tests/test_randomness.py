@@ -16,8 +16,8 @@ import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from scipy import stats
 
-from mico import randomness
-from mico.randomness import RandomStream, poisson_sample
+from mico.networks import randomness
+from mico.networks.randomness import RandomStream, poisson_sample
 
 P_VALUE = 1e-4
 SIGMAS = 4.5

@@ -20,13 +20,14 @@ from scipy import stats
 from torch import Tensor, nn
 
 import references as program
-from mico import outputs, reference_training, splits
-from mico import references as stored
+from mico.attacks import reference_training
+from mico.attacks.given import outputs, target_references
+from mico.attacks.reference_training import sample, train_inferred, train_known
 from mico.attacks.shadows import Target
-from mico.command_line import InputError
-from mico.mlp import MLP
-from mico.reference_training import sample, train_inferred, train_known
-from mico.training import Records, State, TrainingOptions
+from mico.challenge import splits
+from mico.networks.mlp import MLP
+from mico.support.errors import InputError
+from mico.training.engine import Records, State, TrainingOptions
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -153,7 +154,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
-    monkeypatch.setattr(reference_training.training, "train", made.train)
+    monkeypatch.setattr(reference_training.engine, "train", made.train)
     return made
 
 
@@ -382,7 +383,7 @@ def two_targets(
 def test_the_program_trains_reference_models(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
-    found = stored.read(two_targets[:1])
+    found = target_references.read(two_targets[:1])
     assert found.targets.tolist() == [2, 3]
     assert found.loss.shape == found.margin.shape == found.trained.shape == (2, 10, 20)
     assert (found.loss.dtype, found.margin.dtype, found.trained.dtype) == (float, float, bool)
@@ -429,7 +430,10 @@ def test_the_programs_output_depends_on_nothing_else(
 
     alone = ["--first", 3, "--last", 3, "--count", 8, "--output", tmp_path / "alone.npz"]
     run_here(monkeypatch, *arguments, *alone)
-    found, expected = stored.read([tmp_path / "alone.npz"]), stored.read(two_targets[:1])
+    found, expected = (
+        target_references.read([tmp_path / "alone.npz"]),
+        target_references.read(two_targets[:1]),
+    )
     assert found.targets.tolist() == [3]
     np.testing.assert_array_equal(found.trained[0], expected.trained[1, :8])
     # This process does not flush denormals to zero.
@@ -494,7 +498,7 @@ def test_known_records_are_those_that_were_trained_on(
     assert len(names) == len(asked["train_known"].calls) == 7
     assert all("private" in name for name in names)
     # Each target's models are in its row.
-    found = stored.read([output])
+    found = target_references.read([output])
     assert found.targets.tolist() == list(range(7))
     assert (found.loss == np.arange(1, 8)[:, None, None]).all()
     assert (found.margin == -found.loss).all()

@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mico import arrays, scoring, submissions
-from mico import references as stored
-from mico.attacks import lira, registry
-from mico.attacks import references as attack
+from mico.attacks import registry
+from mico.attacks.formulas import lira
+from mico.attacks.formulas import target_references as attack
+from mico.attacks.given import target_references
+from mico.attacks.given.signals import Signals
+from mico.attacks.given.target_references import References
 from mico.attacks.shadows import Target
-from mico.command_line import InputError
-from mico.phases import Phases
-from mico.references import References
-from mico.signals import Signals
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.scoring import metrics
+from mico.support import arrays
+from mico.support.errors import InputError
 
 # ---- The formula.
 
@@ -313,9 +316,9 @@ class Simulated:
 
     def tpr(self, scores: np.ndarray) -> float:
         """At FPR .1 over all targets."""
-        rows = submissions.to_predictions(scores)[len(self.signals.trained) :]
-        curve = scoring.roc(rows, self.membership, np.ones(len(rows)))
-        return float(scoring.metrics(curve)[scoring.METRICS.index(scoring.HEADLINE)])
+        rows = prediction_files.to_predictions(scores)[len(self.signals.trained) :]
+        curve = metrics.roc(rows, self.membership, np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
 
     def tpr_with(self, count: int) -> float:
         options = registry.options("references", {"count": count})
@@ -377,7 +380,7 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{part[0]}.npz")
         arrays.write(paths[-1], References(*(value[part] for value in vars(whole).values())))
     for order, expected in ((0, 1, 2), [0, 1, 2, 3]), ((1,), [1, 2]), ((2, 1, 0), [3, 1, 2, 0]):
-        read = stored.read([paths[i] for i in order])
+        read = target_references.read([paths[i] for i in order])
         for name, value in vars(whole).items():
             found = getattr(read, name)
             assert found.dtype == value.dtype
@@ -390,7 +393,7 @@ def test_shards_of_different_counts_are_refused(tmp_path: Path) -> None:
     fewer = {name: value[:, :4] for name, value in vars(whole).items() if name != "targets"}
     arrays.write(tmp_path / "b.npz", References(whole.targets, **fewer))
     with pytest.raises(InputError, match=r"a\.npz: not of as many reference models as the other"):
-        stored.read([tmp_path / "a.npz", tmp_path / "b.npz"])
+        target_references.read([tmp_path / "a.npz", tmp_path / "b.npz"])
 
 
 def wrong_files(folder: Path) -> list[Path]:
@@ -415,7 +418,7 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     for path in paths:
         for given in ([path], [tmp_path / "whole.npz", path]):
             with pytest.raises(InputError) as caught:
-                stored.read(given)
+                target_references.read(given)
             assert str(caught.value).startswith(f"{path}: not a file of reference models (")
             assert "\n" not in str(caught.value)
 
@@ -431,7 +434,7 @@ def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path: Path) -> None:
     for place in range(0, len(content), 7):
         path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
         try:
-            read = stored.read([path])
+            read = target_references.read([path])
         except InputError:
             refused += 1
         else:
@@ -454,8 +457,8 @@ def test_the_attack_reads_all_shards(run_script: Callable, tmp_path: Path) -> No
     result = run_script("attack", *arguments, "--references", *shards)
     assert (result.returncode, result.stderr) == (0, "")
     scores = attack.scores(signals, references, registry.options("references", {"count": 4}))
-    found = submissions.read(tmp_path / "out", Phases(TRAIN, 2, 1), POINTS)
-    np.testing.assert_array_equal(found, submissions.to_predictions(scores))
+    found = prediction_files.read(tmp_path / "out", Phases(TRAIN, 2, 1), POINTS)
+    np.testing.assert_array_equal(found, prediction_files.to_predictions(scores))
     assert np.flatnonzero(~np.isnan(found).any(axis=1)).tolist() == TARGETS
 
     result = run_script("attack", *arguments, "--references", shards[0])

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import random_split
 
-from mico import release, weights
-from mico.command_line import InputError
-from mico.phases import Phases
+from mico.challenge.phases import Phases
+from mico.networks import model_files
+from mico.release import writer
+from mico.support.errors import InputError
 
 PHASES = {"train": range(3), "dev": range(3, 5), "final": range(5, 7)}
 NAMES = ("plain", "private")
@@ -329,12 +330,12 @@ def test_snakemakes_mark_in_a_shard_is_not_released(
         challenges,
         run_script,
         tmp_path,
-        lambda trained: (trained / "0-4" / release.TIMESTAMP).touch(),
+        lambda trained: (trained / "0-4" / writer.TIMESTAMP).touch(),
     )
     assert result.returncode == 0, result.stderr
     expected = challenges["plain"].checksums.read_text()
     assert (tmp_path / "out" / "plain.sha256").read_text() == expected
-    assert not list((tmp_path / "out").rglob(release.TIMESTAMP))
+    assert not list((tmp_path / "out").rglob(writer.TIMESTAMP))
 
 
 def replaced_by(make: Callable[[Path, Path], object]) -> Callable[[Path], None]:
@@ -388,7 +389,7 @@ REFUSED = {
     "folder in a model": ("5-6/model_5/.more", Path.mkdir, NO_PART),
     "file in a shard": ("5-6/splits.npz", Path.touch, NO_MODEL),
     "link in the place of Snakemake's mark": (
-        f"5-6/{release.TIMESTAMP}",
+        f"5-6/{writer.TIMESTAMP}",
         lambda path: path.symlink_to("/etc/hostname"),
         NO_MODEL,
     ),
@@ -404,10 +405,10 @@ def test_a_shard_that_is_not_just_its_models_is_refused(
 ) -> None:
     place, change, message = REFUSED[kind]
     shards = copy_shards(challenges["plain"], tmp_path).values()
-    assert len(release.trained(shards, 7)) == 7
+    assert len(writer.trained(shards, 7)) == 7
     change(tmp_path / "trained" / place)
     with pytest.raises(InputError, match=rf"^\S*{re.escape(place)}: {message}$"):
-        release.trained(shards, 7)
+        writer.trained(shards, 7)
 
 
 def test_a_missing_model_is_named(challenges: dict, run_script: Callable, tmp_path: Path) -> None:
@@ -424,14 +425,14 @@ def write_models(folder: Path, count: int) -> list[Path]:
     paths = [folder / f"model_{model}" for model in range(count)]
     for model, path in enumerate(paths):
         path.mkdir(parents=True)
-        weights.write_state_dict(path / "model.pt", state_dict(model), False)
+        model_files.write_state_dict(path / "model.pt", state_dict(model), False)
     return paths
 
 
 def write_release(directory: Path, models: list[Path]) -> None:
     """Write a challenge of four models."""
-    rows = [dict.fromkeys(release.SPLIT_SEEDS, 1)] * 4
-    release.write(directory, Phases(2, 1, 1), rows, np.zeros((4, 2), bool), models, [])
+    rows = [dict.fromkeys(writer.SPLIT_SEEDS, 1)] * 4
+    writer.write(directory, Phases(2, 1, 1), rows, np.zeros((4, 2), bool), models, [])
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP])
@@ -488,17 +489,17 @@ def test_model_files_are_the_same_bytes_whatever_their_name(tmp_path: Path, priv
     views = {name: torch.stack([value, value + 1])[0] for name, value in whole.items()}
     turned = {name: value.t().contiguous().t() for name, value in whole.items()}
     for name, one in ("model.pt", whole), ("other.pt", whole), ("x.bin", views), ("t.pt", turned):
-        weights.write_state_dict(tmp_path / name, one, private)
+        model_files.write_state_dict(tmp_path / name, one, private)
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
 @pytest.mark.parametrize("private", [False, True])
 def test_model_files_carry_opacus_prefix_only_on_disk(tmp_path: Path, private: bool) -> None:
     path = tmp_path / "model.pt"
-    weights.write_state_dict(path, state_dict(), private)
+    model_files.write_state_dict(path, state_dict(), private)
     raw = torch.load(path, weights_only=True)
     assert list(raw) == [("_module." if private else "") + key for key in KEYS]
-    returned = weights.read_state_dict(path)
+    returned = model_files.read_state_dict(path)
     assert list(returned) == KEYS
     assert all(torch.equal(returned[name], value) for name, value in state_dict().items())
 
@@ -519,7 +520,7 @@ def test_a_models_pickle_is_not_executed(tmp_path: Path, zipped: bool) -> None:
     payload = state_dict() | {"mlp.0.weight": Payload(f"touch {marker}")}
     torch.save(payload, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_state_dict(path)
+        model_files.read_state_dict(path)
     assert not marker.exists()
     torch.load(path, weights_only=False)  # the payload works
     assert marker.exists()
@@ -528,10 +529,10 @@ def test_a_models_pickle_is_not_executed(tmp_path: Path, zipped: bool) -> None:
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.95, 0.999])
 def test_truncated_models_are_named(tmp_path: Path, kept: float) -> None:
     path = tmp_path / "model.pt"
-    weights.write_state_dict(path, state_dict(), True)
+    model_files.write_state_dict(path, state_dict(), True)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_state_dict(path)
+        model_files.read_state_dict(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02."], ids=["empty", "text", "pickle"])
@@ -539,27 +540,27 @@ def test_files_that_are_no_models_are_named(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_state_dict(path)
+        model_files.read_state_dict(path)
 
 
 def test_a_flipped_bit_in_a_weight_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    weights.write_state_dict(path, state_dict(), False)
+    model_files.write_state_dict(path, state_dict(), False)
     content = bytearray(path.read_bytes())
     content[content.index(state_dict()["mlp.0.weight"].numpy().tobytes()) + 100] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_state_dict(path)
+        model_files.read_state_dict(path)
 
 
 def test_missing_models_and_other_content_are_named(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with pytest.raises(InputError, match=r"model\.pt: cannot be read as a state dict"):
-        weights.read_state_dict(path)
+        model_files.read_state_dict(path)
     for content in torch.zeros(3), [torch.zeros(3)], {1: torch.zeros(3)}, {"epoch": 3}:
         torch.save(content, path)
         with pytest.raises(InputError, match=r"model\.pt: expected a state dict"):
-            weights.read_state_dict(path)
+            model_files.read_state_dict(path)
 
 
 # Phases

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mico.command_line import InputError
-from mico.report import marks, render
-from mico.results import METRICS, Results, read
-from mico.scoring import COMPARED, FPRS
+from mico.pages.report import marks, render
+from mico.pages.run_results import METRICS, Results, read
+from mico.scoring.metrics import COMPARED, FPRS
+from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "report.py"
 EVIL = "<script>alert(1)</script>"

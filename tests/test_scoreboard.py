@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mico import scoring
-from mico.command_line import InputError
-from mico.scoreboard import (
+from mico.pages.scoreboard import (
     METRICS,
     Entry,
     announcement,
@@ -27,7 +25,9 @@ from mico.scoreboard import (
     standings,
     visible,
 )
-from mico.scoring import HEADLINE
+from mico.scoring import metrics
+from mico.scoring.metrics import HEADLINE
+from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "scoreboard.py"
 CHALLENGES = {"purchase100_hi": "T2", "purchase100_inf": "T1"}
@@ -61,7 +61,7 @@ def content(participant: str, tprs: tuple[float, ...], hour: int = 12, **changes
         for phase in ("dev", "final", "both"):
             value = tpr - 0.001 * (phase == "dev")
             row = about | {"track": "purchase100", "phase": phase, "models": 50}
-            for metric in scoring.METRICS:
+            for metric in metrics.METRICS:
                 row |= {metric: value, f"{metric}_low": value / 2, f"{metric}_high": value + 0.1}
             entry["scores"].append(row)
             curve = {"fpr": [0.0, 0.001, 0.1, 1.0], "tpr": [0.0, value / 10, value, 1.0]}
@@ -89,7 +89,7 @@ def scored(
     counts = np.array([np.bincount(drawn, minlength=predictions.shape[1]) for drawn in resamples])
     for challenge, own, members in zip(CHALLENGES, predictions, membership, strict=True):
         value, *replicates = [
-            scoring.metrics(scoring.roc(own, members, weights))[scoring.METRICS.index(HEADLINE)]
+            metrics.metrics(metrics.roc(own, members, weights))[metrics.METRICS.index(HEADLINE)]
             for weights in [np.ones(len(own)), *counts]
         ]
         for row in entry["scores"]:
@@ -129,7 +129,7 @@ def ranks(entries: list[Entry]) -> list[tuple[int, str]]:
 
 
 def test_metrics_are_those_of_the_scorer() -> None:
-    assert tuple(METRICS) == scoring.METRICS
+    assert tuple(METRICS) == metrics.METRICS
 
 
 def test_ranks_by_the_mean_over_challenges_of_the_phase(load: Load) -> None:

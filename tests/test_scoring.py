@@ -19,10 +19,13 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mico import audit, datasets, entries, privacy, scoring, submissions
-from mico.membership import Splits, write
-from mico.phases import Phases
-from mico.privacy import Privacy
+from mico.challenge.phases import Phases
+from mico.challenge.split_file import Splits, write
+from mico.data import store
+from mico.privacy import budget
+from mico.privacy.budget import Privacy
+from mico.release import prediction_files
+from mico.scoring import audit, entries, metrics
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
@@ -65,7 +68,7 @@ def library(
     predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray | None = None
 ) -> np.ndarray:
     weights = np.ones(len(predictions)) if weights is None else weights
-    return scoring.metrics(scoring.roc(predictions, membership, weights))
+    return metrics.metrics(metrics.roc(predictions, membership, weights))
 
 
 def all_points(predictions: np.ndarray, membership: np.ndarray) -> list[tuple[float, int, int]]:
@@ -99,8 +102,8 @@ def by_definition(predictions: np.ndarray, membership: np.ndarray) -> list[float
 
 
 def test_the_metrics_are_the_published_ones() -> None:
-    assert list(scoring.METRICS) == METRICS
-    assert scoring.HEADLINE == "tpr_at_fpr_0.1"
+    assert list(metrics.METRICS) == METRICS
+    assert metrics.HEADLINE == "tpr_at_fpr_0.1"
 
 
 @every_kind
@@ -113,7 +116,7 @@ def test_metrics_follow_the_definition(kind: str, models: int, m: int, seed: int
 @every_kind
 def test_the_curve_is_scikit_learns(kind: str) -> None:
     predictions, membership = make(kind)
-    curve = scoring.roc(predictions, membership, np.ones(len(predictions)))
+    curve = metrics.roc(predictions, membership, np.ones(len(predictions)))
     fpr, tpr, thresholds = roc_curve(
         membership.ravel(), predictions.ravel(), drop_intermediate=False
     )
@@ -138,8 +141,8 @@ def test_the_number_of_false_positives_allowed_is_exact(others: int, models: int
         np.testing.assert_allclose(
             library(predictions, membership, weights)[: len(RATES)], expected, rtol=0, atol=1e-12
         )
-    curve = scoring.roc(predictions, membership, np.ones(models))
-    called = predictions[0] >= scoring.threshold(curve, 0.1)
+    curve = metrics.roc(predictions, membership, np.ones(models))
+    called = predictions[0] >= metrics.threshold(curve, 0.1)
     assert (called & ~membership[0]).sum() == allowed[RATES.index("0.1")]
     assert (called & membership[0]).sum() == allowed[RATES.index("0.1")]
 
@@ -161,13 +164,13 @@ def test_one_false_positive_more_is_one_too_many(others: int) -> None:
 @every_kind
 @pytest.mark.parametrize(
     "increasing",
-    [submissions.to_predictions, lambda x: 7 * x + 1024, np.arctan, lambda x: np.cbrt(x) / 9],
+    [prediction_files.to_predictions, lambda x: 7 * x + 1024, np.arctan, lambda x: np.cbrt(x) / 9],
     ids=["ranks", "linear", "arctan", "cube root"],
 )
 def test_increasing_maps_change_nothing(kind: str, increasing: Callable) -> None:
     predictions, membership = make(kind)
     if kind == "one ulp apart":
-        predictions = submissions.to_predictions(predictions)  # or rounding makes other ties
+        predictions = prediction_files.to_predictions(predictions)  # or rounding makes other ties
     mapped = increasing(predictions)
     np.testing.assert_array_equal(library(mapped, membership), library(predictions, membership))
 
@@ -184,13 +187,13 @@ def test_a_decreasing_map_mirrors_the_auc() -> None:
 def test_the_threshold_at_a_rate_is_that_of_its_tpr(kind: str, rate: str) -> None:
     for seed in range(5):
         predictions, membership = make(kind, models=3, seed=seed)
-        curve = scoring.roc(predictions, membership, np.ones(3))
-        threshold = scoring.threshold(curve, float(rate))
+        curve = metrics.roc(predictions, membership, np.ones(3))
+        threshold = metrics.threshold(curve, float(rate))
         points = all_points(predictions, membership)
         others = int((~membership).sum())
         assert threshold == smallest_threshold(points, others, rate)[0]
         tpr = (predictions[membership] >= threshold).mean()
-        assert scoring.metrics(curve)[RATES.index(rate)] == pytest.approx(tpr, abs=1e-12)
+        assert metrics.metrics(curve)[RATES.index(rate)] == pytest.approx(tpr, abs=1e-12)
 
 
 def published_rule(points: list[tuple[float, int, int]], others: int) -> tuple[int, int]:
@@ -272,27 +275,27 @@ def test_the_bootstrap_is_a_loop_over_resampled_models(kind: str, replicates: in
     )
     rows = [np.repeat(np.arange(6), one) for one in counts]
     values = [by_definition(predictions[one], membership[one]) for one in rows]
-    found = scoring.bootstrap(predictions, membership, "xy", replicates)
+    found = metrics.bootstrap(predictions, membership, "xy", replicates)
     np.testing.assert_allclose(found, values, rtol=0, atol=1e-12)
     expected = np.quantile(values, [0.025, 0.975], axis=0)
-    np.testing.assert_allclose(scoring.interval(found), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(metrics.interval(found), expected, rtol=0, atol=1e-12)
 
 
 def test_all_participants_are_compared_on_the_same_resamples() -> None:
     """One whose predictions rank alike gets the same values, and so does any repetition."""
     predictions, membership = make("good")
-    values = scoring.bootstrap(predictions, membership, "a", 50)
+    values = metrics.bootstrap(predictions, membership, "a", 50)
     assert values.shape == (50, len(METRICS))
-    np.testing.assert_array_equal(values, scoring.bootstrap(predictions, membership, "a", 50))
-    alike = scoring.bootstrap(np.arctan(predictions), membership, "a", 50)
+    np.testing.assert_array_equal(values, metrics.bootstrap(predictions, membership, "a", 50))
+    alike = metrics.bootstrap(np.arctan(predictions), membership, "a", 50)
     np.testing.assert_array_equal(values, alike)
     # Another challenge has other models.
-    assert (values != scoring.bootstrap(predictions, membership, "b", 50)).any()
+    assert (values != metrics.bootstrap(predictions, membership, "b", 50)).any()
 
 
 def test_intervals_of_the_published_size_enclose_the_estimate() -> None:
     predictions, membership = make("good", models=30)
-    low, high = scoring.interval(scoring.bootstrap(predictions, membership, "a"))
+    low, high = metrics.interval(metrics.bootstrap(predictions, membership, "a"))
     estimate = library(predictions, membership)
     assert (low < estimate).all()
     assert (estimate < high).all()
@@ -331,7 +334,7 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
     widths = {"models": 0.0, "points": 0.0}
     for _ in range(200):
         data, true = simulate(rng)
-        low, high = scoring.interval(scoring.bootstrap(*data, "a", replicates=120))
+        low, high = metrics.interval(metrics.bootstrap(*data, "a", replicates=120))
         for metric, value in true.items():
             covered[metric] += low[metric] <= value <= high[metric]
         widths["models"] += high[HEADLINE] - low[HEADLINE]
@@ -362,9 +365,9 @@ def write_inputs(folder: Path) -> dict[str, Data]:
     nothing = np.zeros((len(membership), 10), bool)
     challenge = np.tile(np.arange(shape[1], dtype=np.int32) % 10, (len(membership), 1))
     write(folder / "splits.npz", Splits(challenge, membership, nothing))
-    privacy.write(folder / "privacy.json", Privacy(0.1, 30, 1.0, 4.0, delta=0.01))
-    about = datasets.Description("made-up", 10, 8, 3, synthetic=True, source="test")
-    datasets.store(folder / "made-up", about, np.zeros((10, 1), np.uint8), LABELS)
+    budget.write(folder / "privacy.json", Privacy(0.1, 30, 1.0, 4.0, delta=0.01))
+    about = store.Description("made-up", 10, 8, 3, synthetic=True, source="test")
+    store.write(folder / "made-up", about, np.zeros((10, 1), np.uint8), LABELS)
     scores = {
         "strong": rng.normal(0, 1, shape) + 1.5 * membership,
         "weak": rng.normal(0, 1, shape) + 0.2 * membership,
@@ -373,8 +376,8 @@ def write_inputs(folder: Path) -> dict[str, Data]:
     }
     data = {}
     for name in PARTICIPANTS:
-        data[name] = submissions.to_predictions(scores[name]), membership
-        submissions.write(folder / name, PHASES, data[name][0])
+        data[name] = prediction_files.to_predictions(scores[name]), membership
+        prediction_files.write(folder / name, PHASES, data[name][0])
     return data
 
 
@@ -428,8 +431,8 @@ def test_the_table_holds_the_librarys_values(scored: tuple[Path, dict[str, Data]
         models = list(sets[row["phase"]])
         predictions, membership = (array[models] for array in scored[1][row["participant"]])
         values = library(predictions, membership)
-        resampled = scoring.bootstrap(predictions, membership, "purchase100_inf")
-        low, high = scoring.interval(resampled)
+        resampled = metrics.bootstrap(predictions, membership, "purchase100_inf")
+        low, high = metrics.interval(resampled)
         for number, metric in enumerate(METRICS):
             assert float(row[metric]) == values[number]
             assert float(row[f"{metric}_low"]) == low[number]
@@ -491,8 +494,8 @@ def test_every_two_participants_are_compared_on_the_same_resamples(
     table = pd.read_csv(scored[0] / "comparisons.csv")
     columns = ["scenario", "metric", "participant", "other", "difference", "low", "high"]
     assert list(table.columns) == columns
-    metrics = ["tpr_at_fpr_0.1", "tpr_at_fpr_0.01"]
-    pairs = [(metric, *pair) for metric in metrics for pair in combinations(PARTICIPANTS, 2)]
+    compared = ["tpr_at_fpr_0.1", "tpr_at_fpr_0.01"]
+    pairs = [(metric, *pair) for metric in compared for pair in combinations(PARTICIPANTS, 2)]
     assert list(table[["metric", "participant", "other"]].itertuples(index=False, name=None)) == (
         pairs
     )
@@ -500,7 +503,7 @@ def test_every_two_participants_are_compared_on_the_same_resamples(
     both = {name: [array[3:] for array in arrays] for name, arrays in scored[1].items()}
     values = {name: library(*arrays) for name, arrays in both.items()}
     resampled = {
-        name: scoring.bootstrap(*arrays, "purchase100_inf") for name, arrays in both.items()
+        name: metrics.bootstrap(*arrays, "purchase100_inf") for name, arrays in both.items()
     }
     for row in table.itertuples():
         column = METRICS.index(row.metric)

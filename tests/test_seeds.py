@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from mico import seeds
-from mico.command_line import InputError
+from mico.challenge import seeds
+from mico.support.errors import InputError
 
 COLUMNS = ["scenario", "model", *seeds.KINDS]
 LARGEST = 2**63 - 1

@@ -31,19 +31,24 @@ from test_reference_training import (
 )
 
 import shared_references as program
-from mico import arrays, datasets, outputs, reference_training, scoring, submissions, training
-from mico import shared_references as stored
-from mico.architecture import build
-from mico.attacks import auto, registry, stacked
-from mico.attacks import references as of_targets
-from mico.command_line import InputError
-from mico.mlp import MLP
-from mico.phases import Phases
-from mico.reference_training import shared_training_set, train_shared
-from mico.references import References
-from mico.shared_references import SharedReferences
-from mico.signals import Signals
-from mico.training import Records, TrainingOptions
+from mico.attacks import reference_training, registry
+from mico.attacks.formulas import auto, stacked
+from mico.attacks.formulas import target_references as of_targets
+from mico.attacks.given import outputs, shared_references
+from mico.attacks.given.shared_references import SharedReferences
+from mico.attacks.given.signals import Signals
+from mico.attacks.given.target_references import References
+from mico.attacks.reference_training import shared_training_set, train_shared
+from mico.challenge.phases import Phases
+from mico.data import store
+from mico.networks.build import build
+from mico.networks.mlp import MLP
+from mico.release import prediction_files
+from mico.scoring import metrics
+from mico.support import arrays
+from mico.support.errors import InputError
+from mico.training import engine
+from mico.training.engine import Records, TrainingOptions, load
 
 # ---- A shared reference model is a shadow model like any other.
 
@@ -277,7 +282,7 @@ def test_auto_judges_by_train_models_only() -> None:
         for name in range(5):
             scores = rng.normal(size=simulated.challenge.shape)
             scores[:8] += membership
-            others[str(name)] = submissions.to_predictions(scores)
+            others[str(name)] = prediction_files.to_predictions(scores)
         others["partial"] = others["4"].copy()
         others["partial"][2:8] = np.nan
         best = auto.choose(fewer, others)
@@ -301,10 +306,10 @@ class NearlyAllIn:
 
     def tpr(self, setting: Setting, count: int) -> float:
         """At FPR .1, over all targets, with so many shared reference models."""
-        given = stored.add(self.signals, self.shared, count) if count else self.signals
-        rows = submissions.to_predictions(run(setting, given))[given.train_models :]
-        curve = scoring.roc(rows, self.membership, np.ones(len(rows)))
-        return float(scoring.metrics(curve)[scoring.METRICS.index(scoring.HEADLINE)])
+        given = shared_references.add(self.signals, self.shared, count) if count else self.signals
+        rows = prediction_files.to_predictions(run(setting, given))[given.train_models :]
+        curve = metrics.roc(rows, self.membership, np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
 
 
 @pytest.fixture(scope="module")
@@ -481,7 +486,7 @@ class Spy:
         return TRAIN_REALLY(architecture, records, sets, seeds, *rest, **more)
 
 
-TRAIN_REALLY = training.train
+TRAIN_REALLY = engine.train
 
 
 @pytest.mark.parametrize(
@@ -494,7 +499,7 @@ def test_each_model_is_the_one_that_is_trained_alone(
 ) -> None:
     """To the bit."""
     spy, numbers = Spy(), range(3, 14)
-    monkeypatch.setattr(reference_training.training, "train", spy)
+    monkeypatch.setattr(reference_training.engine, "train", spy)
     values, trained = shared(records, numbers, options)
     assert values.shape == (2, 11, 50)
     assert (values.dtype, trained.dtype, trained.shape) == (float, bool, (11, 50))
@@ -527,7 +532,7 @@ def test_a_model_does_not_depend_on_which_others_are_trained(
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
-    monkeypatch.setattr(reference_training.training, "train", made.train)
+    monkeypatch.setattr(reference_training.engine, "train", made.train)
     return made
 
 
@@ -620,7 +625,7 @@ def made(challenges: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 def check_models(path: Path, count: int, challenge: object) -> SharedReferences:
     """Shapes and what is true of any reference models."""
-    found = stored.read([path])
+    found = shared_references.read([path])
     columns = len(np.unique(organisers(challenge)["challenge"]))
     assert found.loss.shape == found.margin.shape == found.trained.shape == (count, columns)
     assert (found.loss.dtype, found.margin.dtype, found.trained.dtype) == (float, float, bool)
@@ -651,12 +656,12 @@ def test_columns_are_those_of_the_challenges_signals(
 ) -> None:
     """Which were computed from the released models; so an attack can have both."""
     challenge = challenges["plain"]
-    data = datasets.read(challenge.data.directory)
+    data = store.read(challenge.data.directory)
     architecture = build("mlp", data.description, 32)
-    records = training.load(architecture, data, torch.device("cpu"))
+    records = load(architecture, data, torch.device("cpu"))
     signals = outputs.compute(challenge.directory, Phases(3, 2, 2), architecture, records, 150, 10)
-    found = stored.read(made[:1])
-    joined = stored.add(signals, found, 10)
+    found = shared_references.read(made[:1])
+    joined = shared_references.add(signals, found, 10)
     assert joined.train_models == 3
     scores = run(("effect", {}), joined)
     assert scores.shape == (7, 20)
@@ -693,7 +698,10 @@ def test_a_shard_depends_on_nothing_else(
 
     shard = ["--first", 3, "--last", 5, "--output", tmp_path / "3-5.npz"]
     assert run_script("shared_references", *arguments, *shard).returncode == 0
-    found, expected = stored.read([tmp_path / "3-5.npz"]), stored.read(made[:1])
+    found, expected = (
+        shared_references.read([tmp_path / "3-5.npz"]),
+        shared_references.read(made[:1]),
+    )
     np.testing.assert_array_equal(found.trained, expected.trained[3:6])
     np.testing.assert_array_equal(found.margin, expected.margin[3:6])
 
@@ -737,7 +745,7 @@ def test_what_the_program_asks_for(
     own = {"clipping_norm": 2.6, "noise_multiplier": 0.7} if challenge.private else {}
     assert options == TrainingOptions(**TRAINING, **own)
     assert not options.secure
-    found, (expected, trained) = stored.read([output]), train()
+    found, (expected, trained) = shared_references.read([output]), train()
     np.testing.assert_array_equal(found.loss, expected[0])
     np.testing.assert_array_equal(found.margin, expected[1])
     np.testing.assert_array_equal(found.trained, trained)
@@ -801,7 +809,7 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
         ((1,), [2, 3, 4]),
         ((2, 0), [5, 0, 1]),
     ):
-        read = stored.read([paths[i] for i in order])
+        read = shared_references.read([paths[i] for i in order])
         for name, value in vars(whole).items():
             found = getattr(read, name)
             assert found.dtype == value.dtype
@@ -812,7 +820,7 @@ def test_shards_of_other_records_are_refused(tmp_path: Path) -> None:
     arrays.write(tmp_path / "a.npz", some(11, 2, 9))
     arrays.write(tmp_path / "b.npz", some(12, 2, 8))
     with pytest.raises(InputError, match=r"a\.npz: not of as many records as the other files"):
-        stored.read([tmp_path / "a.npz", tmp_path / "b.npz"])
+        shared_references.read([tmp_path / "a.npz", tmp_path / "b.npz"])
 
 
 def whole_file(folder: Path) -> Path:
@@ -853,7 +861,7 @@ def test_a_file_of_something_else_is_refused_by_name(kind: str, tmp_path: Path) 
     path = wrong_file(kind, tmp_path)
     for given in ([path], [whole_file(tmp_path), path]):
         with pytest.raises(InputError) as caught:
-            stored.read(given)
+            shared_references.read(given)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -862,7 +870,7 @@ def test_the_first_are_added_after_all_models(all_train: Signals) -> None:
     given = without(all_train)
     extra = some(14, 5, 400)
     for count in 1, 3, 5:
-        joined = stored.add(given, extra, count)
+        joined = shared_references.add(given, extra, count)
         assert joined.train_models == 30
         np.testing.assert_array_equal(joined.challenge, given.challenge)
         for name in "loss", "margin", "trained":
@@ -877,9 +885,9 @@ def test_the_first_are_added_after_all_models(all_train: Signals) -> None:
 def test_more_than_there_are_or_of_other_records_is_refused(all_train: Signals) -> None:
     extra = some(15, 5, 400)
     with pytest.raises(InputError, match=r"^shared 6: there are 5 shared reference models$"):
-        stored.add(all_train, extra, 6)
+        shared_references.add(all_train, extra, 6)
     with pytest.raises(InputError, match=r"of 399 records, signals of 400$"):
-        stored.add(all_train, some(15, 5, 399), 5)
+        shared_references.add(all_train, some(15, 5, 399), 5)
 
 
 # ---- scripts/attack.py
@@ -928,7 +936,9 @@ def test_the_attack_program_adds_the_first_shared_reference_models(
     given = [*("--shared", *(files / shard for shard in SHARDS)), "--shared-count", count]
     result = run_script("attack", *arguments(files, setting), *given)
     assert (result.returncode, result.stderr) == (0, "")
-    found = submissions.read(files / "out", Phases(test_stacked.TRAIN, 5, 3), test_stacked.POINTS)
+    found = prediction_files.read(
+        files / "out", Phases(test_stacked.TRAIN, 5, 3), test_stacked.POINTS
+    )
     shutil.rmtree(files / "out")
 
     parts = [some(20 + shard, 2, test_stacked.RECORDS) for shard in range(3)]
@@ -944,9 +954,9 @@ def test_the_attack_program_adds_the_first_shared_reference_models(
     more = {"whitebox": simulated.whitebox} if name == "stacked" else {}
     options = registry.options(name, values)
     scores = registry.ATTACKS[name].scores(joined, **more, options=options)
-    np.testing.assert_array_equal(found, submissions.to_predictions(scores))
+    np.testing.assert_array_equal(found, prediction_files.to_predictions(scores))
     without_them = registry.ATTACKS[name].scores(before, **more, options=options)
-    assert (submissions.to_predictions(without_them) != found).any(axis=1).all()
+    assert (prediction_files.to_predictions(without_them) != found).any(axis=1).all()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ def scripts(tmp_path) -> Path:
 
 def hashes(scripts, only="*") -> dict[str, str]:
     """The hash of each program in that folder, by the folder's own source_hash."""
-    spec = importlib.util.spec_from_file_location("copy", scripts / "mico" / "source_hash.py")
+    spec = importlib.util.spec_from_file_location(
+        "copy", scripts / "mico" / "support" / "source_hash.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return {path.stem: module.source_hash(path) for path in sorted(scripts.glob(f"{only}.py"))}
@@ -53,15 +55,20 @@ def test_hash_is_the_same_every_time_and_everywhere(before, scripts) -> None:
     ("name", "old", "new", "programs"),
     [
         ("splits.py", "args.n,", "args.n + 0,", {"splits"}),  # the program itself
-        ("mico/accountant.py", "EPS_ERROR = 0.1", "EPS_ERROR = 0.2", {"accountant"}),
+        ("mico/privacy/accountant.py", "EPS_ERROR = 0.1", "EPS_ERROR = 0.2", {"accountant"}),
         # Imported within a function.
-        ("mico/synthetic.py", "import numpy as np", "import numpy as np\nX = 1", {"dataset"}),
-        ("mico/report.py", "import ", "import os\nimport ", {"report"}),
+        (
+            "mico/data/formats/purchase100_synthetic.py",
+            "import numpy as np",
+            "import numpy as np\nX = 1",
+            {"dataset"},
+        ),
+        ("mico/pages/report.py", "import ", "import os\nimport ", {"report"}),
         # Reference models, which take hours, are not trained again for another attack's sake. (The
         # simulation checks a configuration, and so its attacks.)
-        ("mico/attacks/rmia.py", "import ", "import os\nimport ", {"attack", "simulate"}),
+        ("mico/attacks/formulas/rmia.py", "import ", "import os\nimport ", {"attack"}),
         # Imported by what every program imports.
-        ("mico/command_line.py", "import sys\n", "import sys\nX = 1\n", PROGRAMS),
+        ("mico/support/program.py", "import sys\n", "import sys\nX = 1\n", PROGRAMS),
         ("mico/__init__.py", '"""\n', '"""\nX = 1\n', PROGRAMS),
     ],
 )
@@ -74,8 +81,8 @@ def test_edited_code_changes_the_programs_that_run_it_and_no_others(
 @pytest.mark.parametrize(
     ("name", "programs"),
     [
-        ("mico/splits.py", {"splits", "train", "signals"}),
-        ("mico/privacy.py", {"accountant", "train", "signals"}),
+        ("mico/challenge/splits.py", {"splits", "train", "signals"}),
+        ("mico/privacy/budget.py", {"accountant", "train", "signals"}),
         # Imported by a package's module.
         ("mico/attacks/shadows.py", {"attack", "references", "shared_references"}),
         ("mico/attacks/__init__.py", {"attack", "references", "shared_references"}),

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.utils.data import Dataset, random_split
 
-from mico import datasets, membership, seeds, splits
-from mico.command_line import InputError
-from mico.datasets import Description
+from mico.challenge import seeds, split_file, splits
+from mico.data import store
+from mico.data.store import Description
+from mico.support.errors import InputError
 
 GOLDEN = Path(__file__).parents[1].parent / "shared" / "data" / "golden_splits" / "splits.json"
 SEEDS = {"seed_challenge": 11, "seed_training": 12, "seed_membership": 13}
@@ -180,8 +181,8 @@ def test_write_and_read(tmp_path) -> None:
     """301 records: not whole bytes of packed bits."""
     every = splits.split_all(301, 150, 10, seeds.derive(3, "T1", 5))
     path = tmp_path / "private" / "splits.npz"
-    membership.write(path, every)
-    again = membership.read(path)
+    split_file.write(path, every)
+    again = split_file.read(path)
     for name, array in vars(every).items():
         assert vars(again)[name].dtype == array.dtype
         np.testing.assert_array_equal(vars(again)[name], array)
@@ -190,14 +191,14 @@ def test_write_and_read(tmp_path) -> None:
 
 def test_same_splits_are_the_same_bytes(tmp_path) -> None:
     for name in ("a", "b"):
-        membership.write(tmp_path / name, splits.split_all(301, 150, 10, seeds.derive(3, "T1", 5)))
+        split_file.write(tmp_path / name, splits.split_all(301, 150, 10, seeds.derive(3, "T1", 5)))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def describe(directory, records) -> None:
     empty = np.zeros((records, 1), np.uint8)
     description = Description("d", records, 8, 2, synthetic=True, source="test")
-    datasets.store(directory, description, empty, empty[:, 0])
+    store.write(directory, description, empty, empty[:, 0])
 
 
 def test_program(run_script, tmp_path) -> None:
@@ -209,7 +210,7 @@ def test_program(run_script, tmp_path) -> None:
     )
     assert (result.returncode, result.stderr) == (0, "")
     one = splits.split(301, 150, 10, seeds.derive(3, "T1", 2)[1])
-    written = membership.read(tmp_path / "out" / "splits.npz")
+    written = split_file.read(tmp_path / "out" / "splits.npz")
     assert written.challenge[1].tolist() == one.challenge.tolist()
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import yaml
 
-from mico import datasets, sst2
-from mico.command_line import InputError
-from mico.sst2 import PARQUET
+from mico.data import store
+from mico.data.formats import sst2
+from mico.data.formats.sst2 import PARQUET
+from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "sst2"
@@ -438,12 +439,12 @@ def test_both_forms_are_stored_as_the_same_bytes(run_script, tmp_path) -> None:
     assert stored[0].pop("dataset.json") != stored[2].pop("dataset.json")  # names the archive
     assert stored[0] == stored[2]
     assert len(list((tmp_path / "out").iterdir())) == 3
-    read_back = datasets.read(tmp_path / "out" / "2")
+    read_back = store.read(tmp_path / "out" / "2")
     assert read_back.labels.tolist() == LABELS
     source = "files.zip: train.tsv, dev.tsv; tokenizer bpe"
     vocabulary = read_back.description.vocabulary
     assert 261 <= vocabulary <= 300
-    assert read_back.description == datasets.Description(
+    assert read_back.description == store.Description(
         "d", 5, 60, 2, False, source, "tokens", vocabulary=vocabulary, padding=1
     )
 

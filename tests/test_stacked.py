@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mico import arrays, scoring, submissions
-from mico.attacks import registry, stacked
-from mico.command_line import InputError
-from mico.phases import Phases
-from mico.signals import Signals
-from mico.whitebox import WhiteBox
+from mico.attacks import registry
+from mico.attacks.formulas import stacked
+from mico.attacks.given.signals import Signals
+from mico.attacks.given.whitebox import WhiteBox
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.scoring import metrics
+from mico.support import arrays
+from mico.support.errors import InputError
 
 TRAIN, OTHERS, POINTS, RECORDS, CLASSES = 22, 8, 40, 200, 5
 FORMULAS = {
@@ -49,9 +52,9 @@ class Simulated:
 
     def tpr(self, scores: np.ndarray, models: slice) -> float:
         """At FPR .1."""
-        rows = submissions.to_predictions(scores)[models]
-        curve = scoring.roc(rows, self.membership[models], np.ones(len(rows)))
-        return float(scoring.metrics(curve)[scoring.METRICS.index(scoring.HEADLINE)])
+        rows = prediction_files.to_predictions(scores)[models]
+        curve = metrics.roc(rows, self.membership[models], np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
 
 
 def simulate(
@@ -403,6 +406,6 @@ def test_the_program_reads_white_box_features(run_script: Callable, tmp_path: Pa
 
     result = run_script("attack", *arguments, "--whitebox", tmp_path / "whitebox.npz")
     assert (result.returncode, result.stderr) == (0, "")
-    found = submissions.read(tmp_path / "out", Phases(TRAIN, 5, 3), POINTS)
-    expected = submissions.to_predictions(simulated.scores(WITH))
+    found = prediction_files.read(tmp_path / "out", Phases(TRAIN, 5, 3), POINTS)
+    expected = prediction_files.to_predictions(simulated.scores(WITH))
     np.testing.assert_array_equal(found, expected)

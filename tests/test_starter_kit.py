@@ -30,23 +30,18 @@ from test_archive import (
 )
 from torch import nn
 
-from mico import (
-    archive,
-    cifar10,
-    datasets,
-    intake,
-    membership,
-    outputs,
-    released,
-    scoring,
-    splits,
-    training,
-)
-from mico.architecture import build
-from mico.attacks import threshold
+from mico.attacks.formulas import threshold
+from mico.attacks.given import outputs
+from mico.challenge import split_file, splits
+from mico.data import store
+from mico.data.formats import cifar10_binary
+from mico.networks.build import build
+from mico.release import bundle, intake, reader
+from mico.scoring import metrics
+from mico.training import engine
 
 BATCH = Path(__file__).parents[2] / "shared" / "data" / "cifar10" / "data_batch_1.bin"
-HEADLINE = scoring.METRICS.index(scoring.HEADLINE)
+HEADLINE = metrics.METRICS.index(metrics.HEADLINE)
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +85,10 @@ def written(unzipped: Path, challenges: dict) -> tuple[Path, str]:
     return path, run(unzipped, "--data", data, "--output", path)
 
 
-def library_scores(one: archive.Challenge, data: Path) -> np.ndarray:
+def library_scores(one: bundle.Challenge, data: Path) -> np.ndarray:
     """The built-in attack by the loss: log-probabilities (models, 2m)."""
     network = build(one.scenario.architecture, one.data)
-    records = training.load(network, datasets.read(data), torch.device("cpu"))
+    records = engine.load(network, store.read(data), torch.device("cpu"))
     n, m = one.scenario.n, one.scenario.m
     with torch.no_grad():
         signals = outputs.compute(one.directory, PHASES, network, records, n, m)
@@ -142,11 +137,11 @@ def test_submission_has_the_published_names(written: tuple[Path, str]) -> None:
 
 def test_it_prints_the_score_on_train(written: tuple[Path, str], challenges: dict) -> None:
     for name in NAMES:
-        known = membership.read(challenges[name].organiser / "splits.npz").membership
+        known = split_file.read(challenges[name].organiser / "splits.npz").membership
         train = slice(PHASES.train)
         scores = tabular_scores(challenges, name)[train]
-        curve = scoring.roc(scores, known[train], np.ones(PHASES.train))
-        tpr = scoring.metrics(curve)[HEADLINE]
+        curve = metrics.roc(scores, known[train], np.ones(PHASES.train))
+        tpr = metrics.metrics(curve)[HEADLINE]
         assert f"{name}: 7 models attacked, TPR @ 0.1 FPR on train {tpr:.4f}\n" in written[1]
     assert "plain: 300 records of 37 features\n" in written[1]
     size = written[0].stat().st_size
@@ -157,7 +152,7 @@ def test_challenge_points_are_those_of_the_splits(
     kit: ModuleType, unzipped: Path, challenges: dict
 ) -> None:
     for name in NAMES:
-        known = membership.read(challenges[name].organiser / "splits.npz")
+        known = split_file.read(challenges[name].organiser / "splits.npz")
         folders = list(kit.models(unzipped / name, "train", "dev", "final"))
         assert [folder.name for folder in folders] == [f"model_{i}" for i in range(7)]
         for model, folder in enumerate(folders):
@@ -240,8 +235,8 @@ def test_score_is_that_of_the_definition_and_of_the_scorer(
         "perfect": known.astype(float),
     }[kind]
     tpr = kit.tpr_at_fpr(predictions, known)
-    curve = scoring.roc(predictions, known, np.ones(models))
-    assert tpr == pytest.approx(scoring.metrics(curve)[HEADLINE], abs=1e-12)
+    curve = metrics.roc(predictions, known, np.ones(models))
+    assert tpr == pytest.approx(metrics.metrics(curve)[HEADLINE], abs=1e-12)
     nonmembers, members = predictions[~known], predictions[known]
     allowed = [
         limit for limit in [np.inf, *predictions.flat] if (nonmembers >= limit).sum() <= models
@@ -336,7 +331,7 @@ class Mixed:
     """A track as a participant has it, with challenges on images and one on bits."""
 
     release: Path
-    challenges: dict[str, archive.Challenge]  # in the order of their names
+    challenges: dict[str, bundle.Challenge]  # in the order of their names
     data: list[Path]  # of each
 
 
@@ -344,7 +339,7 @@ class Mixed:
 def mixed(tmp_path_factory: pytest.TempPathFactory, challenges: dict) -> Mixed:
     root = tmp_path_factory.mktemp("mixed")
     ones = image_challenges(root) | {"plain": described(challenges, "plain")}
-    archive.write(root / "mixed.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
+    bundle.write(root / "mixed.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
     with zipfile.ZipFile(root / "mixed.zip") as opened:
         opened.extractall(root / "participant")
     data = [root / "pictures", root / "pictures", challenges["plain"].data.directory]
@@ -364,13 +359,13 @@ def test_track_of_images_and_bits_is_attacked(mixed: Mixed, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["image", "image-private"])
 def test_logits_of_images_are_the_engines(kit: ModuleType, mixed: Mixed, name: str) -> None:
-    one, data = mixed.challenges[name], datasets.read(mixed.data[0])
+    one, data = mixed.challenges[name], store.read(mixed.data[0])
     network = build(one.scenario.architecture, one.data)
-    encoded = training.load(network, data, torch.device("cpu")).features[None]
+    encoded = engine.load(network, data, torch.device("cpu")).features[None]
     features, labels = kit.load_data(mixed.data[0])
     np.testing.assert_array_equal(labels, data.labels)
     folders = list(kit.models(mixed.release / name, "train", "dev", "final"))
-    models = released.models(one.directory, PHASES, network, torch.device("cpu"))
+    models = reader.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
             logits = kit.load_model(folder)(kit.to_input(features))
@@ -427,7 +422,7 @@ def test_official_files_are_read_in_their_order(
 @pytest.mark.skipif(not BATCH.exists(), reason=f"no {BATCH}")
 def test_official_file_is_read_as_the_library_does(kit: ModuleType) -> None:
     features, labels = kit.load_data(BATCH)
-    pixels, expected = cifar10.read(BATCH, 10_000, 3072, 10, {BATCH.name: None})
+    pixels, expected = cifar10_binary.read(BATCH, 10_000, 3072, 10, {BATCH.name: None})
     np.testing.assert_array_equal(features.reshape(10_000, -1), pixels)
     np.testing.assert_array_equal(labels, expected)
     # The published mean and deviation are of five such batches.
@@ -454,7 +449,7 @@ def test_pickled_form_is_not_read(kit: ModuleType, tmp_path: Path) -> None:
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     root = tmp_path_factory.mktemp("texts")
     ones = text_challenges(root)
-    archive.write(root / "texts.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
+    bundle.write(root / "texts.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
     with zipfile.ZipFile(root / "texts.zip") as opened:
         opened.extractall(root / "participant")
     return Mixed(root / "participant" / TRACK, ones, [root / "reviews"])
@@ -472,13 +467,13 @@ def test_track_of_text_is_attacked(texts: Mixed, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["text", "text-private"])
 def test_logits_of_text_are_the_engines(kit: ModuleType, texts: Mixed, name: str) -> None:
-    one, data = texts.challenges[name], datasets.read(texts.data[0])
+    one, data = texts.challenges[name], store.read(texts.data[0])
     network = build(one.scenario.architecture, one.data)
-    encoded = training.load(network, data, torch.device("cpu")).features[None]
+    encoded = engine.load(network, data, torch.device("cpu")).features[None]
     features, labels = kit.load_data(texts.data[0])
     np.testing.assert_array_equal(labels, data.labels)
     folders = kit.models(texts.release / name, "train", "dev", "final")
-    models = released.models(one.directory, PHASES, network, torch.device("cpu"))
+    models = reader.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
             logits = kit.load_model(folder)(kit.to_input(features))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mico import submissions
-from mico.command_line import InputError
-from mico.phases import Phases
+from mico.challenge.phases import Phases
+from mico.release import prediction_files
+from mico.support.errors import InputError
 
 PHASES = Phases(2, 1, 2)
 NAMES = ["train/model_0", "train/model_1", "dev/model_2", "final/model_3", "final/model_4"]
@@ -34,7 +34,7 @@ def random_scores(kind: str) -> np.ndarray:
 )
 def test_predictions_are_an_increasing_map_of_the_scores(kind: str) -> None:
     scores = random_scores(kind)
-    predictions = submissions.to_predictions(scores)
+    predictions = prediction_files.to_predictions(scores)
     assert predictions.shape == scores.shape
     assert ((predictions >= 0) & (predictions <= 1)).all()
     one, other = scores.ravel(), predictions.ravel()
@@ -44,13 +44,13 @@ def test_predictions_are_an_increasing_map_of_the_scores(kind: str) -> None:
 
 
 def test_predictions_use_the_whole_range() -> None:
-    predictions = submissions.to_predictions(random_scores("continuous"))
+    predictions = prediction_files.to_predictions(random_scores("continuous"))
     assert (predictions.min(), predictions.max()) == (0, 1)
 
 
 @pytest.mark.parametrize("score", [0.0, -3.5, np.inf, -np.inf])
 def test_constant_scores_are_one_prediction(score: float) -> None:
-    predictions = submissions.to_predictions(np.full((3, 4), score))
+    predictions = prediction_files.to_predictions(np.full((3, 4), score))
     assert predictions.shape == (3, 4)
     assert len(np.unique(predictions)) == 1
     assert 0 <= predictions[0, 0] <= 1
@@ -60,16 +60,16 @@ def test_a_score_that_is_not_a_number_is_an_error() -> None:
     scores = random_scores("continuous")
     scores[3, 2] = np.nan
     with pytest.raises(ValueError, match="not a number"):
-        submissions.to_predictions(scores)
+        prediction_files.to_predictions(scores)
 
 
 @pytest.mark.parametrize("left_out", [[0], [1, 3], [0, 1, 2, 3, 4]])
 def test_a_model_that_is_left_out_changes_nothing_for_the_others(left_out: list[int]) -> None:
     scores = random_scores("tied")
     kept = np.setdiff1d(np.arange(5), left_out)
-    alone = submissions.to_predictions(scores[kept])
+    alone = prediction_files.to_predictions(scores[kept])
     scores[left_out] = np.nan
-    predictions = submissions.to_predictions(scores)
+    predictions = prediction_files.to_predictions(scores)
     assert predictions.shape == scores.shape
     np.testing.assert_array_equal(predictions[kept], alone)
     assert np.isnan(predictions[left_out]).all()
@@ -83,13 +83,13 @@ def written(folder: Path) -> np.ndarray:
     predictions = np.random.default_rng(2).random((5, POINTS))
     predictions[0] = [0, 1, 1 / 3, 5e-324, 1 - 2**-53, 1e-7]
     predictions[4] = np.linspace(0, 1, POINTS)
-    submissions.write(folder / "a", PHASES, predictions)
+    prediction_files.write(folder / "a", PHASES, predictions)
     return predictions
 
 
 def test_written_predictions_are_read_back_to_the_last_bit(tmp_path: Path) -> None:
     predictions = written(tmp_path)
-    again = submissions.read(tmp_path / "a", PHASES, POINTS)
+    again = prediction_files.read(tmp_path / "a", PHASES, POINTS)
     assert again.dtype == np.float64
     np.testing.assert_array_equal(again, predictions)
 
@@ -113,7 +113,7 @@ def test_writing_replaces_what_was_there(tmp_path: Path) -> None:
 
 def test_a_failing_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(IndexError):
-        submissions.write(tmp_path / "a", PHASES, np.zeros((3, POINTS)))
+        prediction_files.write(tmp_path / "a", PHASES, np.zeros((3, POINTS)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -122,10 +122,10 @@ def test_train_models_may_be_left_out(tmp_path: Path, left_out: list[int]) -> No
     """No file says anything about them, not even an empty one."""
     predictions = np.random.default_rng(4).random((5, POINTS))
     predictions[left_out] = np.nan
-    submissions.write(tmp_path / "a", PHASES, predictions)
+    prediction_files.write(tmp_path / "a", PHASES, predictions)
     found = {str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("model_*")}
     assert found == {name for i, name in enumerate(NAMES) if i not in left_out}
-    read = submissions.read(tmp_path / "a", PHASES, POINTS)
+    read = prediction_files.read(tmp_path / "a", PHASES, POINTS)
     np.testing.assert_array_equal(read, predictions)
 
 
@@ -135,21 +135,21 @@ def test_dev_and_final_models_may_not_be_left_out(tmp_path: Path, model: int) ->
     predictions[model] = np.nan
     phase = NAMES[model].split("/")[0]
     with pytest.raises(ValueError, match=f"model {model} of {phase} has no predictions"):
-        submissions.write(tmp_path / "a", PHASES, predictions)
+        prediction_files.write(tmp_path / "a", PHASES, predictions)
     assert list(tmp_path.iterdir()) == []
     written(tmp_path)
     path = tmp_path / "a" / NAMES[model] / "prediction.csv"
     path.unlink()
     path.parent.rmdir()
     with pytest.raises(InputError, match=rf"{NAMES[model]}/prediction\.csv: cannot be read"):
-        submissions.read(tmp_path / "a", PHASES, POINTS)
+        prediction_files.read(tmp_path / "a", PHASES, POINTS)
 
 
 def test_a_train_models_folder_without_its_file_is_refused(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "a" / NAMES[1] / "prediction.csv").unlink()
     with pytest.raises(InputError, match=r"train/model_1/prediction\.csv: cannot be read"):
-        submissions.read(tmp_path / "a", PHASES, POINTS)
+        prediction_files.read(tmp_path / "a", PHASES, POINTS)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_train_models_folder_without_its_file_is_refused(tmp_path: Path) -> No
 def test_other_programs_ways_to_write_numbers_are_read(tmp_path: Path, content: bytes) -> None:
     written(tmp_path)
     (tmp_path / "a" / NAMES[2] / "prediction.csv").write_bytes(content)
-    read = submissions.read(tmp_path / "a", PHASES, POINTS)
+    read = prediction_files.read(tmp_path / "a", PHASES, POINTS)
     assert read[2].tolist() == [0, 1, 0.5, 0.001, 0.25, 1]
 
 
@@ -207,7 +207,7 @@ def test_a_bad_file_is_refused_by_name_and_position(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        submissions.read(tmp_path / "a", PHASES, POINTS)
+        prediction_files.read(tmp_path / "a", PHASES, POINTS)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert named in message
@@ -216,7 +216,7 @@ def test_a_bad_file_is_refused_by_name_and_position(
 
 def test_a_missing_submission_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere/train/model_0/prediction\.csv"):
-        submissions.read(tmp_path / "nowhere", PHASES, POINTS)
+        prediction_files.read(tmp_path / "nowhere", PHASES, POINTS)
 
 
 @pytest.mark.parametrize(("found", "row"), [(5, b"0,0,0,0,0\n"), (7, b"0,0,0,0,0,0,0\n")])
@@ -224,7 +224,7 @@ def test_a_wrong_count_is_told(tmp_path: Path, found: int, row: bytes) -> None:
     written(tmp_path)
     (tmp_path / "a" / NAMES[0] / "prediction.csv").write_bytes(row)
     with pytest.raises(InputError) as caught:
-        submissions.read(tmp_path / "a", PHASES, POINTS)
+        prediction_files.read(tmp_path / "a", PHASES, POINTS)
     assert str(found) in str(caught.value).removeprefix(str(tmp_path))
 
 
@@ -234,14 +234,14 @@ def test_what_is_not_a_decimal_number_is_refused(tmp_path: Path, text: str) -> N
     path = tmp_path / "a" / NAMES[0] / "prediction.csv"
     path.write_text(f"0,{text},0,0,0,0\n", encoding="utf-8")
     with pytest.raises(InputError, match="value 2"):
-        submissions.read(tmp_path / "a", PHASES, POINTS)
+        prediction_files.read(tmp_path / "a", PHASES, POINTS)
 
 
 def test_predictions_survive_the_file(tmp_path: Path) -> None:
     """From scores to files and back, the order and the ties of all models' scores together."""
     scores = np.random.default_rng(3).normal(0, 1, (5, POINTS)).round(1)
-    submissions.write(tmp_path / "a", PHASES, submissions.to_predictions(scores))
-    read = submissions.read(tmp_path / "a", PHASES, POINTS)
+    prediction_files.write(tmp_path / "a", PHASES, prediction_files.to_predictions(scores))
+    read = prediction_files.read(tmp_path / "a", PHASES, POINTS)
     distinct = sorted({*scores.ravel().tolist()})
     expected = [[distinct.index(one) / (len(distinct) - 1) for one in row] for row in scores]
     assert all(map(math.isclose, read.ravel(), np.ravel(expected)))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mico import synthetic
-from mico.synthetic import purchase100
+from mico.data.formats import purchase100_synthetic
+from mico.data.formats.purchase100_synthetic import purchase100
 
 RECORDS, FEATURES, CLASSES = 4000, 600, 100
 Data = tuple[np.ndarray, np.ndarray]
@@ -36,8 +36,12 @@ def test_another_seed_gives_other_data(data: Data) -> None:
 
 def test_chunks_cover_every_record_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No record is left unwritten or unlabelled, and chunks are drawn independently."""
-    monkeypatch.setattr(synthetic, "CHUNK", 300)  # 1000 records: three full chunks and a rest
-    monkeypatch.setattr(synthetic, "FIT_RECORDS", 700)  # so some are assigned without being fitted
+    monkeypatch.setattr(
+        purchase100_synthetic, "CHUNK", 300
+    )  # 1000 records: three full chunks and a rest
+    monkeypatch.setattr(
+        purchase100_synthetic, "FIT_RECORDS", 700
+    )  # so some are assigned without being fitted
     bought, labels = purchase100(1000, seed=1, classes=20)
     # Tens of purchases each: equal records would be a repeated or unwritten chunk.
     assert len(np.unique(bought, axis=0)) == 1000

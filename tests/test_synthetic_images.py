@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mico import synthetic_images
-from mico.synthetic_images import cifar10
+from mico.data.formats import cifar10_synthetic
+from mico.data.formats.cifar10_synthetic import cifar10
 
 RECORDS, CLASSES = 2000, 10
 Data = tuple[np.ndarray, np.ndarray]
@@ -60,11 +60,11 @@ def test_same_arguments_give_the_same_bytes(data: Data) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_do_not_change_the_bytes(data: Data, threads: int) -> None:
-    program = "import sys; from mico.synthetic_images import cifar10"
+    program = "import sys; from mico.data.formats.cifar10_synthetic import cifar10"
     program += f"; sys.stdout.buffer.write(cifar10({RECORDS}, 1)[0].tobytes())"
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = os.environ | dict.fromkeys(names, str(threads))
-    environment |= {"PYTHONPATH": str(Path(synthetic_images.__file__).parents[1])}
+    environment |= {"PYTHONPATH": str(Path(cifar10_synthetic.__file__).parents[1])}
     command = [sys.executable, "-c", program]
     result = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert result.stdout == data[0].tobytes()
@@ -88,7 +88,7 @@ def class_means(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def test_chunks_cover_every_record_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No picture is left unwritten, and none is drawn twice."""
-    monkeypatch.setattr(synthetic_images, "CHUNK", 30)  # 100: three full chunks and a rest
+    monkeypatch.setattr(cifar10_synthetic, "CHUNK", 30)  # 100: three full chunks and a rest
     pixels, _ = cifar10(100, seed=1)
     between = np.corrcoef(pixels.astype(float)) - np.eye(100)
     assert np.isfinite(between).all()  # an unwritten picture is of one colour

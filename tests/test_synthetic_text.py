@@ -12,8 +12,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from mico import synthetic_text
-from mico.synthetic_text import LENGTHS, sst2
+from mico.data.formats import sst2_synthetic
+from mico.data.formats.sst2_synthetic import LENGTHS, sst2
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "sst2" / "train.tsv"
@@ -59,7 +59,7 @@ def test_same_bytes_on_every_platform(data: Data) -> None:
 
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_same_bytes_in_every_process(data: Data, seed: str) -> None:
-    program = "import sys; from mico.synthetic_text import sst2"
+    program = "import sys; from mico.data.formats.sst2_synthetic import sst2"
     program += f"; sys.stdout.write(''.join(sst2({RECORDS}, 1)[0]))"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), "PYTHONHASHSEED": seed}
     command = [sys.executable, "-c", program]
@@ -139,6 +139,6 @@ def test_there_are_two_classes(classes: int) -> None:
 
 
 def test_words_are_all_different() -> None:
-    words = synthetic_text._words(np.random.default_rng(1))
+    words = sst2_synthetic._words(np.random.default_rng(1))
     assert [len(kind) for kind in words] == [12_000, 600, 600]
     assert len({word for kind in words for word in kind}) == 13_200

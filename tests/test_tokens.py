@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
-from mico import datasets, sst2, synthetic_text, tokens
-from mico.command_line import InputError
-from mico.tokens import Tokenizer
+from mico.data import store, tokens
+from mico.data.formats import sst2, sst2_synthetic
+from mico.data.tokens import Tokenizer
+from mico.support.errors import InputError
 
 tokenizers = pytest.importorskip("tokenizers", reason="requirements-text.txt is not installed")
 transformers = pytest.importorskip("transformers", reason="requirements-text.txt is not installed")
@@ -95,8 +96,9 @@ def test_longest_sentence_that_fits(bpe: Tokenizer) -> None:
 
 PROGRAM = """
 import sys, json
-from mico import synthetic_text, tokens
-sentences, _ = synthetic_text.sst2(1000, 1)
+from mico.data import tokens
+from mico.data.formats import sst2_synthetic
+sentences, _ = sst2_synthetic.sst2(1000, 1)
 tokenizer = tokens.train(sentences, 500)
 sys.stdout.write(json.dumps(tokenizer.files()))
 sys.stdout.write(str(tokenizer.encode(sentences, 200).tolist()))
@@ -128,14 +130,14 @@ def test_stored_tokenizer_is_loaded_by_transformers(run_script, tmp_path) -> Non
     bpe = ("--tokenizer", "bpe", "--vocabulary", 400)
     result = run_dataset(run_script, tmp_path / "data", *bpe)
     assert (result.returncode, result.stderr) == (0, "")
-    stored = datasets.read(tmp_path / "data")
+    stored = store.read(tmp_path / "data")
     ids = stored.features().tolist()
-    assert stored.description == datasets.Description(
+    assert stored.description == store.Description(
         *("d", 300, 128, 2, True, "generated, seed 3; tokenizer bpe", "tokens"),
         vocabulary=400,
         padding=1,
     )
-    sentences, labels = synthetic_text.sst2(300, 3)
+    sentences, labels = sst2_synthetic.sst2(300, 3)
     assert stored.labels.tolist() == labels.tolist()
     for load in transformers.AutoTokenizer, transformers.PreTrainedTokenizerFast:
         tokenizer = load.from_pretrained(tmp_path / "data")
@@ -166,7 +168,7 @@ def test_tokenizer_of_a_checkpoint(run_script, tmp_path) -> None:
 
     result = run_dataset(run_script, tmp_path / "data", "--tokenizer", CHECKPOINT)
     assert result.returncode == 0, result.stderr
-    stored = datasets.read(tmp_path / "data")
+    stored = store.read(tmp_path / "data")
     assert stored.description.source == "generated, seed 3; tokenizer model"
     for path in (tmp_path / "data").iterdir():  # where it lay is not told
         assert str(CHECKPOINT.parent).encode() not in path.read_bytes()

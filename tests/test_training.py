@@ -20,13 +20,17 @@ from scipy import stats
 from torch import Tensor, nn
 
 import train as program
-from mico import datasets, privacy, randomness, seeds, splits, training, weights
-from mico.architecture import Cost
-from mico.command_line import InputError
-from mico.mlp import MLP
-from mico.privacy import Privacy
-from mico.randomness import RandomStream, poisson_sample
-from mico.training import Records, State, TrainingOptions, accuracy, train
+from mico.challenge import seeds, splits
+from mico.data import store
+from mico.networks import model_files, randomness
+from mico.networks.facts import networks
+from mico.networks.mlp import MLP
+from mico.networks.randomness import RandomStream, poisson_sample
+from mico.privacy import budget
+from mico.privacy.budget import Privacy
+from mico.support.errors import InputError
+from mico.training import engine as training
+from mico.training.engine import Records, State, TrainingOptions, accuracy, train
 
 FEATURES, CLASSES, RECORDS = 12, 6, 80
 NETWORK = MLP(FEATURES, CLASSES)
@@ -448,7 +452,7 @@ def test_program_trains_the_same_bits_in_any_shard(
     run_script: Callable, stored_data: object, tmp_path: Path
 ) -> None:
     seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 4))
-    privacy.write(tmp_path / "privacy.json", Privacy(0.1, 20, 0.5))
+    budget.write(tmp_path / "privacy.json", Privacy(0.1, 20, 0.5))
     options = {"epochs": 2, "batch_size": 10, "optimizer": "adam", "learning_rate": 0.01}
     options |= {"lr_decay": 0.9, "lr_decay_epochs": 1, "clipping_norm": 1.0}
     base = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--data", stored_data.directory]
@@ -470,7 +474,7 @@ def test_program_trains_the_same_bits_in_any_shard(
     assert whole == again == low | high
     assert sorted(whole) == [f"model_{model}" for model in range(4)]
     assert len(set(whole.values())) == 4
-    state_dict = weights.read_state_dict(tmp_path / "all/model_0/model.pt")
+    state_dict = model_files.read_state_dict(tmp_path / "all/model_0/model.pt")
     assert set(state_dict) == {"mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
     rows = [(tmp_path / f"{name}.csv").read_text().splitlines() for name in ("all", "low", "high")]
     timed = rows[0][0].split(",").index("seconds")
@@ -483,7 +487,7 @@ def null_job(stored_data: object) -> program.Job:
     """Of two models with the same seeds but for who of the challenge points is a member."""
     own, other = seeds.derive(3, "S", 2)
     own_seeds = {0: own, 1: own | {"seed_membership": other["seed_membership"]}}
-    dataset = datasets.read(stored_data.directory)
+    dataset = store.read(stored_data.directory)
     device = torch.device("cpu")
     return program.Job(dataset, "mlp", 32, "float32", own_seeds, 100, 20, True, PLAIN, device)
 
@@ -492,7 +496,7 @@ def train_models(job: program.Job, shard: Path) -> tuple[list[StateDict], list[d
     """State dicts of a shard's models, and the rows on them."""
     saved, rows = program._train(job, shard)
     paths = [saved / f"models/model_{model}/model.pt" for model in job.seeds]
-    return [weights.read_state_dict(path) for path in paths], rows
+    return [model_files.read_state_dict(path) for path in paths], rows
 
 
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
@@ -529,7 +533,7 @@ def test_accuracy_is_of_as_many_records_as_a_network_can_afford(
     null_job: program.Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here 7 of both kinds, the first."""
-    monkeypatch.setattr(MLP, "cost", Cost(accuracy=7, records=1, shadows=1))
+    monkeypatch.setattr(MLP, "facts", replace(networks()["mlp"], accuracy_records=7))
     models, rows = train_models(replace(null_job, null_run=False), tmp_path / "0-1")
     architecture = MLP(37, 4)
     records = training.load(architecture, null_job.dataset, null_job.device)
@@ -549,7 +553,7 @@ def test_program_takes_a_null_run(
     null_job: program.Job, run_script: Callable, stored_data: object, tmp_path: Path
 ) -> None:
     seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 2))
-    privacy.write(tmp_path / "privacy.json", Privacy(0.1, 20))
+    budget.write(tmp_path / "privacy.json", Privacy(0.1, 20))
     options = {name: value for name, value in asdict(PLAIN).items() if name != "noise_multiplier"}
     arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
@@ -559,7 +563,7 @@ def test_program_takes_a_null_run(
     result = run_script("train", *arguments, *outputs, "--null-run")
     assert result.returncode == 0, result.stderr
     models, _ = train_models(null_job, tmp_path / "0-1")
-    written = weights.read_state_dict(tmp_path / "out/model_0/model.pt")
+    written = model_files.read_state_dict(tmp_path / "out/model_0/model.pt")
     assert largest_difference(written, models[0]) < ROUNDING
 
 
@@ -567,7 +571,7 @@ def test_program_refuses_models_that_have_no_seeds(
     run_script: Callable, stored_data: object, tmp_path: Path
 ) -> None:
     seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 4))
-    privacy.write(tmp_path / "privacy.json", Privacy(0.1, 20))
+    budget.write(tmp_path / "privacy.json", Privacy(0.1, 20))
     options = {"epochs": 1, "batch_size": 10, "optimizer": "sgd", "learning_rate": 0.01}
     options |= {"lr_decay": 1, "lr_decay_epochs": 1, "clipping_norm": None}
     arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
@@ -823,7 +827,7 @@ def test_samples_of_steps_epochs_and_models_are_independent(included: np.ndarray
 def test_sample_rate_is_one_over_the_steps_of_an_epoch(
     n: int, batch_size: int, epochs: int, q: float, steps: int
 ) -> None:
-    assert privacy.sampling(n, batch_size, epochs) == (q, steps)
+    assert budget.sampling(n, batch_size, epochs) == (q, steps)
 
 
 @pytest.mark.parametrize(
@@ -847,7 +851,7 @@ def test_bad_options_are_named(changes: dict[str, object], message: str) -> None
 
 def test_stored_data_is_trained_on_as_it_was_stored(stored_data: object) -> None:
     network = MLP(37, 4)
-    loaded = training.load(network, datasets.read(stored_data.directory), torch.device("cpu"))
+    loaded = training.load(network, store.read(stored_data.directory), torch.device("cpu"))
     indices = np.array([[4, 299], [0, 4]])
     taken = loaded.take(indices)
     x = network.inputs(taken.features)

@@ -21,20 +21,20 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from mico import dropout, training
-from mico.architecture import Parameters, build
-from mico.command_line import InputError
-from mico.datasets import Description
-from mico.randomness import RandomStream, poisson_sample
-from mico.training import Records, State, TrainingOptions, train
-from mico.transformer import (
+from mico.data.store import Description
+from mico.networks import dropout
+from mico.networks.architecture import Parameters
+from mico.networks.build import build
+from mico.networks.randomness import RandomStream, poisson_sample
+from mico.networks.transformer import (
     PART_CALLS,
     PART_TOKENS,
     Transformer,
     _sizes,
-    read_model,
-    write_model,
 )
+from mico.support.errors import InputError
+from mico.training import engine
+from mico.training.engine import Records, State, TrainingOptions, train
 
 transformers = pytest.importorskip("transformers", reason="the text track's package")
 
@@ -362,7 +362,7 @@ def test_long_sentences_are_measured_by_their_gradients(
     network: Transformer, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two ways to a linear layer's norm agree: by products of tokens, and by the gradient."""
-    from mico import transformer
+    from mico.networks import transformer
 
     taken: list[str] = []
     gram = transformer._gram
@@ -473,7 +473,7 @@ def test_small_networks_take_more_padding_for_fewer_parts(
     roberta: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part's calls cost as many tokens as the network is small, its embeddings left out."""
-    from mico import transformer
+    from mico.networks import transformer
 
     seen = []
     monkeypatch.setattr(transformer, "_sizes", lambda *arguments: seen.append(arguments) or [])
@@ -525,13 +525,13 @@ def test_dropout_belongs_to_a_seed(network: Transformer, batch: Batch) -> None:
 
 def test_a_steps_dropout_is_its_own(roberta: Transformer, still: Transformer) -> None:
     """Words of every step, epoch and model differ, and none are drawn where none are needed."""
-    words = [training._dropout(roberta, [5, 6], epoch, 7) for epoch in (0, 1)]
+    words = [engine._dropout(roberta, [5, 6], epoch, 7) for epoch in (0, 1)]
     flat = [word for epoch in words for step in epoch for word in step]
     assert len(set(flat)) == len(flat) == 28
-    assert training._dropout(roberta, [6], 1, 7) == [[step[1]] for step in words[1]]
-    assert training._dropout(roberta, [None], 0, 7) != training._dropout(roberta, [None], 0, 7)
+    assert engine._dropout(roberta, [6], 1, 7) == [[step[1]] for step in words[1]]
+    assert engine._dropout(roberta, [None], 0, 7) != engine._dropout(roberta, [None], 0, 7)
     assert not still.dropout
-    assert training._dropout(still, [5, 6], 0, 7) == [None] * 7
+    assert engine._dropout(still, [5, 6], 0, 7) == [None] * 7
 
 
 # Training
@@ -629,12 +629,12 @@ def test_sentences_can_be_learnt(roberta: Transformer) -> None:
     options = replace(PLAIN, epochs=6, batch_size=20)
     trained = train(roberta, records, [np.arange(80)], [1], options)
     rest = np.arange(80, 120)
-    assert training.accuracy(roberta, trained, records, rest) == 1
+    assert engine.accuracy(roberta, trained, records, rest) == 1
     untrained = {
         name: value[None]
         for name, value in roberta.initial_weights(RandomStream(1, "weights")).items()
     }
-    found = training.accuracy(roberta, untrained, records, rest)
+    found = engine.accuracy(roberta, untrained, records, rest)
     model = library_model(roberta, of_model(untrained, 0), torch.float32)
     ids = x[rest].long()
     with torch.no_grad():
@@ -701,7 +701,7 @@ def test_a_released_model_is_the_librarys_to_the_bit(network: Transformer, tmp_p
     parameters = random_weights(network)
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
-        write_model(folder, network, network.to_state_dicts(parameters)[1])
+        network.write_model(folder, network.to_state_dicts(parameters)[1], False)
     first, second = ({f.name: f.read_bytes() for f in folder.iterdir()} for folder in folders)
     assert first == second
     assert sorted(first) == ["config.json", "model.safetensors"]
@@ -716,7 +716,7 @@ def test_a_released_model_is_the_librarys_to_the_bit(network: Transformer, tmp_p
         with torch.no_grad():
             expected = model(ids[ids != network.padding].long().unsqueeze(0)).logits
         assert torch.equal(network.logits(own, ids.view(1, 1, -1))[0], expected)
-    read = network.from_state_dicts([read_model(folders[0])])
+    read = network.from_state_dicts([network.read_model(folders[0])])
     assert all(torch.equal(value, own[name]) for name, value in read.items())
     # It can be trained further.
     further = build(f"transformers/{folders[0]}", TEXT)
@@ -738,19 +738,19 @@ def test_state_dicts_name_what_is_wrong(roberta: Transformer) -> None:
         roberta.from_state_dicts([state_dict])
 
 
-def test_files_that_are_no_released_models(tmp_path: Path) -> None:
+def test_files_that_are_no_released_models(roberta: Transformer, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match=f"^{path}: cannot be read as safetensors"):
-        read_model(tmp_path)
+        roberta.read_model(tmp_path)
     path.write_bytes(b"\x00" * 20)
     with pytest.raises(InputError, match=f"^{path}: cannot be read as safetensors"):
-        read_model(tmp_path)
+        roberta.read_model(tmp_path)
     for value in torch.tensor([math.nan]), torch.zeros(1, dtype=torch.float64):
         save_file({"bias": value}, path)
         with pytest.raises(InputError, match=f"^{path}: bias: expected finite float32 numbers$"):
-            read_model(tmp_path)
+            roberta.read_model(tmp_path)
 
 
 # A real pre-trained encoder
@@ -808,7 +808,7 @@ def assert_refused(name: str, data: Description, message: str) -> None:
 
 
 def test_nothing_else_needs_the_library() -> None:
-    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import mico.training, train; "
+    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import mico.training.engine, train; "
     code += "sys.exit('transformers' in sys.modules or 'safetensors' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

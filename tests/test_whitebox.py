@@ -5,7 +5,7 @@ Those are in double precision; the weights are the released ones.
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mico import arrays, gradients, outputs, whitebox
-from mico.architecture import Cost
-from mico.command_line import InputError
-from mico.mlp import MLP
-from mico.phases import Phases
-from mico.released import Disclosed
-from mico.training import Records
-from mico.whitebox import WhiteBox
+from mico.attacks.given import gradients, outputs, whitebox
+from mico.attacks.given.whitebox import WhiteBox
+from mico.challenge.phases import Phases
+from mico.networks.facts import networks
+from mico.networks.mlp import MLP
+from mico.release.reader import Disclosed
+from mico.support import arrays
+from mico.support.errors import InputError
+from mico.training.engine import Records
 
 NAMES = ("plain", "private")
 NORMS = ["log_gradient_norm_1", "log_gradient_norm_2"]
@@ -192,7 +193,7 @@ def disclosed(model: int, training: np.ndarray, models: int = 7) -> Disclosed:
 
 def test_at_most_a_sample_is_compared_with() -> None:
     """Of each kind; the same every time, not the same records for every model."""
-    cost = Cost(accuracy=8, records=8, shadows=100)
+    facts = replace(networks()["mlp"], white_box_records=8)
     rest, training = np.arange(10, 50), np.arange(20, 40)
     for models, expected in (
         (7, {"members": training, "nonmembers": np.setdiff1d(rest, training)}),
@@ -200,7 +201,7 @@ def test_at_most_a_sample_is_compared_with() -> None:
         (3, {"all": rest}),
     ):
         given = disclosed(2, training, models)
-        sets = [gradients._compared(given, model, PHASES, 50, cost) for model in (2, 3, 2)]
+        sets = [gradients._compared(given, model, PHASES, 50, facts) for model in (2, 3, 2)]
         for found in sets:
             assert list(found) == list(expected)
             for name, indices in found.items():
@@ -212,7 +213,7 @@ def test_at_most_a_sample_is_compared_with() -> None:
 
 
 def test_without_nonmembers_there_is_nothing_to_compare_with_them() -> None:
-    found = gradients._compared(disclosed(2, np.arange(10, 50)), 2, PHASES, 50, NETWORK.cost)
+    found = gradients._compared(disclosed(2, np.arange(10, 50)), 2, PHASES, 50, NETWORK.facts)
     assert list(found) == ["members"]
 
 
@@ -240,7 +241,8 @@ def test_of_a_costly_network_fewer_shadow_models_are_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two of three; the third has features at its own challenge points, the same."""
-    monkeypatch.setattr(MLP, "cost", Cost(accuracy=1, records=COUNT, shadows=2))
+    facts = replace(networks()["mlp"], white_box_records=COUNT, white_box_shadows=2)
+    monkeypatch.setattr(MLP, "facts", facts)
     found, all_three = compute(challenges["plain"].directory, records), computed["plain"]
     own = np.isin(secrets["plain"].columns, secrets["plain"].challenge[2])
     assert np.isnan(found.features[2, ~own]).all()

@@ -16,8 +16,9 @@ import pytest
 import torch
 from workflow_runs import TINY, files, planned, products, snakemake, start
 
-from mico import datasets, splits
-from mico import signals as stored_signals
+from mico.attacks.given import signals as stored_signals
+from mico.challenge import splits
+from mico.data import store
 
 ATTACKS = (
     *("threshold", "centred", "lira", "rmia", "stacked", "references", "effect-shared", "auto"),
@@ -94,7 +95,7 @@ def test_the_text_track_is_like_any_other(checkout: Path) -> None:
     trained = made / "private/SX/models/4-6/model_6/model.safetensors"
     assert trained.samefile(made / challenges[0] / "final/model_6/model.safetensors")
 
-    data = datasets.read(made / "data" / "reviews")
+    data = store.read(made / "data" / "reviews")
     labels = torch.from_numpy(data.labels.astype(int))
     for name in challenges:
         signals = stored_signals.read(made / f"{name.replace('challenge', 'signals', 1)}.npz")

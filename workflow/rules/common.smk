@@ -44,11 +44,12 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico import configuration, estimate, pretrained
-from mico.datasets import GENERATED, TEXT
-from mico.entries import UNUSABLE_NAME
-from mico.command_line import InputError
-from mico.source_hash import source_hash
+from mico.data.format_names import GENERATED, TEXT
+from mico.networks import pretrained
+from mico.scoring.entries import UNUSABLE_NAME
+from mico.support.errors import InputError
+from mico.support.source_hash import source_hash
+from mico.workflow import configuration, estimate
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
 ENVIRONMENT = (

@@ -33,8 +33,8 @@ rule archive:
         privacy=of_whole_track("<results>/privacy/{id}.json"),
         splits=of_whole_track("<results>/private/{id}/splits.npz"),
         data=of_whole_track("<results>/data/{data}"),
-        kit=[SCRIPTS / "starter_kit/README.md", SCRIPTS / "starter_kit/starter_kit.py"],
-        card=SCRIPTS / "mico/data_card.md",
+        kit=multiext(f"{SCRIPTS}/mico/release/starter_kit/", "README.md", "starter_kit.py"),
+        card=SCRIPTS / "mico/release/data_card.md",
     output:
         public="<results>/archives/{track}.zip",
         reference="<results>/private/archives/{track}-reference.zip",

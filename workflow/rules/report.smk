@@ -1,4 +1,4 @@
-from mico import docstrings
+from mico.attacks import docstrings
 
 
 rule describe:
@@ -33,7 +33,7 @@ rule report:
         ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
         models=all_model_rows,
         templates=multiext(
-            f"{SCRIPTS}/mico/",
+            f"{SCRIPTS}/mico/pages/templates/",
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
@@ -70,7 +70,7 @@ rule attack_pages:
         ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
         models=all_model_rows,
         templates=multiext(
-            f"{SCRIPTS}/mico/",
+            f"{SCRIPTS}/mico/pages/templates/",
             "attack_page.html.j2",
             "layout.html.j2",
             "macros.html.j2",

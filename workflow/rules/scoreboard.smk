@@ -1,7 +1,7 @@
 rule scoreboard:
     input:
         entries=track_entries,
-        template=multiext(str(SCRIPTS / "mico/scoreboard"), ".html.j2", ".js"),
+        template=multiext(str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"),
     output:
         page="<results>/scoreboard/{track}.html",
         winners="<results>/scoreboard/{track}-winners.json",
@@ -29,7 +29,7 @@ rule scoreboard:
 rule details:
     input:
         entries=track_entries,
-        template=SCRIPTS / "mico/details.html.j2",
+        template=SCRIPTS / "mico/pages/templates/detailed_results.html.j2",
     output:
         directory("<results>/details/{track}"),
     log:

@@ -10,19 +10,19 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from mico.attacks import (
+from mico.attacks.formulas import (
     auto,
     base,
     bavaria,
     centred,
     effect,
     lira,
-    references,
     rmia,
     stacked,
+    target_references,
     threshold,
 )
-from mico.command_line import InputError
+from mico.support.errors import InputError
 
 ATTACKS: dict[str, ModuleType] = {
     "threshold": threshold,
@@ -33,7 +33,7 @@ ATTACKS: dict[str, ModuleType] = {
     "bavaria": bavaria,
     "effect": effect,
     "stacked": stacked,
-    "references": references,
+    "references": target_references,
     "auto": auto,
 }
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mico.command_line import InputError
-from mico.signals import Signals
+from mico.attacks.given.signals import Signals
+from mico.support.errors import InputError
 
 
 @dataclass(frozen=True)

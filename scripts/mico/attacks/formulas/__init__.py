@@ -1,0 +1,1 @@
+"""The built-in attacks, a module each; see `mico.attacks.registry`."""

@@ -1,0 +1,82 @@
+"""LiRA, the likelihood-ratio attack (Carlini et al. 2022, arXiv 2112.03570, Algorithms 1 and 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mico.attacks.given.signals import SIGNALS, Signals
+from mico.attacks.shadows import (
+    Moments,
+    Target,
+    check_choice,
+    in_out_moments,
+    pooled_variances,
+    targets,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which Gaussians to fit to the signal s of a point's shadow models.
+
+    variant:
+        online: log N(s; mean_in, std_in) - log N(s; mean_out, std_out)
+        offline: minus the log of the upper tail of N(mean_out, std_out) at s
+        fixed-variance: as online, with one variance per side, pooled within points (section VI-D)
+    """
+
+    variant: str = "online"
+    signal: str = "margin"
+
+    def __post_init__(self) -> None:
+        check_choice("variant", self.variant, VARIANTS)
+        check_choice("signal", self.signal, SIGNALS)
+
+
+def scores(signals: Signals, options: Options) -> np.ndarray:
+    """The log-likelihood ratio or tail at each model's own challenge points."""
+    variant = VARIANTS[options.variant]
+    return np.stack([variant(target) for target in targets(signals, options.signal)])
+
+
+def _online(target: Target) -> np.ndarray:
+    inside, outside = in_out_moments(target)
+    pooled_in, pooled_out = pooled_variances(inside, outside)
+    std_in, std_out = _deviation(inside, pooled_in), _deviation(outside, pooled_out)
+    return _log_ratio(target.own, inside, std_in, outside, std_out)
+
+
+def _offline(target: Target) -> np.ndarray:
+    from scipy.special import log_ndtr  # not needed to check the options of a configuration
+
+    inside, outside = in_out_moments(target)
+    deviation = _deviation(outside, pooled_variances(inside, outside)[1])
+    return -log_ndtr((outside.mean - target.own) / deviation)
+
+
+def _fixed_variance(target: Target) -> np.ndarray:
+    inside, outside = in_out_moments(target)
+    std_in, std_out = np.sqrt(pooled_variances(inside, outside))
+    return _log_ratio(target.own, inside, std_in, outside, std_out)
+
+
+def _log_ratio(
+    s: np.ndarray,
+    inside: Moments,
+    std_in: np.ndarray | float,
+    outside: Moments,
+    std_out: np.ndarray | float,
+) -> np.ndarray:
+    """log N(s; mean_in, std_in) - log N(s; mean_out, std_out)."""
+    squares = ((s - outside.mean) / std_out) ** 2 - ((s - inside.mean) / std_in) ** 2
+    return squares / 2 + np.log(std_out / std_in)
+
+
+def _deviation(moments: Moments, pooled: float) -> np.ndarray:
+    """A standard deviation per point; with fewer than two shadow models the pooled one."""
+    variance = np.where(moments.count > 1, moments.variance, pooled)
+    # Two shadow models may agree by chance; a variance of nothing would decide by itself.
+    return np.sqrt(np.maximum(variance, 1e-6 * pooled))
+
+
+VARIANTS = {"online": _online, "offline": _offline, "fixed-variance": _fixed_variance}

@@ -1,0 +1,57 @@
+"""Running a challenge's released models on all its challenge points, as any participant could."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mico.attacks.given.signals import Signals
+from mico.challenge.phases import Phases
+from mico.networks.architecture import Architecture, Parameters
+from mico.release import reader
+from mico.support.progress import progress
+from mico.training.engine import Records
+
+RECORDS_AT_ONCE = 4096
+
+
+def compute(
+    directory: Path, phases: Phases, architecture: Architecture, records: Records, n: int, m: int
+) -> Signals:
+    """Run every released model on every challenge point of the challenge in `directory`.
+
+    Raises:
+        InputError: a released file is missing, corrupt or of another architecture.
+    """
+    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m)
+    points, challenge = np.unique(disclosed.challenge, return_inverse=True)
+    own = records.take(points[None])
+    loss = np.empty((phases.models, len(points)))
+    margin = np.empty_like(loss)
+    models = reader.models(directory, phases, architecture, records.features.device)
+    for model, parameters in enumerate(progress(models, phases.models, "models")):
+        loss[model], margin[model] = on_labels(architecture, parameters, own)[:, 0]
+    trained = disclosed.trained[:, points]
+    return Signals(loss, margin, trained, challenge.reshape(disclosed.challenge.shape))
+
+
+def on_labels(architecture: Architecture, parameters: Parameters, records: Records) -> np.ndarray:
+    """log p_y and the margin (2, M, B) of M models on their records (M, B)."""
+    parts = zip(
+        records.features.split(RECORDS_AT_ONCE, 1),
+        records.labels.split(RECORDS_AT_ONCE, 1),
+        strict=True,
+    )
+    outputs = [
+        _log_probabilities(architecture.logits(parameters, architecture.inputs(features)), y)
+        for features, y in parts
+    ]
+    return torch.cat(outputs, -1).cpu().numpy()
+
+
+def _log_probabilities(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """log p_y and the margin, stacked (2, ..., B), from logits (..., B, classes), in doubles."""
+    logits = logits.double()
+    own = logits.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    others = logits.scatter(-1, y.unsqueeze(-1), -torch.inf).logsumexp(-1)
+    return torch.stack([own - torch.logaddexp(own, others), own - others])

@@ -1,0 +1,34 @@
+"""Which models are released with their memberships (train) and which are to be attacked."""
+
+from dataclasses import astuple, dataclass
+
+from mico.support.errors import InputError
+
+PHASES = ("train", "dev", "final")
+
+
+@dataclass(frozen=True)
+class Phases:
+    """How many models each phase has; model numbers run on from train through dev to final."""
+
+    train: int
+    dev: int
+    final: int
+
+    def __post_init__(self) -> None:
+        if self.train < 2 or min(self.dev, self.final) < 1:
+            raise InputError(f"{self}: expected at least 2 train, 1 dev and 1 final models")
+
+    @property
+    def models(self) -> int:
+        """The number of models in all."""
+        return sum(astuple(self))
+
+    def of(self, phase: str) -> range:
+        """The model numbers of a phase."""
+        start = sum(astuple(self)[: PHASES.index(phase)])
+        return range(start, start + getattr(self, phase))
+
+    def named(self) -> list[tuple[str, int]]:
+        """(phase, model number) of all models, in order."""
+        return [(phase, model) for phase in PHASES for model in self.of(phase)]

@@ -1,0 +1,82 @@
+"""Who trained on what: the published three-way construction, bit for bit.
+
+The competition's `ChallengeDataset` splits a data set of N records by three calls of
+`torch.utils.data.random_split`, each with its own Mersenne-Twister generator:
+
+1. seed_challenge: all records -> challenge (2m), rest (N - 2m)
+2. seed_training: rest -> training (n - m), evaluation (N - n - m)
+3. seed_membership: challenge -> non-members (m), members (m), in that order
+
+The training set of a model is its members followed by `training`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mico.challenge.seeds import Seeds
+from mico.challenge.split_file import Splits
+from mico.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """One model's split; every array holds data-set indices (int64) but `membership`."""
+
+    challenge: np.ndarray  # (2m,) in published order
+    membership: np.ndarray  # (2m,) bool, in challenge order: the published solution.csv
+    training_set: np.ndarray  # (n,) in the published training order, members first
+    evaluation: np.ndarray  # (N - n - m,)
+
+
+def split(records: int, n: int, m: int, seeds: Mapping[str, int]) -> Split:
+    """The split of a data set of `records` into a training set of n and 2m challenge points.
+
+    Args:
+        seeds: seed_challenge, seed_training and seed_membership, each in [0, 2^63).
+
+    Raises:
+        InputError: m < 1, n <= m, or n + m > N.
+    """
+    if m < 1 or n <= m or n + m > records:
+        raise InputError(f"n = {n}, m = {m}: expected m >= 1, n > m and n + m <= {records} records")
+    challenge = challenge_order(records, seeds["seed_challenge"])[: 2 * m]
+    order = training_order(records, m, seeds)
+    training, evaluation = order[: n - m], order[n - m :]
+    members = _permutation(2 * m, seeds["seed_membership"])[m:]
+    membership = np.zeros(2 * m, bool)
+    membership[members] = True
+    return Split(challenge, membership, np.concatenate([challenge[members], training]), evaluation)
+
+
+def challenge_order(records: int, seed_challenge: int) -> np.ndarray:
+    """All data-set indices (N,), the 2m challenge points first; all that dev and final disclose."""
+    return _permutation(records, seed_challenge)
+
+
+def training_order(records: int, m: int, seeds: Mapping[str, int]) -> np.ndarray:
+    """All indices (N - 2m,) but the challenge points, the first n - m of them trained on.
+
+    Args:
+        seeds: seed_challenge and seed_training.
+    """
+    rest = challenge_order(records, seeds["seed_challenge"])[2 * m :]
+    return rest[_permutation(len(rest), seeds["seed_training"])]
+
+
+def _permutation(length: int, seed: int) -> np.ndarray:
+    return torch.randperm(length, generator=torch.Generator().manual_seed(seed)).numpy()
+
+
+def split_all(records: int, n: int, m: int, seeds: Seeds) -> Splits:
+    """The splits of all models whose seeds are given; see `split`."""
+    challenge = np.empty((len(seeds), 2 * m), np.int32)
+    membership = np.empty((len(seeds), 2 * m), bool)
+    trained = np.zeros((len(seeds), records), bool)
+    for model, row in enumerate(seeds):
+        one = split(records, n, m, row)
+        challenge[model], membership[model] = one.challenge, one.membership
+        trained[model, one.training_set] = True
+    return Splits(challenge, membership, trained)

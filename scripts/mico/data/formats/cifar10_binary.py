@@ -1,0 +1,169 @@
+"""CIFAR-10 in its official binary form: files of records, a label and then the pixels of each.
+
+The files are read where they lie, or from cifar-10-binary.tar.gz, of which nothing is extracted.
+The form for Python is not read: it is pickled, and unpickling runs whatever a file says.
+"""
+
+import gzip
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+from mico.data.formats.labelled_bits import NOT_THE_FORMAT, is_archive
+from mico.support.errors import InputError
+from mico.support.progress import progress
+
+PIXELS = 3 * 32 * 32  # channel by channel, row by row
+RECORD = 1 + PIXELS  # bytes, the label first
+REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
+WITHOUT_CONTENT = (
+    *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
+    *(tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE),
+)
+SHOWN = 10  # names in a message at most
+
+
+def read(
+    path: Path, records: int, features: int, classes: int, files: Mapping[str, str | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read some of the official files, in the order of `files`.
+
+    Args:
+        path: a directory with the files, a .tar.gz with them in any folder, or the one file wanted.
+        records, features, classes: what all files together must have.
+        files: the MD5 of each by its name; one without is not checked.
+
+    Returns:
+        pixels (records, 3072) uint8 and labels (records,) uint8 from 0.
+
+    Raises:
+        InputError: names the path, the file, the record (from 1) and what was expected.
+    """
+    if features != PIXELS:
+        raise InputError(f"{path}: {features} features expected, but CIFAR-10 has {PIXELS}")
+    contents = dict(
+        progress(_contents(path, records, classes, files), len(files), f"{path.name} files")
+    )
+    pixels, labels = np.empty((records, PIXELS), np.uint8), np.empty(records, np.uint8)
+    first = 0
+    for name in files:
+        rows = _rows(contents.pop(name))  # its memory is free again when the next is copied
+        last = first + len(rows)
+        labels[first:last], pixels[first:last] = rows[:, 0], rows[:, 1:]
+        first = last
+    return pixels, labels
+
+
+def _rows(content: bytes) -> np.ndarray:
+    """A file's records (N, 3073) uint8."""
+    return np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+
+
+def _contents(
+    path: Path, records: int, classes: int, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, bytes]]:
+    """Each wanted file's name and content, which is as expected, as they come."""
+    found = 0
+    try:
+        for name, size, file in _wanted(path, files):
+            where = f"{path}: {name}"
+            if size % RECORD:
+                expected = f"a multiple of {RECORD:,}: the file is truncated"
+                raise InputError(f"{where}: {size:,} bytes, expected {expected}")
+            found += size // RECORD
+            if found > records:  # before it is read, so that memory is bounded
+                raise InputError(f"{where}: {found:,} records up to here, expected {records:,}")
+            content = file.read(size)
+            if len(content) != size:
+                raise EOFError(f"{name} is truncated")
+            digest = hashlib.md5(content).hexdigest()
+            if digest != (files[name] or digest):
+                raise InputError(f"{where}: md5 is {digest}, expected {files[name]}")
+            labels = _rows(content)[:, 0]
+            if (labels >= classes).any():
+                record = int((labels >= classes).argmax())
+                label = f"label {labels[record]}, expected 0 to {classes - 1}"
+                raise InputError(f"{where}: record {record + 1}: {label}")
+            yield name, content
+    except NOT_THE_FORMAT as error:
+        raise InputError(f"{path}: not a whole .tar.gz ({error})") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{error.filename or path}: cannot be read ({reason})") from None
+    if found != records:
+        raise InputError(f"{path}: {found:,} records in all, expected {records:,}")
+
+
+def _wanted(path: Path, files: Mapping[str, str | None]) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Each wanted file's name and size in bytes, and where to read that many; none is missing."""
+    if path.is_dir():
+        for name in files:
+            if not (path / name).is_file():
+                raise _missing(path, name, sorted(file.name for file in path.glob("*.bin")))
+            with (path / name).open("rb") as file:
+                yield name, os.fstat(file.fileno()).st_size, file
+        return
+    with path.open("rb") as file:
+        if is_archive(path):
+            with gzip.open(file) as unpacked:
+                yield from _archived(path, unpacked, files)
+        elif list(files) == [path.name]:
+            yield path.name, os.fstat(file.fileno()).st_size, file
+        else:
+            raise InputError(
+                f"{path}: expected a directory or a .tar.gz of {', '.join(files)}"
+                f"{' or that file itself' if len(files) == 1 else ''}"
+            )
+
+
+def _archived(
+    path: Path, unpacked: IO[bytes], files: Mapping[str, str | None]
+) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """The wanted among an archive's regular files, whatever folder inside it they are in."""
+    found: list[str] = []
+    for member in _members(unpacked):
+        place = PurePosixPath(member.name)
+        if member.type not in REGULAR or place.is_absolute() or ".." in place.parts:
+            continue
+        if place.name in files:
+            if place.name in found:
+                raise InputError(f"{path}: {place.name} is there twice")
+            yield place.name, member.size, unpacked
+        if place.name in files or len(found) < SHOWN:
+            found.append(place.name)
+    while unpacked.read(1 << 20):  # to the end, where gzip's own check is
+        pass
+    for name in files:
+        if name not in found:
+            raise _missing(path, name, found)
+
+
+def _members(unpacked: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """The plain headers of a .tar; a member's content can be read until the next is asked for.
+
+    tarfile itself would take extended headers into memory however large they are, and follow them.
+    Here they are members like others that are not regular files, and are skipped.
+    """
+    end = 0
+    while True:
+        unpacked.seek(end)
+        header = unpacked.read(tarfile.BLOCKSIZE)
+        if not any(header):  # zeros close a .tar
+            return
+        member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        if member.size < 0:
+            raise tarfile.ReadError("a member of negative size")
+        yield member
+        size = 0 if member.type in WITHOUT_CONTENT else member.size
+        end += tarfile.BLOCKSIZE * (1 + -(-size // tarfile.BLOCKSIZE))
+
+
+def _missing(path: Path, name: str, found: list[str]) -> InputError:
+    # Escaped, for a name from outside may hold anything.
+    names = ", ".join(ascii(one) for one in found[:SHOWN])
+    return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")

@@ -1,0 +1,199 @@
+"""SST-2 as GLUE publishes it: sentences about films, and whether they speak well of them.
+
+The files are read where they lie, in GLUE's own form or in that of the usual hub, or from GLUE's
+SST-2.zip, of which nothing is extracted.
+"""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+
+from mico.support.errors import InputError
+
+HEADER = b"sentence\tlabel"
+# What the hub calls them. They hold the same rows, from which GLUE's own files are made again, so
+# that the same checksums apply.
+PARQUET = {
+    "train.tsv": "train-00000-of-00001.parquet",
+    "dev.tsv": "validation-00000-of-00001.parquet",
+}
+# A file may have so many bytes a record, and as many more for a few records, which bounds memory.
+ROW_BYTES = 1_000
+SPARE_ROWS = 100
+SHOWN = 10  # names in a message at most, and characters of a label
+ENCRYPTED = 1  # a flag of a .zip's member
+# Others are unpacked by zipfile in pieces of any size.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def read(
+    path: Path, records: int, classes: int, files: Mapping[str, str | None]
+) -> tuple[list[str], np.ndarray]:
+    """Read some of the files, in the order of `files`.
+
+    Args:
+        path: a directory with the files, in either form, or a .zip with GLUE's in any folder.
+        records, classes: what all files together must have.
+        files: the MD5 of each by its name in GLUE's form; one without is not checked.
+
+    Returns:
+        The sentences as they are, which end in a space, and labels (records,) uint8 from 0.
+
+    Raises:
+        InputError: names the path, the file, the row (from 1, after the header) and what was
+            expected.
+    """
+    sentences: list[str] = []
+    labels: list[int] = []
+    for name, where, content in _contents(path, records, files):
+        digest = hashlib.md5(content).hexdigest()
+        if digest != (files[name] or digest):
+            raise InputError(f"{where}: md5 is {digest}, expected {files[name]}")
+        for sentence, label in _rows(content, where, classes):
+            sentences.append(sentence)
+            labels.append(label)
+    if len(labels) != records:
+        raise InputError(f"{path}: {len(labels):,} records in all, expected {records:,}")
+    return sentences, np.array(labels, np.uint8)
+
+
+def _rows(content: bytes, where: str, classes: int) -> Iterator[tuple[str, int]]:
+    """A file's sentences and labels; a quotation mark is a character like any other."""
+    header, *lines = content.split(b"\n")
+    if header != HEADER:
+        raise InputError(f"{where}: expected the header sentence, label, separated by a tab")
+    if lines and not lines[-1]:  # after the last line's end
+        lines.pop()
+    known = {str(label): label for label in range(classes)}
+    for row, line in enumerate(lines, 1):
+        try:
+            fields = line.decode().split("\t")
+        except UnicodeDecodeError:
+            raise InputError(f"{where}: row {row}: expected UTF-8") from None
+        if len(fields) != 2:
+            raise InputError(f"{where}: row {row}: {len(fields)} fields, expected 2")
+        sentence, label = fields
+        if not sentence.strip():
+            raise InputError(f"{where}: row {row}: the sentence is empty")
+        if label not in known:
+            found = f"label {label[:SHOWN]!a}, expected 0 to {classes - 1}"
+            raise InputError(f"{where}: row {row}: {found}")
+        yield sentence, known[label]
+
+
+def _contents(
+    path: Path, records: int, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, str, bytes]]:
+    """Each wanted file's name, its name in messages, and its content in GLUE's form."""
+    limit = ROW_BYTES * (records + SPARE_ROWS)
+    try:
+        if path.is_dir():
+            for name in files:
+                yield name, *_in_directory(path, name, records, limit)
+            return
+        with path.open("rb") as file:
+            if path.suffix != ".zip":
+                raise InputError(f"{path}: expected a directory or a .zip of {', '.join(files)}")
+            # A .zip's list of members is taken into memory too.
+            _check_size(str(path), os.fstat(file.fileno()).st_size, limit)
+            contents = _unpacked(path, file, files, limit)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{error.filename or path}: cannot be read ({reason})") from None
+    for name in files:
+        yield name, f"{path}: {name}", contents[name]
+
+
+def _in_directory(path: Path, name: str, records: int, limit: int) -> tuple[str, bytes]:
+    """A file's name in messages and its content, which may lie there in the hub's form instead."""
+    if (path / name).is_file():
+        where = f"{path}: {name}"
+        _check_size(where, (path / name).stat().st_size, limit)
+        return where, (path / name).read_bytes()
+    other = PARQUET.get(name)
+    if other and (path / other).is_file():
+        where = f"{path}: {other}, as {name}"
+        return where, _from_parquet(path / other, where, records, limit)
+    found = sorted(file.name for kind in ("*.tsv", "*.parquet") for file in path.glob(kind))
+    raise _missing(path, name, found)
+
+
+def _from_parquet(path: Path, where: str, records: int, limit: int) -> bytes:
+    """The file in GLUE's form that has the same rows."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(f"{where}: needs pyarrow, see requirements-text.txt") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            groups = range(file.metadata.num_row_groups)
+            size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+            _check_size(where, max(size, path.stat().st_size), limit)
+            rows = file.metadata.num_rows
+            if rows > records:
+                raise InputError(f"{where}: {rows:,} rows, expected at most {records:,}")
+            types = {field.name: str(field.type) for field in file.schema_arrow}
+            columns = [types.get(column) for column in ("sentence", "label")]
+            if columns[0] != "string" or columns[1] not in ("int64", "int32", "int8"):
+                found = ", ".join(f"{column} {kind}" for column, kind in types.items())
+                expected = "the columns sentence, of strings, and label, of integers"
+                raise InputError(f"{where}: {found[:200]!a}, expected {expected}")
+            table = file.read(["sentence", "label"], use_threads=False)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{where}: not a parquet file ({reason})") from None
+    if any(column.null_count for column in table.columns):
+        raise InputError(f"{where}: a value is missing")
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    lines = [HEADER, *(f"{sentence}\t{label}".encode() for sentence, label in rows)]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _unpacked(
+    path: Path, file: IO[bytes], files: Mapping[str, str | None], limit: int
+) -> dict[str, bytes]:
+    """The wanted among a .zip's members, whatever folder inside it they are in."""
+    contents: dict[str, bytes] = {}
+    found: list[str] = []
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                place = PurePosixPath(member.filename)
+                if member.is_dir() or place.is_absolute() or ".." in place.parts:
+                    continue
+                found.append(place.name)
+                if place.name not in files:
+                    continue
+                where = f"{path}: {place.name}"
+                if place.name in contents:
+                    raise InputError(f"{where} is there twice")
+                if member.flag_bits & ENCRYPTED or member.compress_type not in METHODS:
+                    raise InputError(f"{where}: encrypted or packed in another way than usual")
+                _check_size(where, member.file_size, limit)
+                contents[place.name] = archive.read(member)  # at most so many bytes
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # zipfile's are of many kinds
+        raise InputError(f"{path}: not a whole .zip ({error})") from None
+    for name in files:
+        if name not in contents:
+            raise _missing(path, name, found)
+    return contents
+
+
+def _check_size(where: str, size: int, limit: int) -> None:
+    """Refuse what is too large before it is read."""
+    if size > limit:
+        raise InputError(f"{where}: {size:,} bytes, expected at most {limit:,}")
+
+
+def _missing(path: Path, name: str, found: list[str]) -> InputError:
+    # Escaped, for a name from outside may hold anything.
+    names = ", ".join(ascii(one) for one in found[:SHOWN])
+    return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")

@@ -1,0 +1,115 @@
+"""Data sets of bits, images or text: from the raw file, checked, to what can be memory-mapped.
+
+A stored data set is a directory: features.npy, of bits (N, ceil(d / 8)) uint8, packed, of images
+(N, d) uint8, the pixels channel by channel and row by row, and of text (N, d) uint16, the ids of
+each sentence's tokens, special ones included, and then padding; labels.npy (N,) uint8, from 0;
+dataset.json, what it is and where it came from; of text the tokenizer, too.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mico.support.atomic import atomic_directory
+from mico.support.errors import InputError
+
+KINDS = ("bits", "images", "tokens")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a stored data set says of itself in dataset.json."""
+
+    name: str
+    records: int
+    features: int
+    classes: int
+    synthetic: bool
+    source: str
+    kind: str = "bits"  # one of KINDS
+    vocabulary: int = 0  # of tokens: all ids are below it
+    padding: int = 0  # of tokens: the id that fills up what is shorter
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A stored data set, memory-mapped."""
+
+    description: Description
+    stored: np.ndarray  # of bits (N, ceil(d / 8)) uint8, of images (N, d) uint8, of tokens uint16
+    labels: np.ndarray  # (N,) uint8
+
+    def features(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Features (len(indices), d): uint8, 0/1 or pixels, or uint16, the ids of tokens."""
+        if self.description.kind == "bits":
+            return np.unpackbits(self.stored[indices], axis=1, count=self.description.features)
+        return np.array(self.stored[indices])
+
+
+def read(directory: Path) -> Dataset:
+    """Open a stored data set.
+
+    Raises:
+        InputError: a file is missing or of another shape than dataset.json says, or a token is
+            not of the vocabulary.
+    """
+    description = describe(directory)
+    bits, tokens = description.kind == "bits", description.kind == "tokens"
+    width = -(-description.features // 8) if bits else description.features
+    kind = np.uint16 if tokens else np.uint8
+    stored = _array(directory / "features.npy", (description.records, width), kind)
+    labels = _array(directory / "labels.npy", (description.records,), np.uint8)
+    if tokens and max(stored.max(initial=0), description.padding) >= description.vocabulary:
+        expected = f"expected tokens below {description.vocabulary}, as dataset.json says"
+        raise InputError(f"{directory / 'features.npy'}: {expected}")
+    return Dataset(description, stored, labels)
+
+
+def _array(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
+    """A memory-mapped array, which must have this shape and type."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    if array.shape != shape or array.dtype != kind:
+        found = f"shape {array.shape} of {array.dtype}"
+        raise InputError(f"{path}: {found}, expected shape {shape} of {np.dtype(kind)}")
+    return array
+
+
+def describe(directory: Path) -> Description:
+    """Read only dataset.json."""
+    path = directory / "dataset.json"
+    try:
+        description = Description(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a data set's description ({error})") from None
+    if description.kind not in KINDS:
+        raise InputError(f"{path}: kind {description.kind!r}, expected {' or '.join(KINDS)}")
+    return description
+
+
+def write(
+    directory: Path,
+    description: Description,
+    stored: np.ndarray,
+    labels: np.ndarray,
+    tokenizer: Mapping[str, str] | None = None,
+) -> None:
+    """Write a data set; the directory appears whole or not at all.
+
+    Args:
+        tokenizer: of text, the tokenizer's files by name.
+    """
+    fields = asdict(description)
+    if description.kind != "tokens":
+        del fields["vocabulary"], fields["padding"]
+    with atomic_directory(directory) as temporary:
+        np.save(temporary / "features.npy", stored)
+        np.save(temporary / "labels.npy", labels)
+        for name, text in (tokenizer or {}).items():
+            (temporary / name).write_text(text, encoding="utf-8")
+        (temporary / "dataset.json").write_text(json.dumps(fields, indent=2) + "\n")

@@ -1,0 +1,174 @@
+"""What the engine, the attacks and the release ask of a network."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mico.networks.facts import Facts
+from mico.networks.randomness import RandomStream
+from mico.support.errors import InputError
+
+# By name, each with a leading dimension M: the models that are computed together.
+Parameters = dict[str, Tensor]
+# One model's, by its published names.
+StateDict = dict[str, Tensor]
+
+# Smaller norms count as this: in float32, the squares of what is much smaller are 0.
+SMALLEST = 1e-15
+
+
+@dataclass(frozen=True)
+class ExampleGradients:
+    """About the gradients of M models' losses on B examples each, one gradient per example."""
+
+    hidden: Tensor  # (M, B, H) the activations that the last layer takes
+    log_norms: list[Tensor]  # for each layer (M, B): the logarithm of the gradient's norm
+    products: dict[str, Tensor]  # by direction (M, B): the gradient's inner product with it
+
+
+class Architecture(Protocol):
+    """A network's shape, and its arithmetic as methods that hold no state."""
+
+    @property
+    def classes(self) -> int:
+        """Of the data."""
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the network without building it, its costs among it."""
+
+    @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models; else they only share the memory."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Each parameter's shape as held here."""
+
+    @property
+    def dropout(self) -> bool:
+        """Whether gradients in training are random: the engine then gives each model a seed."""
+
+    def initial_weights(self, stream: RandomStream) -> Parameters:
+        """One model's parameters before training, of `shapes`, in their order."""
+
+    def to_state_dicts(self, parameters: Parameters) -> list[StateDict]:
+        """One published state dict per model, on the CPU."""
+
+    def from_state_dicts(self, state_dicts: Sequence[StateDict]) -> Parameters:
+        """The inverse of `to_state_dicts`.
+
+        Raises:
+            ValueError: a key or shape that is not this network's; the message names it.
+        """
+
+    def write_model(self, folder: Path, state_dict: StateDict, private: bool) -> None:
+        """Write the files that the facts name into a folder; equal weights give equal bytes.
+
+        Args:
+            private: the model was trained with DP.
+        """
+
+    def read_model(self, folder: Path) -> StateDict:
+        """Read the weights that `write_model` wrote, and run nothing that a file says.
+
+        Raises:
+            InputError: a file is missing or corrupt, or holds other than finite float32 numbers.
+        """
+
+    def describe(self, folder: Path) -> str:
+        """A released model's layers and number of parameters in words, for the data card."""
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """A data set's features (N, d) in the form that is kept on the device."""
+
+    def inputs(self, encoded: Tensor) -> Tensor:
+        """What the methods below take as x, from encoded features (M, B, ...)."""
+
+    def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Logits (M, B, classes)."""
+
+    def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """The activations (M, B, H) that the last layer takes."""
+
+    def mean_gradient(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Write the gradient of the batch's mean cross-entropy into `out`.
+
+        Args:
+            y: labels (M, B) int64.
+            out: gradients, shapes as `parameters`; overwritten.
+            seeds: a word for each model that its dropout is drawn from; None is without dropout.
+        """
+
+    def add_clipped_gradients(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        bound: Tensor,
+        clipping_norm: float,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
+
+        Args:
+            y: labels (M, B) int64.
+            bound: (M, B); what the norm of each example's contribution is at most: the clipping
+                norm C times the example's weight, 0 for padding.
+            clipping_norm: C.
+            out: shapes as `parameters`; holds the noise, or zeros.
+            seeds: as above.
+        """
+
+    def example_gradients(
+        self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
+    ) -> ExampleGradients:
+        """What an attacker who has the weights can see of single examples.
+
+        Args:
+            directions: by a name, each of the shapes of `parameters`.
+        """
+
+
+def read_parameters(folder: Path, architecture: Architecture) -> Parameters:
+    """Read a released model as parameters with a leading dimension of 1.
+
+    Raises:
+        InputError: a file is missing, corrupt or of another architecture.
+    """
+    state_dict = architecture.read_model(folder)
+    try:
+        return architecture.from_state_dicts([state_dict])
+    except ValueError as error:
+        weights = max(architecture.facts.files)
+        raise InputError(f"{folder / weights}: {error}") from None
+
+
+def log_norm(x: Tensor) -> Tensor:
+    """The logarithm of the norms along the last dimension."""
+    return torch.linalg.vector_norm(x, dim=-1).clamp_(min=SMALLEST).log()
+
+
+def uniform_weights(
+    shapes: Mapping[str, tuple[int, ...]], bound: Callable[[str], float], stream: RandomStream
+) -> Parameters:
+    """Parameters that start uniform in +- a bound, which their name decides."""
+    weights = {}
+    for name, shape in shapes.items():
+        uniform = torch.from_numpy(stream.uniform(math.prod(shape)))
+        weights[name] = ((2 * uniform - 1) * bound(name)).float().view(shape)
+    return weights

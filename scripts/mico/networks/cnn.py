@@ -1,0 +1,446 @@
+"""The published CIFAR-10 network, for several models at once, with a clipped gradient.
+
+Conv(3, 128, k8 s2 p3), Tanh, MaxPool(k3 s1), Conv(128, 256, k3), Tanh, Conv(256, 256, k3), Tanh,
+AvgPool(k2 s2), Flatten, Linear(6400, 10): 973,962 parameters. Every parameter has a leading
+dimension M, the models that are computed together.
+
+Images are held with their channels last, and a convolution is one matrix product of its input's
+patches, laid out as rows, and its weight, held as a matrix (patch, channels out). The patches are
+kept for the weight's gradient, which is a product of them and the output's derivative: of all
+examples together without clipping, and example by example (one batched product) with it. So
+clipping costs little more than the passes over the examples' gradients, of which only those of a
+physical batch are held at a time. docs/performance.md has the measurements.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mico.data.store import Description
+from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks, parse
+from mico.networks.kernels import tanh_
+from mico.networks.model_files import StateDictFile
+from mico.networks.randomness import RandomStream
+from mico.support.errors import InputError
+
+FACTS = {
+    "cnn": {
+        "data": "images",
+        "summary": "for images: the published network of 973,962 parameters; `cnn/8`: an eighth of "
+        "its channels (2 to 128, a power of 2)",
+        "layers": "`cnn`, or `cnn/k` with k times fewer channels: Conv2d (kernel 8, stride 2,"
+        " padding 3), Tanh, MaxPool2d (kernel 3, stride 1), Conv2d (kernel 3), Tanh, Conv2d"
+        " (kernel 3), Tanh, AvgPool2d (kernel 2), Flatten, Linear, on images (3, 32, 32) normalised"
+        " channel by channel: `(value / 255 - mean) / std`, mean = (0.49139968, 0.48215841,"
+        " 0.44653091), std = (0.24703223, 0.24348513, 0.26158784).",
+        "record_seconds": 4.4e-3,
+        "step_seconds": 1.5e-2,
+        "forward": 0.3333,
+        "divisors": (2, 4, 8, 16, 32, 64, 128),
+        "narrower": 0.8,
+        "accuracy_records": 1_000_000,
+        "white_box_records": 1_000,
+        "white_box_shadows": 20,
+    }
+}
+IMAGE = (32, 32, 3)  # rows, columns, channels
+CHANNELS = (128, 256, 256)  # out of each convolution
+# Of the training images of CIFAR-10, as published.
+MEAN = (0.49139968, 0.48215841, 0.44653091)
+STD = (0.24703223, 0.24348513, 0.26158784)
+
+KERNELS = (8, 3, 3)
+PADDING = 3  # of the first convolution
+SIDES = (16, 12, 10)  # rows and columns out of each convolution
+POOLED_SIDE = 14  # of the first convolution's output
+FLAT_SIDE = 5  # of what the last layer takes
+LAYERS = ("cnn.0", "cnn.3", "cnn.5", "cnn.9")  # their places in the published nn.Sequential
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One layer's part in a backward pass.
+
+    The gradient of an example's loss by the layer's weight is the sum over positions T of the outer
+    products of `inputs` and `deltas`, and by its bias that of `deltas`.
+    """
+
+    name: str
+    inputs: Tensor  # (M, B, T, K)
+    deltas: Tensor  # (M, B, T, O)
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """What a backward pass needs of a forward pass."""
+
+    inputs: tuple[Tensor, ...]  # of each layer (M, B, T, K)
+    hidden: tuple[Tensor, ...]  # what each convolution gives, after tanh (M, B, T, O)
+    winners: Tensor  # where the maxima were
+    logits: Tensor  # (M, B, classes)
+
+
+@dataclass(frozen=True)
+class CNN(StateDictFile):
+    """The network's shape, and its arithmetic as methods that hold no state."""
+
+    classes: int
+    channels: tuple[int, int, int] = CHANNELS
+    # Of how many examples of each model patches and gradients are held at a time. What a model
+    # becomes depends on it by rounding alone.
+    physical_batch_size: int = PHYSICAL_BATCH_SIZE
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the network without building it."""
+        return networks()["cnn"]
+
+    @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return True
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Each parameter's shape as held here."""
+        first, second, third = self.channels
+        inputs = self._fan_in
+        outputs = (first, second, third, self.classes)
+        return {
+            f"{layer}.{kind}": (inputs[layer] if kind == "weight" else 1, out)
+            for layer, out in zip(LAYERS, outputs, strict=True)
+            for kind in ("weight", "bias")
+        }
+
+    @property
+    def _fan_in(self) -> dict[str, int]:
+        """Inputs of one output of each layer."""
+        into = (IMAGE[2], *self.channels)
+        area = (*(kernel**2 for kernel in KERNELS), FLAT_SIDE**2)
+        return dict(zip(LAYERS, map(math.prod, zip(into, area, strict=True)), strict=True))
+
+    @property
+    def dropout(self) -> bool:
+        """There is none."""
+        return False
+
+    def initial_weights(self, stream: RandomStream) -> Parameters:
+        """torch's default: parameters uniform in +- 1 / sqrt(inputs of an output)."""
+        return uniform_weights(self.shapes, self._init_bound, stream)
+
+    def _init_bound(self, name: str) -> float:
+        return self._fan_in[name.rpartition(".")[0]] ** -0.5
+
+    def _published_shapes(self) -> dict[str, tuple[int, ...]]:
+        first, second, third = self.channels
+        weights = [
+            (first, IMAGE[2], KERNELS[0], KERNELS[0]),
+            (second, first, KERNELS[1], KERNELS[1]),
+            (third, second, KERNELS[2], KERNELS[2]),
+            (self.classes, third * FLAT_SIDE**2),
+        ]
+        return {
+            f"{layer}.{kind}": weight if kind == "weight" else weight[:1]
+            for layer, weight in zip(LAYERS, weights, strict=True)
+            for kind in ("weight", "bias")
+        }
+
+    def to_state_dicts(self, parameters: Parameters) -> list[dict[str, Tensor]]:
+        """One published state dict per model, on the CPU: weights as torch's layers have them."""
+        shapes = self._published_shapes()
+        published = {}
+        for name, value in parameters.items():
+            value = value.detach().cpu()
+            if name.endswith("bias"):
+                published[name] = value[:, 0]
+                continue
+            shape = shapes[name]
+            # The last layer takes rows, columns and channels here, channels first as published.
+            side = FLAT_SIDE if name.startswith(LAYERS[-1]) else shape[2]
+            split = value.view(len(value), side, side, -1, shape[0])
+            published[name] = split.permute(0, 4, 3, 1, 2).reshape(len(value), *shape)
+        return [
+            {
+                name: value[model].clone(memory_format=torch.contiguous_format)
+                for name, value in published.items()
+            }
+            for model in range(len(published["cnn.0.bias"]))
+        ]
+
+    def from_state_dicts(self, state_dicts: Sequence[dict[str, Tensor]]) -> Parameters:
+        """The inverse of `to_state_dicts`.
+
+        Raises:
+            ValueError: a key or shape that is not this network's; the message names it.
+        """
+        shapes = self._published_shapes()
+        for state_dict in state_dicts:
+            found = {name: tuple(value.shape) for name, value in state_dict.items()}
+            if found != shapes:
+                raise ValueError(f"parameters {found}, expected {shapes}")
+        parameters = {}
+        for name, held in self.shapes.items():
+            value = torch.stack([one[name] for one in state_dicts])
+            if name.endswith("weight"):
+                side = FLAT_SIDE if name.startswith(LAYERS[-1]) else shapes[name][2]
+                value = value.view(len(value), held[1], -1, side, side).permute(0, 3, 4, 2, 1)
+            parameters[name] = value.reshape(len(value), *held)
+        return parameters
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """Images (N, 3072) uint8, channels first as stored, as (N, 3072) with channels last."""
+        rows, columns, channels = IMAGE
+        images = features.reshape(-1, channels, rows, columns)
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(features.shape)
+
+    def inputs(self, encoded: Tensor) -> Tensor:
+        """Images (M, B, 32, 32, 3) float32, normalised as published."""
+        mean, std = (encoded.new_tensor(values, dtype=torch.float32) for values in (MEAN, STD))
+        return encoded.view(*encoded.shape[:-1], *IMAGE).float().div_(255).sub_(mean).div_(std)
+
+    def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Logits (M, B, classes) for images x (M, B, 32, 32, 3)."""
+        return _affine(parameters, LAYERS[3], self.hidden(parameters, x).unsqueeze(2)).squeeze(2)
+
+    def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """The flattened activations (M, B, 6400) that the last layer takes.
+
+        By torch's own convolutions, which on a CPU are up to twice as fast as products of patches
+        that nobody needs afterwards.
+        """
+        flat = []
+        for model, images in enumerate(x):
+            weights, biases = [], []
+            for layer, size in zip(LAYERS, KERNELS, strict=False):
+                weight, bias = (parameters[f"{layer}.{kind}"][model] for kind in ("weight", "bias"))
+                weight = weight.view(size, size, -1, weight.shape[1]).permute(3, 2, 0, 1)
+                weights.append(weight.contiguous(memory_format=torch.channels_last))
+                biases.append(bias[0])
+            parts = []
+            for part in images.split(self.physical_batch_size):
+                y = part.permute(0, 3, 1, 2)
+                y = functional.conv2d(y, weights[0], biases[0], stride=2, padding=PADDING).tanh_()
+                y = functional.conv2d(functional.max_pool2d(y, 3, 1), weights[1], biases[1]).tanh_()
+                y = functional.conv2d(y, weights[2], biases[2]).tanh_()
+                parts.append(functional.avg_pool2d(y, 2).permute(0, 2, 3, 1).flatten(1))
+            flat.append(torch.cat(parts))
+        return torch.stack(flat)
+
+    def mean_gradient(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Write the gradient of the batch's mean cross-entropy into `out`.
+
+        Args:
+            x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
+            out: gradients, shapes as `parameters`; overwritten.
+            seeds: not used, there is no dropout.
+        """
+        for value in out.values():
+            value.zero_()
+        weight = 1 / x.shape[1]
+        for part_x, part_y in zip(self._parts(x), self._parts(y), strict=True):
+            for layer in self._backward(parameters, part_x, part_y):
+                inputs, deltas = layer.inputs.flatten(1, 2), layer.deltas.flatten(1, 2)
+                out[f"{layer.name}.weight"].baddbmm_(inputs.transpose(1, 2), deltas, alpha=weight)
+                out[f"{layer.name}.bias"].add_(deltas.sum(1, keepdim=True), alpha=weight)
+
+    def add_clipped_gradients(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        bound: Tensor,
+        clipping_norm: float,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
+
+        Args:
+            x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
+            bound: (M, B); what the norm of each example's contribution is at most: the clipping
+                norm C times the example's weight, 0 for padding.
+            clipping_norm: C.
+            out: shapes as `parameters`; holds the noise, or zeros.
+            seeds: not used, there is no dropout.
+        """
+        if not y.shape[1]:
+            return
+        parts = (self._parts(tensor) for tensor in (x, y, bound))
+        for part_x, part_y, part_bound in zip(*parts, strict=True):
+            *convolutions, last = self._backward(parameters, part_x, part_y)
+            gradients = {
+                name: gradient
+                for layer in convolutions
+                for name, gradient in _example_gradients(layer).items()
+            }
+            # In rows first: a float32 sum of 600,000 squares in one run would come out too small.
+            rows = (each.unflatten(-1, out[name].shape[1:]) for name, each in gradients.items())
+            norms = [_norm(_norm(each)) for each in rows]
+            # A linear layer's needs no gradient: it is |d| |(a, 1)|.
+            inputs, deltas = last.inputs.squeeze(2), last.deltas.squeeze(2)
+            one = inputs.new_ones(1)
+            norms.append(_norm(inputs).hypot_(one) * _norm(deltas))
+            norm = _norm(torch.stack(norms, -1))
+            # The weight times min(1, C / norm).
+            scale = torch.div(part_bound, norm.clamp_(min=clipping_norm)).unsqueeze(1)
+            for name, gradient in gradients.items():
+                out[name].view(len(norm), 1, -1).baddbmm_(scale, gradient)
+            deltas = deltas * scale.transpose(1, 2)
+            out[f"{last.name}.weight"].baddbmm_(inputs.transpose(1, 2), deltas)
+            out[f"{last.name}.bias"].add_(deltas.sum(1, keepdim=True))
+
+    def example_gradients(
+        self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
+    ) -> ExampleGradients:
+        """What an attacker who has the weights can see of single examples.
+
+        Args:
+            x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
+            directions: by a name, each of the shapes of `parameters`.
+        """
+        hidden, norms = [], []
+        products: dict[str, list[Tensor]] = {name: [] for name in directions}
+        for part_x, part_y in zip(self._parts(x), self._parts(y), strict=True):
+            layers = self._backward(parameters, part_x, part_y)
+            hidden.append(layers[-1].inputs.squeeze(2))
+            gradients = [_example_gradients(layer) for layer in layers]
+            norms.append(torch.stack([log_norm(torch.cat([*of.values()], -1)) for of in gradients]))
+            for name, direction in directions.items():
+                of_layers = [
+                    torch.einsum("mbp,mp->mb", gradient, direction[parameter].flatten(1))
+                    for of in gradients
+                    for parameter, gradient in of.items()
+                ]
+                products[name].append(torch.stack(of_layers).sum(0))
+        return ExampleGradients(
+            torch.cat(hidden, 1),
+            list(torch.cat(norms, 2)),
+            {name: torch.cat(parts, 1) for name, parts in products.items()},
+        )
+
+    def _parts(self, tensor: Tensor) -> Sequence[Tensor]:
+        """What is computed at once, of a tensor (M, B, ...)."""
+        return tensor.split(self.physical_batch_size, 1)
+
+    def _forward(self, parameters: Parameters, x: Tensor) -> _Forward:
+        padded = functional.pad(x, (0, 0, PADDING, PADDING, PADDING, PADDING))
+        first = _patches(padded, KERNELS[0], stride=2)
+        hidden1 = tanh_(_affine(parameters, LAYERS[0], first))
+        pooled, winners = functional.max_pool2d(
+            _channels_first(hidden1, SIDES[0]), 3, stride=1, return_indices=True
+        )
+        second = _patches(_channels_last(pooled, x), KERNELS[1])
+        hidden2 = tanh_(_affine(parameters, LAYERS[1], second))
+        third = _patches(hidden2.unflatten(2, (SIDES[1], SIDES[1])), KERNELS[2])
+        hidden3 = tanh_(_affine(parameters, LAYERS[2], third))
+        averaged = functional.avg_pool2d(_channels_first(hidden3, SIDES[2]), 2)
+        flat = _channels_last(averaged, x).flatten(2).unsqueeze(2)
+        logits = _affine(parameters, LAYERS[3], flat).squeeze(2)
+        return _Forward((first, second, third, flat), (hidden1, hidden2, hidden3), winners, logits)
+
+    def _backward(self, parameters: Parameters, x: Tensor, y: Tensor) -> list[_Pass]:
+        """The layers' parts in the backward pass of the sum of the examples' cross-entropies."""
+        forward = self._forward(parameters, x)
+        hidden1, hidden2, hidden3 = forward.hidden
+        weight2, weight3, weight4 = (parameters[f"{layer}.weight"] for layer in LAYERS[1:])
+
+        delta4 = forward.logits.softmax(-1).scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
+        averaged = torch.bmm(delta4, weight4.transpose(1, 2)).div_(4)
+        # Every average goes back to the four positions that it was taken of.
+        spread = averaged.view(*y.shape, FLAT_SIDE, 1, FLAT_SIDE, 1, -1)
+        spread = spread.expand(-1, -1, -1, 2, -1, 2, -1).reshape(hidden3.shape)
+        delta3 = _tanh_backward(spread, hidden3)
+        delta2 = _tanh_backward(_sum_patches(delta3, weight3, SIDES[2]), hidden2)
+        pooled = _sum_patches(delta2, weight2, SIDES[1])
+        unpooled = torch.ops.aten.max_pool2d_with_indices_backward(
+            _channels_first(pooled, POOLED_SIDE),
+            _channels_first(hidden1, SIDES[0]),
+            [3, 3],
+            [1, 1],
+            [0, 0],
+            [1, 1],
+            False,
+            forward.winners,
+        )
+        delta1 = _tanh_backward(_channels_last(unpooled, x).flatten(2, 3), hidden1)
+        deltas = (delta1, delta2, delta3, delta4.unsqueeze(2))
+        return [_Pass(*layer) for layer in zip(LAYERS, forward.inputs, deltas, strict=True)]
+
+
+def _affine(parameters: Parameters, layer: str, inputs: Tensor) -> Tensor:
+    """A layer's output (M, B, T, O) for its input (M, B, T, K)."""
+    product = torch.bmm(inputs.flatten(1, 2), parameters[f"{layer}.weight"])
+    return product.add_(parameters[f"{layer}.bias"]).unflatten(1, inputs.shape[1:3])
+
+
+def _patches(x: Tensor, size: int, stride: int = 1) -> Tensor:
+    """The patches (M, B, T, size * size * C) of images (M, B, H, W, C)."""
+    patches = x.unfold(2, size, stride).unfold(3, size, stride)  # (M, B, h, w, C, size, size)
+    return patches.permute(0, 1, 2, 3, 5, 6, 4).flatten(4).flatten(2, 3)
+
+
+def _sum_patches(deltas: Tensor, weight: Tensor, side: int) -> Tensor:
+    """The derivative by the images (M, B, (side + 2)^2, C) whose 3 x 3 patches were multiplied.
+
+    Args:
+        deltas: (M, B, side^2, O) by the products; weight: (M, 9 C, O).
+    """
+    by_patch = torch.bmm(deltas.flatten(1, 2), weight.transpose(1, 2))
+    by_patch = by_patch.view(*deltas.shape[:2], side, side, 3, 3, -1)
+    sums = by_patch.new_zeros(*deltas.shape[:2], side + 2, side + 2, by_patch.shape[-1])
+    for row in range(3):
+        for column in range(3):
+            sums[:, :, row : row + side, column : column + side] += by_patch[..., row, column, :]
+    return sums.flatten(2, 3)
+
+
+def _tanh_backward(delta: Tensor, output: Tensor) -> Tensor:
+    return torch.ops.aten.tanh_backward(delta, output)
+
+
+def _channels_first(x: Tensor, side: int) -> Tensor:
+    """Images (M, B, side^2, C) as torch's layers take them, (M B, C, side, side), not moved."""
+    return x.view(-1, side, side, x.shape[-1]).permute(0, 3, 1, 2)
+
+
+def _channels_last(images: Tensor, x: Tensor) -> Tensor:
+    """The reverse, (M, B, side, side, C), with M and B of x."""
+    return images.permute(0, 2, 3, 1).contiguous().unflatten(0, x.shape[:2])
+
+
+def _norm(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(x, dim=-1)
+
+
+def _example_gradients(layer: _Pass) -> dict[str, Tensor]:
+    """Each example's gradient by a layer's parameters, flat (M, B, P)."""
+    inputs, deltas = layer.inputs.flatten(0, 1), layer.deltas.flatten(0, 1)
+    weight = torch.bmm(inputs.transpose(1, 2), deltas).view(*layer.inputs.shape[:2], -1)
+    return {f"{layer.name}.weight": weight, f"{layer.name}.bias": layer.deltas.sum(2)}
+
+
+def build(name: str, data: Description, physical_batch_size: int, precision: str) -> CNN:
+    """The network `cnn`, or `cnn/k`, for a data set of 32 x 32 images of three channels.
+
+    Raises:
+        InputError: the images are of another shape.
+    """
+    if data.features != math.prod(IMAGE):
+        raise InputError(f"architecture {name!r}: data set {data.name} does not hold such images")
+    divisor = int(parse(name)[1] or 1)
+    first, second, third = CHANNELS
+    channels = (first // divisor, second // divisor, third // divisor)
+    return CNN(data.classes, channels, physical_batch_size)

@@ -1,0 +1,234 @@
+"""The published Purchase-100 network, for several models at once, with a clipped gradient.
+
+Linear(d, 128), Tanh, Linear(128, classes): "3-layer" in the competition's words, which count the
+input. Every parameter has a leading dimension M, the models that are computed together.
+
+The first layer is held as one matrix (d + 1, 128), the transposed weight above the bias, and every
+input ends in a 1: the bias then costs no operation of its own, and a CPU multiplies up to twice as
+fast as with the published layout, which `to_state_dicts` and `from_state_dicts` speak.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mico.data.store import Description
+from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.networks.facts import Facts, networks
+from mico.networks.kernels import clip_, softmax_error_, tanh_
+from mico.networks.model_files import StateDictFile
+from mico.networks.randomness import RandomStream
+
+FACTS = {
+    "mlp": {
+        "data": "bits",
+        "summary": "for bits: Linear(d, 128), Tanh, Linear(128, classes)",
+        "layers": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
+        "record_seconds": 6.7e-6,
+        "step_seconds": 1.5e-3,
+        "forward": 0.5,
+        "features": 600,
+        "accuracy_records": 1_000_000,
+        "white_box_records": 10_000,
+        "white_box_shadows": 10_000,
+    }
+}
+HIDDEN = 128
+
+
+@dataclass(frozen=True)
+class MLP(StateDictFile):
+    """The network's shape, and its arithmetic as methods that hold no state."""
+
+    features: int
+    classes: int
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the network without building it."""
+        return networks()["mlp"]
+
+    @property
+    def batched(self) -> bool:
+        """Whether one operation computes several models."""
+        return True
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Each parameter's shape as held here."""
+        return {
+            "mlp.0": (self.features + 1, HIDDEN),
+            "mlp.2.weight": (self.classes, HIDDEN),
+            "mlp.2.bias": (1, self.classes),
+        }
+
+    @property
+    def dropout(self) -> bool:
+        """There is none."""
+        return False
+
+    def initial_weights(self, stream: RandomStream) -> Parameters:
+        """torch.nn.Linear's default: parameters uniform in +- 1 / sqrt(inputs of the layer)."""
+        return uniform_weights(self.shapes, self._init_bound, stream)
+
+    def _init_bound(self, name: str) -> float:
+        return (self.features if name == "mlp.0" else HIDDEN) ** -0.5
+
+    def to_state_dicts(self, parameters: Parameters) -> list[dict[str, Tensor]]:
+        """One published state dict per model, on the CPU: weights as torch.nn.Linear has them."""
+        first, weight, bias = (parameters[name].detach().cpu() for name in self.shapes)
+        published = {
+            "mlp.0.weight": first[:, :-1].transpose(1, 2),
+            "mlp.0.bias": first[:, -1],
+            "mlp.2.weight": weight,
+            "mlp.2.bias": bias[:, 0],
+        }
+        return [
+            {
+                name: value[model].clone(memory_format=torch.contiguous_format)
+                for name, value in published.items()
+            }
+            for model in range(len(first))
+        ]
+
+    def from_state_dicts(self, state_dicts: Sequence[dict[str, Tensor]]) -> Parameters:
+        """The inverse of `to_state_dicts`.
+
+        Raises:
+            ValueError: a key or shape that is not this network's; the message names it.
+        """
+        shapes = {
+            "mlp.0.weight": (HIDDEN, self.features),
+            "mlp.0.bias": (HIDDEN,),
+            "mlp.2.weight": (self.classes, HIDDEN),
+            "mlp.2.bias": (self.classes,),
+        }
+        for state_dict in state_dicts:
+            found = {name: tuple(value.shape) for name, value in state_dict.items()}
+            if found != shapes:
+                raise ValueError(f"parameters {found}, expected {shapes}")
+        first, first_bias, weight, bias = (
+            torch.stack([one[name] for one in state_dicts]) for name in shapes
+        )
+        first = torch.cat([first.transpose(1, 2), first_bias.unsqueeze(1)], 1)
+        return dict(zip(self.shapes, (first, weight, bias.unsqueeze(1)), strict=True))
+
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """Features (N, d) of 0/1 with a last column of ones, the input of the biases."""
+        return np.pad(features, ((0, 0), (0, 1)), constant_values=1)
+
+    def inputs(self, encoded: Tensor) -> Tensor:
+        """Encoded features (M, B, d + 1) as float32."""
+        return encoded.float()
+
+    def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Logits (M, B, classes) for inputs x (M, B, d + 1) that end in a 1."""
+        return self._forward(parameters, x)[1]
+
+    def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """The hidden layer's activations (M, B, 128)."""
+        return self._forward(parameters, x)[0]
+
+    def mean_gradient(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Write the gradient of the batch's mean cross-entropy into `out`.
+
+        Args:
+            x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
+            out: gradients, shapes as `parameters`; overwritten.
+            seeds: not used, there is no dropout.
+        """
+        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        mean = {"alpha": 1 / x.shape[1], "beta": 0}
+        out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1, **mean)
+        out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden, **mean)
+        torch.mean(delta2, 1, keepdim=True, out=out["mlp.2.bias"])
+
+    def add_clipped_gradients(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        bound: Tensor,
+        clipping_norm: float,
+        out: Parameters,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
+
+        No per-example gradient is formed. For a linear layer with input a and back-propagated d
+        the gradient is the outer product d (a, 1), of squared norm |d|^2 (|a|^2 + 1) (Goodfellow
+        2015, arXiv 1510.01799), so that clipping an example is a scaling of its d.
+
+        Args:
+            x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
+            bound: (M, B); what the norm of each example's contribution is at most: the clipping
+                norm C times the example's weight, 0 for padding.
+            clipping_norm: C.
+            out: shapes as `parameters`; holds the noise, or zeros.
+            seeds: not used, there is no dropout.
+        """
+        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        clip_(x, delta1, hidden, delta2, bound, clipping_norm)
+        out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1)
+        out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden)
+        out["mlp.2.bias"].add_(delta2.sum(1, keepdim=True))
+
+    def example_gradients(
+        self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
+    ) -> ExampleGradients:
+        """What an attacker who has the weights can see of single examples.
+
+        No gradient is formed: that of a linear layer is the outer product of the back-propagated d
+        and the input a, with norm |d| |a| and product d . (G a) with a matrix G.
+
+        Args:
+            x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
+            directions: by a name, each of the shapes of `parameters`.
+        """
+        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        log_norms = [
+            log_norm(x) + log_norm(delta1),
+            hidden.square().sum(-1).add(1).log().div(2) + log_norm(delta2),
+        ]
+        products = {}
+        for name, direction in directions.items():
+            first = torch.bmm(x, direction["mlp.0"])
+            second = torch.bmm(hidden, direction["mlp.2.weight"].transpose(1, 2))
+            second += direction["mlp.2.bias"]
+            products[name] = (first * delta1).sum(-1) + (second * delta2).sum(-1)
+        return ExampleGradients(hidden, log_norms, products)
+
+    def _forward(self, parameters: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The hidden layer's output (M, B, 128) and the logits (M, B, classes)."""
+        hidden = tanh_(torch.bmm(x, parameters["mlp.0"]))
+        logits = torch.bmm(hidden, parameters["mlp.2.weight"].transpose(1, 2))
+        # On a CPU adding the bias in place beats torch.baddbmm.
+        return hidden, logits.add_(parameters["mlp.2.bias"])
+
+    def _backward(
+        self, parameters: Parameters, x: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The hidden layer's output, and the loss's derivative by each layer's output before tanh.
+
+        (M, B, 128), (M, B, 128) and (M, B, classes), for the sum of the examples' losses.
+        """
+        hidden, logits = self._forward(parameters, x)
+        delta2 = softmax_error_(logits, y)
+        delta1 = torch.bmm(delta2, parameters["mlp.2.weight"])
+        torch.ops.aten.tanh_backward.grad_input(delta1, hidden, grad_input=delta1)
+        return hidden, delta1, delta2
+
+
+def build(name: str, data: Description, physical_batch_size: int, precision: str) -> MLP:
+    """The network for a data set of bits; it computes on a batch at once, in float32."""
+    return MLP(data.features, data.classes)

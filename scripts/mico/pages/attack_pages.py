@@ -1,0 +1,126 @@
+"""A page on one attack: its formula and source, and all that a run found of it.
+
+The same inputs give the same bytes.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from textwrap import dedent
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from mico.attacks.docstrings import docstrings
+from mico.pages import figures
+from mico.pages.rendering import environment
+from mico.pages.run_results import METRICS, PHASES, Results, Row, csv_uri
+from mico.scoring.metrics import HEADLINE, HEADLINE_FPR
+
+OPTION = r"\w+:( |$)"  # in a docstring of options, what begins the words on one
+
+
+def render(results: Results, attack: Mapping[str, Any]) -> str:
+    """The whole page on one of the run's attacks."""
+    name, said = attack["name"], docstrings(attack["attack"])
+    own = results.scores[results.scores.participant == name]
+    scenarios = [
+        _scenario(results, setting, name)
+        for setting in results.run["scenarios"]
+        if setting["id"] in set(own.scenario)
+    ]
+    tables = {phase: own[own.phase == phase].to_dict("records") for phase in PHASES}
+    per_model = {one["id"]: one["curve"]["models"] for one in scenarios if one["curve"] is not None}
+    return (
+        environment()
+        .get_template("attack_page.html.j2")
+        .render(
+            run=results.run,
+            synthetic=[data for data in results.synthetic if data in set(own.data)],
+            attack=attack,
+            options={key: attack[key] for key in attack if key not in ("name", "attack")},
+            documentation={
+                "module": _blocks(said.get("module", ""), None),
+                "options": _blocks(said.get("Options", ""), OPTION),
+            },
+            scenarios=scenarios,
+            not_scored=[id for id in results.ids if id not in set(own.scenario)],
+            tables={phase: rows for phase, rows in tables.items() if rows},
+            strip=figures.strip(f"TPR per model, {name}", per_model) if per_model else None,
+            strip_table=pd.DataFrame(per_model).rename_axis("model").reset_index(),
+            scores=own,
+            metrics=METRICS,
+            phase_labels=PHASES,
+            headline=HEADLINE,
+            guess=HEADLINE_FPR,
+            csv_uri=csv_uri,
+        )
+    )
+
+
+def _blocks(text: str, item: str | None) -> list[tuple[str, Markup]]:
+    """A docstring as (tag, text): paragraphs with their lines joined, formulas as they are.
+
+    Args:
+        item: a pattern of lines that begin a paragraph of their own.
+    """
+    if item:
+        text = re.sub(rf"^(?={item})", "\n", text, flags=re.M)
+    blocks = []
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        for indented, lines in groupby(paragraph.splitlines(), lambda line: line.startswith(" ")):
+            if indented:
+                blocks.append(("pre", escape(dedent("\n".join(lines)))))
+            elif joined := " ".join(lines):
+                coded = re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(joined)))
+                blocks.append(("p", Markup(coded)))
+    return blocks
+
+
+def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a scenario's section shows."""
+    scenario = setting["id"]
+    rows = next(iter(results.phases(scenario).values()))
+    row = next((row for row in rows if row["participant"] == name), None)
+    curves = results.curves.get(scenario, {})
+    curve = curves.get(name)
+    shown: dict[str, Any] = dict.fromkeys(["roc", "by_class"]) | {
+        "id": scenario,
+        "setting": setting,
+        "epsilon": results.epsilon(scenario),
+        "private": bool(results.ceilings[scenario]["fpr"]),
+        "row": row,
+        "place": row and _place(rows, row),
+        "participants": len(rows),
+        "lead": results.pairs.get((scenario, HEADLINE), {}).get((name, rows[0]["participant"])),
+        "curve": curve,
+        "alike": [other for other, one in curves.items() if one == curve and other != name],
+        "audit": results.audit.get(scenario, {}).get(name),
+    }
+    if curve and row:
+        marks = {name: (figures.PALETTE[0], "o")}
+        nonmembers = row["models"] * setting["m"]
+        ceiling = results.ceilings[scenario]
+        shown["roc"] = figures.roc(scenario, {name: curve}, marks, nonmembers, ceiling)
+        shown["roc_table"] = figures.roc_table({name: curve})
+    if shown["audit"]:
+        rates = shown["audit"]["calibration"]
+        shown["calibration"] = figures.calibration(f"Calibration, {scenario}", rates)
+        shown["calibration_table"] = pd.DataFrame(rates)
+        found = shown["audit"]["classes"]
+        known = [rate for rate in found if rate["tpr"] is not None]
+        known.sort(key=lambda rate: (-rate["tpr"], rate["class"]))
+        shown["classes"] = known + [rate for rate in found if rate["tpr"] is None]
+        shown["class_table"] = pd.DataFrame(shown["classes"])
+        if known:
+            members = sum(rate["members"] for rate in known)
+            overall = sum(rate["tpr"] * rate["members"] for rate in known) / members
+            shown["by_class"] = figures.classes(f"Classes, {scenario}", known, overall)
+            shown["extremes"] = known[0], known[-1]
+    return shown
+
+
+def _place(rows: Sequence[Row], row: Row) -> int:
+    """One more than the number of participants with a higher estimate."""
+    return 1 + sum(other[HEADLINE] > row[HEADLINE] for other in rows)

@@ -1,0 +1,330 @@
+"""The pages' figures: inline SVG whose text and colours are the page's own, so that they follow
+its font, its dark mode and its print style.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mico.scoring.metrics import FPRS, HEADLINE, HEADLINE_FPR
+
+HIGHLIGHTED = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼"}  # markers of the best participants
+# Okabe and Ito's colour-blind-safe palette; the page maps these to variables with a dark variant.
+PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+INK, MUTED, RULE, PALE = "#101010", "#707070", "#e0e0e0", "#b8b8b8"
+PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"}
+PAGE_COLOURS |= {PALE: "var(--pale)"} | {c: f"var(--c{i})" for i, c in enumerate(PALETTE)}
+SCORE = f"TPR at FPR {HEADLINE_FPR}"
+WIDTH = 360  # units of a figure, about CSS pixels on a telephone
+SVG_STYLE = {"svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5}
+SVG_STYLE |= {"path.simplify_threshold": 0.3}  # pixels: points that nobody sees are left out
+SVG_STYLE |= dict.fromkeys(["text.color", "axes.labelcolor"], INK)
+SVG_STYLE |= dict.fromkeys(["xtick.labelcolor", "ytick.labelcolor"], MUTED)
+SVG_STYLE |= {"grid.color": RULE, "grid.linewidth": 0.7}
+
+Marks = Mapping[str, tuple[str, str]]  # participant -> colour, marker
+Estimate = tuple[float, float, float]  # with the ends of its interval
+Ceiling = Mapping[str, Sequence[float]]  # fpr, bound, heuristic; all empty without DP
+ENDS = ("", "_low", "_high")  # of a column's name: the estimate and its interval
+
+
+def scenario_figures(
+    setting: Mapping[str, Any],
+    best: Sequence[Mapping[str, Any]],
+    curves: Mapping[str, Any],
+    participants: Sequence[str],
+    ceiling: Ceiling,
+) -> dict[str, Any]:
+    """A scenario's figures as SVG, their legend and their data."""
+    scenario = setting["id"]
+    marks: dict[str, tuple[str, str]] = {}  # a colour, over scenarios the same where that can be
+    names = [row["participant"] for row in best if row["participant"] in curves]
+    for name, marker in zip(names, HIGHLIGHTED, strict=False):
+        start = participants.index(name) % len(PALETTE)
+        taken = [colour for colour, _ in marks.values()]
+        marks[name] = next(c for c in PALETTE[start:] + PALETTE if c not in taken), marker
+    figures: dict[str, Any] = {"legend": []}
+    with matplotlib.rc_context(SVG_STYLE):
+        figures["intervals"] = _svg(_draw_intervals(best, marks), f"Intervals, {scenario}")
+        if marks:
+            figures["roc"] = roc(scenario, curves, marks, best[0]["models"] * setting["m"], ceiling)
+            tprs = {name: curves[name]["models"] for name in marks}
+            colours = [colour for colour, _ in marks.values()]
+            figures["strip"] = _svg(_draw_strip(tprs, colours), f"TPR per model, {scenario}")
+    for name, (colour, marker) in marks.items():
+        figures["legend"].append((name, HIGHLIGHTED[marker], PAGE_COLOURS[colour]))
+    columns = {"participant": "participant"} | {HEADLINE + end: "tpr" + end for end in ENDS}
+    figures["intervals_table"] = pd.DataFrame(best)[list(columns)].rename(columns=columns)
+    figures["roc_table"] = roc_table(curves)
+    per_model = {name: pd.Series(curve["models"]) for name, curve in curves.items()}
+    figures["strip_table"] = pd.DataFrame(per_model).rename_axis("model").reset_index()
+    return figures
+
+
+def roc(
+    scenario: str, curves: Mapping[str, Any], marks: Marks, nonmembers: float, ceiling: Ceiling
+) -> Markup:
+    """A scenario's ROC curves, down to the FPR of a single one of so many non-members."""
+    lowest = min(0.1, max(0.001, 1 / nonmembers))
+    with matplotlib.rc_context(SVG_STYLE):
+        return _svg(_draw_roc(curves, marks, lowest, ceiling), f"ROC curves, {scenario}")
+
+
+def roc_table(curves: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per FPR at which any curve rises, a column per participant: the TPR there."""
+    tprs = {
+        name: pd.Series(curve["tpr"], curve["fpr"]).groupby(level=0).last()
+        for name, curve in curves.items()
+    }
+    # A curve keeps its TPR until it rises again.
+    return pd.DataFrame(tprs).sort_index().ffill().rename_axis("fpr").reset_index()
+
+
+def gain(
+    title: str, label: str, lines: Sequence[Mapping[int, Estimate]], level: Estimate | None
+) -> Markup:
+    """A metric against the number of reference models, a line for each kind of them.
+
+    Args:
+        level: the best that shadow models alone give, as a horizontal line.
+    """
+    with matplotlib.rc_context(SVG_STYLE):
+        axes = _canvas(280, left=38, top=26)
+        counts = sorted({count for line in lines for count in line})
+        axes.set_xscale("log", base=2)
+        axes.set(xticks=counts, xlim=(counts[0] / 1.3, counts[-1] * 1.3))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("Reference models per target")
+        axes.set_title(label, loc="left", fontsize=10.5)
+        axes.minorticks_off()
+        axes.grid(axis="y")
+        if level:
+            axes.axhspan(*level[1:], color=RULE, alpha=0.6, linewidth=0)
+            axes.axhline(level[0], color=MUTED, linewidth=1.2, dashes=(5, 2))
+        for line, colour, marker in zip(lines, cycle(PALETTE), cycle(HIGHLIGHTED), strict=False):
+            values = np.array([line[count] for count in sorted(line)])
+            axes.plot(sorted(line), values[:, 0], color=colour, linewidth=1.4)
+            _whiskers(axes, sorted(line), values, colour, marker)
+        return _svg(axes, title)
+
+
+def line_legend(labels: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Label, marker and colour of each of `gain`'s lines."""
+    looks = zip(labels, cycle(HIGHLIGHTED.values()), cycle(PALETTE), strict=False)
+    return [(label, marker, PAGE_COLOURS[colour]) for label, marker, colour in looks]
+
+
+def calibration(title: str, rates: Sequence[Mapping[str, float]]) -> Markup:
+    """The FPR that happened on final against the one that the threshold has on dev."""
+    wanted = [rate["fpr"] for rate in rates]
+    values = np.array([[rate[f"fpr_{end}"] for end in ("final", "low", "high")] for rate in rates])
+    lowest, highest = min(wanted) / 2.5, max(values.max() * 1.2, 0.4)
+    with matplotlib.rc_context(SVG_STYLE):
+        axes = _canvas(WIDTH, left=38, top=26)
+        axes.set(xscale="log", yscale="log", xlim=(lowest, highest), ylim=(lowest, highest))
+        ticks = [fpr for fpr in FPRS if fpr != 0.15]  # no room for it between its neighbours
+        axes.set(xticks=ticks, yticks=ticks, xlabel="FPR wanted: that of the threshold on dev")
+        axes.set_title("FPR on final", loc="left", fontsize=10.5)
+        for axis in axes.xaxis, axes.yaxis:
+            axis.set_major_formatter("{x:g}")
+        axes.grid(axis="y")
+        axes.minorticks_off()
+        axes.plot([lowest, highest], [lowest, highest], color=MUTED, linewidth=1, dashes=(3, 3))
+        _whiskers(axes, wanted, np.maximum(values, lowest), PALETTE[0], "o")
+        return _svg(axes, title)
+
+
+def classes(title: str, rates: Sequence[Mapping[str, float | None]], overall: float) -> Markup:
+    """TPR with its interval, and FPR, of every class; classes in the order of their TPR.
+
+    Args:
+        rates: sorted, the highest TPR first; with none of a class without members.
+        overall: the TPR over all classes.
+    """
+    with matplotlib.rc_context(SVG_STYLE):
+        axes = _canvas(WIDTH, left=38, top=26)
+        values = np.array([[rate["tpr" + end] for end in ENDS] for rate in rates])
+        fprs = np.array([rate["fpr"] for rate in rates], dtype=float)  # NaN for none
+        highest = np.nanmax([*values[:, 2], *fprs])
+        axes.set(xlim=(0, len(rates) + 1), ylim=(0, 1.04 * highest), xticks=[])
+        axes.set_xlabel("Classes, from the highest TPR to the lowest")
+        axes.set_title("TPR, and FPR, of a class", loc="left", fontsize=10.5)
+        axes.grid(axis="y")
+        axes.axhline(overall, color=MUTED, linewidth=1, dashes=(5, 2))
+        at = np.arange(1, len(rates) + 1)
+        size = float(np.clip(120 / len(rates), 2, 5))
+        axes.plot(at, fprs, "o", color="none", markeredgecolor=MUTED, markersize=size)
+        _whiskers(axes, at, values, PALETTE[0], "o", size)
+        return _svg(axes, title)
+
+
+def strip(title: str, tprs: Mapping[str, Mapping[str, float]]) -> Markup:
+    """A row per scenario: a dot for each model."""
+    with matplotlib.rc_context(SVG_STYLE):
+        return _svg(_draw_strip(tprs, [PALETTE[0]] * len(tprs)), title)
+
+
+def _canvas(height: float, left: float, top: float) -> Axes:
+    """Axes with these margins in a figure of `height`, in units of the figure."""
+    axes = Figure(figsize=(WIDTH / 72, height / 72)).add_axes(
+        (left / WIDTH, 40 / height, 1 - (left + 8) / WIDTH, 1 - (40 + top) / height)
+    )
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=5)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _svg(axes: Axes, title: str) -> Markup:
+    """The axes' figure as an SVG element in the page's own font and colours.
+
+    The browser sets the text, so a glyph that matplotlib's font lacks needs no warning.
+    """
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": title}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
+        axes.figure.savefig(text, format="svg", metadata=nothing, transparent=True)
+    box, body = re.search(r'<svg [^>]*viewBox="([^"]*)"[^>]*>(.*)', text.getvalue(), re.S).groups()
+    body = re.sub(r'<g id="[^"]*"', "<g", body)  # ids that nothing refers to, not unique on a page
+    body = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", body)
+    body = re.sub(r' (d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
+    body = re.sub(r' d="([^"]*)"', lambda path: f' d="{_short(path[1])}"', body)
+    body = re.sub(r"<g([^>]*)>((?:\s*<use [^>]*/>)+)\s*</g>", _dots, body)
+    for colour, variable in PAGE_COLOURS.items():
+        body = body.replace(f": {colour}", f": {variable}")
+    label = escape(title)
+    head = f'<svg viewBox="{box}" role="img" aria-label="{label}"><title>{label}</title>'
+    return Markup(head + re.sub(r">\s+<", "><", body))
+
+
+def _short(path: str) -> str:
+    """Path data with lines to a tenth of a unit, and none to where the pen is already."""
+    if re.search("[CQ]", path):
+        return " ".join(path.split())
+    steps, at = [], ("", "")
+    for command, *point in re.findall(r"([MLz])(?: (\S+) (\S+))?", path):
+        x, y = (f"{float(value):.1f}".removesuffix(".0") if value else "" for value in point)
+        if command != "L":
+            steps.append(f"{command}{x} {y}".rstrip())
+        elif (x, y) != at:
+            steps.append(f"V{y}" if x == at[0] else f"H{x}" if y == at[1] else f"L{x} {y}")
+        at = x, y
+    return "".join(steps)
+
+
+def _dots(group: re.Match[str]) -> str:
+    """A group of markers with their style stated once."""
+    styles = set(re.findall(' style="[^"]*"', group[2]))
+    if len(styles) != 1:
+        return group[0]
+    (style,) = styles
+    return f"<g{group[1]}{style}>{group[2].replace(style, '')}</g>"
+
+
+def _draw_roc(curves: Mapping[str, Any], marks: Marks, lowest: float, ceiling: Ceiling) -> Axes:
+    """ROC curves on logarithmic axes: the marked participants over all others in grey."""
+    axes = _canvas(WIDTH, left=38, top=26)
+    axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1))
+    axes.set_xlabel("False positive rate")
+    axes.set_title("True positive rate", loc="left", fontsize=10.5)
+    for axis in axes.xaxis, axes.yaxis:
+        axis.set_major_formatter("{x:g}")
+    axes.grid(axis="y")
+    axes.minorticks_off()
+    axes.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=1, dashes=(3, 3))
+    axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=0.8)
+    axes.text(HEADLINE_FPR * 0.93, lowest * 1.15, "scored here", color=MUTED, ha="right")
+    _draw_ceilings(axes, ceiling, lowest)
+    for name in [*(name for name in curves if name not in marks), *reversed(marks)]:
+        fpr = np.maximum(curves[name]["fpr"], lowest / 2)  # 0 has no place on a logarithmic axis
+        tpr = np.array(curves[name]["tpr"])
+        colour, marker = marks.get(name, (PALE, ""))
+        axes.step(fpr, tpr, where="post", color=colour, linewidth=1.6 if marker else 0.8)
+        rates = np.array([fpr for fpr in FPRS if fpr >= lowest])
+        reached = tpr[np.searchsorted(curves[name]["fpr"], rates, side="right") - 1]
+        axes.plot(rates, reached, marker, color=colour, markersize=5)
+    return axes
+
+
+def _draw_ceilings(axes: Axes, ceiling: Ceiling, lowest: float) -> None:
+    """The bound, with nothing but errors above it, and the heuristic; nothing without DP."""
+    if not ceiling["fpr"]:
+        return
+    fpr, bound, heuristic = (np.array(ceiling[key]) for key in ("fpr", "bound", "heuristic"))
+    axes.fill([*fpr, lowest], [*bound, 1], color=RULE, alpha=0.6, linewidth=0)
+    axes.plot(fpr, bound, color=INK, linewidth=1.4)
+    axes.plot(fpr, heuristic, color=INK, linewidth=1.2, dashes=(5, 2))
+    for name, tpr in ("bound", bound), ("heuristic", heuristic):
+        height = np.interp(lowest * 1.3, fpr, tpr) * 1.12
+        axes.text(lowest * 1.15, height, name, va="bottom")
+
+
+def _draw_intervals(best: Sequence[Mapping[str, Any]], marks: Marks) -> Axes:
+    """Estimate and interval of every participant."""
+    names = [_shortened(row["participant"], 24) for row in best]
+    axes = _canvas(18 * len(best) + 44, left=20 + 5.4 * max(map(len, names)), top=4)
+    axes.set(ylim=(len(best) - 0.5, -0.5), yticks=range(len(best)), xlabel=SCORE)
+    axes.set_yticklabels(names, color=INK)
+    axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+    for i, row in enumerate(best):
+        colour, marker = marks.get(row["participant"], (MUTED, "o"))
+        interval = row[HEADLINE + "_low"], row[HEADLINE + "_high"]
+        axes.plot(interval, [i, i], color=colour, linewidth=1.6)
+        axes.plot(row[HEADLINE], i, marker, color=colour, markersize=5)
+    return axes
+
+
+def _draw_strip(tprs: Mapping[str, Mapping[str, float]], colours: Sequence[str]) -> Axes:
+    """A dot per model in each row, equal values side by side; a bar at their mean."""
+    values = {name: pd.Series(models, dtype=float) for name, models in tprs.items()}
+    notes = [f"{tpr.min():.2f} to {tpr.max():.2f}" for tpr in values.values()]
+    axes = _rows(list(values), notes, height=66)
+    for i, (tpr, colour) in enumerate(zip(values.values(), colours, strict=True)):
+        equal = tpr.groupby(tpr.round(2)).cumcount()
+        side = np.where(equal % 2, 1, -1) * ((equal + 1) // 2)  # 0, 1, -1, 2, -2, ...
+        y = i + side * min(0.056, 0.3 / max(1, side.abs().max()))
+        axes.plot(tpr, y, "o", color=colour, markersize=3.6, alpha=0.6, markeredgewidth=0)
+        axes.plot([tpr.mean()] * 2, [i - 0.32, i + 0.32], color=INK, linewidth=1.4)
+    return axes
+
+
+def _whiskers(
+    axes: Axes,
+    at: Sequence[float],
+    values: np.ndarray,
+    colour: str,
+    marker: str,
+    size: float = 5,
+) -> None:
+    """Estimates (len(at), 3) with their intervals as vertical lines."""
+    axes.vlines(at, values[:, 1], values[:, 2], color=colour, linewidth=1.6)
+    axes.plot(at, values[:, 0], marker, color=colour, markersize=size)
+
+
+def _rows(names: Sequence[str], notes: Sequence[str], height: float) -> Axes:
+    """Axes with a row per name, from the top: name and note above, data at y = 0, 1, 2, ..."""
+    axes = _canvas(height * len(names) + 44, left=8, top=4)
+    above = 0.5 - 4 / height  # the middle of a line of text at a row's upper edge
+    axes.set(ylim=(len(names) - 0.5, -0.5), yticks=[], xlabel=SCORE)
+    axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+    for i, (name, note) in enumerate(zip(names, notes, strict=True)):
+        at = axes.get_yaxis_transform()
+        axes.text(0, i - above, _shortened(name, 40), transform=at, va="center")
+        axes.text(1, i - above, note, transform=at, va="center", ha="right", color=MUTED)
+    return axes
+
+
+def _shortened(name: str, length: int) -> str:
+    return name if len(name) <= length else name[: length - 1] + "…"

@@ -1,0 +1,16 @@
+"""Pages out of the templates in templates/."""
+
+from pathlib import Path
+
+import jinja2
+
+
+def environment() -> jinja2.Environment:
+    """Where templates are found; all values are escaped, and a missing one is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,274 @@
+"""One self-contained page out of a run's scores: headline tables, verdicts on privacy, ROC curves,
+comparisons, and how it was made.
+
+The same inputs give the same bytes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from mico.pages import figures
+from mico.pages.rendering import environment
+from mico.pages.run_results import METRICS, PHASES, Pairs, Results, Row, csv_uri
+from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, HEADLINE_FPR
+
+RATES = {f"tpr_at_fpr_{fpr:g}": fpr for fpr in FPRS}  # metric -> its FPR
+ENDS = figures.ENDS
+
+
+def render(results: Results) -> str:
+    """The whole page."""
+    run, best = results.run, results.best()
+    scored = [setting for setting in run["scenarios"] if setting["id"] in best]
+    headline = pd.DataFrame([row for rows in best.values() for row in rows])
+    participants = _by_mean(headline, HEADLINE)
+    verdicts = {name: verdict(results, name, rows) for name, rows in best.items()}
+    compared = {name: _compared(results, name, rows) for name, rows in best.items()}
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            synthetic=results.synthetic,
+            scored=scored,
+            phases={name: results.phases(name) for name in best},
+            best=best,
+            cells={name: {row["participant"]: row for row in rows} for name, rows in best.items()},
+            participants=participants,
+            tables=[_headline_table(results, headline, best, metric) for metric in COMPARED],
+            epsilons={name: results.epsilon(name) for name in results.ids},
+            private={name: bool(results.ceilings[name]["fpr"]) for name in results.ids},
+            verdicts=verdicts,
+            broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
+            guessing={
+                k: sum(
+                    row[HEADLINE + "_low"] <= HEADLINE_FPR <= row[HEADLINE + "_high"] for row in v
+                )
+                for k, v in best.items()
+            },
+            figures={
+                setting["id"]: figures.scenario_figures(
+                    setting,
+                    best[setting["id"]],
+                    results.curves.get(setting["id"], {}),
+                    participants,
+                    results.ceilings[setting["id"]],
+                )
+                for setting in scored
+            },
+            ceilings={name: pd.DataFrame(results.ceilings[name]) for name in best},
+            gains={name: gains(results.run["attacks"], name, rows) for name, rows in best.items()},
+            compared=compared,
+            pairs_data={name: found["data"] for name, found in compared.items() if found},
+            pages={attack["name"]: page_address(attack["name"]) for attack in run["attacks"]},
+            guess=HEADLINE_FPR,
+            headline=HEADLINE,
+            metrics=METRICS,
+            rates=RATES,
+            phase_labels=PHASES,
+            training=_training(results.models),
+            training_seconds=results.models.seconds.sum(),
+            csv_uri=csv_uri,
+            scores=results.scores,
+            models=results.models,
+            run_json=f"data:application/json,{quote(json.dumps(run, indent=1))}",
+        )
+    )
+
+
+def page_address(attack: str) -> str:
+    """Where an attack's page lies, seen from the report."""
+    return f"attacks/{quote(attack, safe='')}.html"
+
+
+def marks(rows: Sequence[Row], pairs: Pairs, metric: str) -> dict[str, str]:
+    """What can be said of the highest estimate: participant -> `highest` or `alike`.
+
+    `highest` is it where the interval of its lead over the second highest excludes 0. `alike` are
+    those whose interval with it does not, and it itself where the second highest is among them.
+    """
+    names = [row["participant"] for row in _highest_first(rows, metric)]
+    first, others = names[0], names[1:]
+    alike = [name for name in others if (first, name) in pairs and pairs[first, name][1] <= 0]
+    if others and (first, others[0]) not in pairs:
+        return {}
+    first_mark = "alike" if others and others[0] in alike else "highest"
+    return {first: first_mark} | dict.fromkeys(alike, "alike")
+
+
+def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Whether a scenario's scores agree with its differential privacy; None without.
+
+    `exceeding` holds what cannot be on a correct implementation, a sentence each: an interval above
+    the bound at a published FPR, or a lower bound of epsilon above the accountant's.
+    """
+    if not results.ceilings[scenario]["fpr"]:
+        return None
+    epsilon, exceeding, rates = results.epsilon(scenario), [], {}
+    for metric, fpr in RATES.items():
+        bound, heuristic = (results.ceiling(scenario, kind, fpr) for kind in ("bound", "heuristic"))
+        ordered = _highest_first(rows, metric)
+        exceeding += [
+            f"{row['participant']} has a TPR of {row[metric]:.3f} ({row[metric + '_low']:.3f} to "
+            f"{row[metric + '_high']:.3f}) at FPR {fpr:g}, where the bound is {bound:.3f}"
+            for row in ordered
+            if row[metric + "_low"] > bound
+        ]
+        scale = 1.05 * max(bound, ordered[0][metric + "_high"])
+        rates[metric] = {"fpr": fpr, "row": ordered[0], "bound": bound}
+        rates[metric] |= {"heuristic": heuristic, "scale": scale}
+    audit = results.audit.get(scenario, {})
+    lower = [
+        (audit[row["participant"]]["epsilon_lower"], row["participant"])
+        for row in rows
+        if row["participant"] in audit
+    ]
+    lower.sort(key=lambda pair: (-pair[0], pair[1]))
+    exceeding += [
+        f"the predictions of {name} show that ε is at least {value:.2f}, where the accountant says "
+        f"{epsilon:.2f}"
+        for value, name in lower
+        if epsilon is not None and value > epsilon
+    ]
+    shown = {metric: rates[metric] for metric in COMPARED}
+    return {"epsilon": epsilon, "rates": shown, "lower": lower[:1], "exceeding": exceeding}
+
+
+def gains(
+    attacks: Iterable[Mapping[str, Any]], scenario: str, rows: Sequence[Row]
+) -> list[dict[str, Any]]:
+    """What reference models add, a figure per metric; none without two that differ in `count` only.
+
+    The best attack on shadow models alone is to compare with.
+    """
+    scored = {row["participant"]: row for row in rows}
+    kinds: dict[tuple[tuple[str, Any], ...], dict[int, Row]] = {}
+    shadow_only = []
+    for attack in attacks:
+        row = scored.get(attack["name"])
+        if row and attack["attack"] == "references":
+            rest = {key: attack[key] for key in sorted(attack) if key not in ("name", "count")}
+            kinds.setdefault(tuple(rest.items()), {})[attack["count"]] = row
+        elif row and attack["attack"] != "auto" and "shared" not in attack:
+            shadow_only.append(row)
+    kinds = {kind: counts for kind, counts in kinds.items() if len(counts) > 1}
+    if not kinds:
+        return []
+    shared = set.intersection(*map(set, kinds))
+    labels = [
+        ", ".join(f"{key} {value}" for key, value in kind if (key, value) not in shared)
+        for kind in kinds
+    ]
+    found = []
+    for metric in COMPARED:
+        lines = [
+            {count: _estimate(row, metric) for count, row in counts.items()}
+            for counts in kinds.values()
+        ]
+        level = next(iter(_highest_first(shadow_only, metric)), None)
+        title = f"Gain from reference models at FPR {RATES[metric]:g}, {scenario}"
+        label = f"TPR at FPR {RATES[metric]:g}"
+        drawn = figures.gain(title, label, lines, level and _estimate(level, metric))
+        table = [
+            {"kind": kind, "count": count}
+            | dict(zip(["tpr", "low", "high"], line[count], strict=True))
+            for kind, line in zip(labels, lines, strict=True)
+            for count in sorted(line)
+        ]
+        found.append(
+            {"fpr": RATES[metric], "svg": drawn, "table": pd.DataFrame(table), "level": level}
+            | {"value": level and level[metric], "legend": figures.line_legend(labels)}
+        )
+    return found
+
+
+def _headline_table(
+    results: Results, headline: pd.DataFrame, best: Mapping[str, Sequence[Row]], metric: str
+) -> dict[str, Any]:
+    ceilings = {
+        label: [results.ceiling(name, kind, RATES[metric]) for name in best]
+        for label, kind in (
+            ("Bound on any attack", "bound"),
+            ("Heuristic for the last model", "heuristic"),
+        )
+    }
+    return {
+        "metric": metric,
+        "fpr": RATES[metric],
+        "participants": _by_mean(headline, metric),
+        "marks": {
+            name: marks(rows, results.pairs.get((name, metric), {}), metric)
+            for name, rows in best.items()
+        },
+        "scales": {k: max(row[metric + "_high"] for row in v) for k, v in best.items()},
+        "ceilings": {k: v for k, v in ceilings.items() if any(value is not None for value in v)},
+    }
+
+
+def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """All pairs for the page's program, and those with the highest of each metric as a table.
+
+    A metric's pairs are those of the first participant with each later one, then of the second, ...
+    """
+    names = [row["participant"] for row in rows]
+    pairs = {metric: results.pairs.get((scenario, metric), {}) for metric in COMPARED}
+    if len(names) < 2 or (names[0], names[1]) not in pairs[HEADLINE]:
+        return None
+    highest = {metric: _highest_first(rows, metric)[0]["participant"] for metric in COMPARED}
+    chosen = list(combinations(names, 2))
+    metrics = [
+        {"label": METRICS[metric], "values": [round(row[metric], 5) for row in rows]}
+        | {"pairs": [[round(value, 5) for value in pairs[metric][pair]] for pair in chosen]}
+        for metric in COMPARED
+    ]
+    table = [(metric, *pair, *pairs[metric][pair]) for metric in COMPARED for pair in chosen]
+    columns = ["metric", "participant", "other", "difference", "low", "high"]
+    return {
+        "highest": highest,
+        "with_highest": {
+            name: [pairs[metric].get((name, highest[metric])) for metric in COMPARED]
+            for name in names
+        },
+        "data": {"names": names, "metrics": metrics},
+        "table": pd.DataFrame(table, columns=columns),
+    }
+
+
+def _highest_first(rows: Sequence[Row], metric: str) -> list[Row]:
+    return sorted(rows, key=lambda row: (-row[metric], row["participant"]))
+
+
+def _by_mean(scores: pd.DataFrame, metric: str) -> list[str]:
+    """Participants by their mean lead over all, in the scenarios they are scored in."""
+    leads = scores[metric] - scores.groupby("scenario")[metric].transform("mean")
+    means = leads.groupby(scores.participant).mean()
+    return sorted(means.index, key=lambda name: (-means[name], name))
+
+
+def _estimate(row: Row, metric: str) -> tuple[float, float, float]:
+    value, low, high = (row[metric + end] for end in ENDS)
+    return value, low, high
+
+
+def _training(models: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Each scenario's models in one line: means of accuracies, medians of what hardly varies."""
+    return (
+        models.groupby("scenario")
+        .agg(
+            models=("model", "size"),
+            training_accuracy=("training_accuracy", "mean"),
+            evaluation_accuracy=("evaluation_accuracy", "mean"),
+            epsilon=("epsilon", "max"),
+            sample_rate=("sample_rate", "median"),
+            steps=("steps", "median"),
+            seconds=("seconds", "sum"),
+            seconds_per_model=("seconds", "median"),
+            devices=("device", lambda devices: ", ".join(sorted(set(devices)))),
+        )
+        .to_dict("index")
+    )

@@ -1,0 +1,313 @@
+"""What a run found, as its pages show it: read strictly, so that no page is made of half a run."""
+
+import argparse
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from mico.scoring.metrics import COMPARED, FPRS, HEADLINE
+from mico.support.errors import InputError
+
+METRICS = {f"tpr_at_fpr_{fpr:g}": f"TPR @ {fpr:g}" for fpr in FPRS} | {
+    "auc": "AUC",
+    "advantage": "Advantage",
+    "accuracy": "Accuracy",
+}
+PHASES = {"both": "dev + final", "final": "final", "dev": "dev", "train": "train"}  # headline first
+
+SCORE_TEXTS = ["scenario", "challenge", "track", "data", "participant", "phase"]
+SCORE_NUMBERS = ["models", *(m + end for m in METRICS for end in ("", "_low", "_high"))]
+MODEL_NUMBERS = ["model", "training_accuracy", "evaluation_accuracy", "steps", "seconds"]
+MAY_BE_EMPTY = ["epsilon", "delta", "noise_multiplier", "sample_rate"]  # in a table of models
+PAIR_TEXTS = ["scenario", "metric", "participant", "other"]
+PAIR_NUMBERS = ["difference", "low", "high"]
+RUN_KEYS = ["run", "config_sha256", "seeds", "versions", "datasets", "scenarios"]
+SCENARIO_KEYS = ["id", "challenge", "track", "data", "architecture", "n", "m", "epochs"]
+PRIVACY_KEYS = ["batch_size", "epsilon", "delta", "noise_multiplier", "clipping_norm", "disclosed"]
+DATASET_KEYS = ["synthetic", "records", "features", "classes", "source"]
+RATE_KEYS = ["fpr", *(f"{r}_{end}" for r in ("fpr", "tpr") for end in ("final", "low", "high"))]
+CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
+CLASS_RATES = ["tpr", "fpr"]  # null in a class without members, or without non-members
+CEILINGS = {"bound": "Bound", "heuristic": "Heuristic"}
+
+Row = dict[str, Any]  # of scores
+# (participant, other) -> the paired difference and its interval; either of a pair may come first
+Pairs = dict[tuple[str, str], tuple[float, float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All that is read of a run, of one mind about which scenarios and participants there are."""
+
+    run: dict[str, Any]
+    scores: pd.DataFrame  # a row per (scenario, participant, phase)
+    curves: dict[str, dict[str, Any]]  # scenario -> participant -> fpr, tpr, models
+    models: pd.DataFrame  # a row per trained model
+    pairs: dict[tuple[str, str], Pairs]  # (scenario, metric), on dev and final together
+    audit: dict[str, dict[str, Any]]  # scenario -> participant -> what `audit.audit` finds
+    ceilings: dict[str, dict[str, list[float]]]  # scenario -> fpr, bound, heuristic
+
+    @property
+    def ids(self) -> list[str]:
+        """The scenarios' ids, in the run's order."""
+        return [setting["id"] for setting in self.run["scenarios"]]
+
+    @property
+    def synthetic(self) -> list[str]:
+        """The data sets that are generated stand-ins."""
+        return [name for name, data in self.run["datasets"].items() if data["synthetic"]]
+
+    def phases(self, scenario: str) -> dict[str, list[Row]]:
+        """A scenario's rows by phase, those of the headline first; the highest estimate first."""
+        own = self.scores[self.scores.scenario == scenario]
+        own = own.sort_values([HEADLINE, "participant"], ascending=[False, True])
+        rows = {phase: own[own.phase == phase].to_dict("records") for phase in PHASES}
+        return {phase: of_phase for phase, of_phase in rows.items() if of_phase}
+
+    def best(self) -> dict[str, list[Row]]:
+        """Of each scenario that is scored, the rows of its headline phase, the highest first."""
+        scored = {name: self.phases(name) for name in self.ids}
+        return {name: next(iter(phases.values())) for name, phases in scored.items() if phases}
+
+    def epsilon(self, scenario: str) -> float | None:
+        """What the accountant says that training has spent; None without DP."""
+        spent = self.models.epsilon[self.models.scenario == scenario].max()
+        return None if math.isnan(spent) else float(spent)
+
+    def ceiling(self, scenario: str, kind: str, fpr: float) -> float | None:
+        """A ceiling at an FPR, or at the next one listed, where it is no lower; None without DP."""
+        curve = self.ceilings[scenario]
+        listed = zip(curve["fpr"], curve[kind], strict=True)
+        return next((tpr for rate, tpr in listed if rate >= fpr - 1e-12), None)
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The flags of a program that shows a run's results."""
+    parser.add_argument("--run", type=Path, required=True, help="how the run was made, JSON")
+    parser.add_argument("--scores", type=Path, required=True, help="scores.csv of the run")
+    parser.add_argument("--curves", type=Path, required=True, help="ROC curves, JSON")
+    parser.add_argument(
+        "--models", type=Path, nargs="+", required=True, help="tables of the trained models, CSV"
+    )
+    parser.add_argument("--comparisons", type=Path, required=True, help="paired differences, CSV")
+    parser.add_argument("--audit", type=Path, required=True, help="audits of all entries, JSON")
+    parser.add_argument(
+        "--ceilings", type=Path, nargs="+", required=True, help="limits, <scenario>.json each"
+    )
+
+
+def read(inputs: argparse.Namespace) -> Results:
+    """Read what the flags of `add_inputs` name.
+
+    Raises:
+        InputError: a file is not of its form, or two do not agree.
+    """
+    results = Results(
+        read_run(inputs.run),
+        read_scores(inputs.scores),
+        read_curves(inputs.curves),
+        read_models(inputs.models),
+        read_comparisons(inputs.comparisons),
+        read_audit(inputs.audit),
+        {path.stem: read_ceilings(path) for path in inputs.ceilings},
+    )
+    _check(results)
+    return results
+
+
+def _check(results: Results) -> None:
+    """Every scenario is known, and what is scored on all models is compared and audited."""
+    for what, names, known in (
+        ("scores: scenario", results.scores.scenario, results.ids),
+        ("scores: data", results.scores.data, results.run["datasets"]),
+        ("curves: scenario", results.curves, results.ids),
+        ("models: scenario", results.models.scenario, results.ids),
+        ("comparisons: scenario", [scenario for scenario, _ in results.pairs], results.ids),
+        ("audit: scenario", results.audit, results.ids),
+        ("ceilings: scenario", results.ceilings, results.ids),
+    ):
+        for name in names:
+            if name not in known:
+                raise InputError(f"{what} {name!r}: the run only has {', '.join(known)}")
+    for name in results.ids:
+        if name not in results.ceilings:
+            raise InputError(f"ceilings: scenario {name!r} is missing")
+        scored = [row["participant"] for row in results.phases(name).get("both", [])]
+        for i, one in enumerate(scored):
+            if one not in results.audit.get(name, {}):
+                raise InputError(f"audit: {name}: participant {one!r} is missing")
+            for metric, other in ((metric, other) for metric in COMPARED for other in scored[:i]):
+                if (one, other) not in results.pairs.get((name, metric), {}):
+                    raise InputError(
+                        f"comparisons: {name}: {metric} of {other!r} and {one!r} is missing"
+                    )
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The scorer's table: a row per (scenario, participant, phase)."""
+    scores = _read_csv(path, SCORE_TEXTS, SCORE_NUMBERS, ["scenario", "participant", "phase"])
+    for phase in scores.phase:
+        if phase not in PHASES:
+            raise InputError(f"{path}: phase {phase!r}: expected one of {', '.join(PHASES)}")
+    if scores.empty:
+        raise InputError(f"{path}: expected at least one row")
+    return scores
+
+
+def read_models(paths: Iterable[Path]) -> pd.DataFrame:
+    """A row per trained model, from all shards of all scenarios."""
+    texts, key = ["scenario", "device"], ["scenario", "model"]
+    tables = [_read_csv(path, texts, MODEL_NUMBERS + MAY_BE_EMPTY, key) for path in paths]
+    models = pd.concat(tables, ignore_index=True)
+    for row in models[models.duplicated(key)].itertuples():
+        raise InputError(f"model {row.model:g} of {row.scenario} is in two of the models files")
+    if models.empty:
+        raise InputError(f"{', '.join(map(str, paths))}: expected at least one row")
+    return models
+
+
+def read_curves(path: Path) -> dict[str, dict[str, Any]]:
+    """ROC curves and per-model TPRs: scenario -> participant -> fpr, tpr, models."""
+    curves = _read_json(path, [])
+    for scenario, participants in curves.items():
+        _require(participants, [], f"{path}: {scenario}")
+        for name, curve in participants.items():
+            where = f"{path}: {scenario}.{name}"
+            _require(curve, ["fpr", "tpr", "models"], where)
+            if not len(curve["fpr"]) == len(curve["tpr"]) > 0:
+                raise InputError(f"{where}: expected fpr and tpr of one length")
+    return curves
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """What was run: configuration, data sets, scenarios, attacks, versions."""
+    run = _read_json(path, [*RUN_KEYS, "attacks", "created"])
+    for name, data in run["datasets"].items():
+        _require(data, DATASET_KEYS, f"{path}: datasets.{name}")
+    for i, scenario in enumerate(run["scenarios"]):
+        _require(scenario, SCENARIO_KEYS + PRIVACY_KEYS, f"{path}: scenarios[{i}]")
+        _require(run["datasets"], [scenario["data"]], f"{path}: datasets")
+    for i, attack in enumerate(run["attacks"]):
+        where = f"{path}: attacks[{i}]"
+        _require(attack, ["name", "attack"], where)
+        if attack["attack"] == "references":
+            _require(attack, ["count"], where)
+            if not _is_number(attack["count"]) or attack["count"] < 1:
+                raise InputError(f"{where}: count {attack['count']!r}: expected at least 1")
+    return run
+
+
+def read_comparisons(path: Path) -> dict[tuple[str, str], Pairs]:
+    """Paired differences: (scenario, metric) -> either order of two participants -> difference."""
+    key = ["scenario", "metric", "participant", "other"]
+    table = _read_csv(path, PAIR_TEXTS, PAIR_NUMBERS, key)
+    comparisons: dict[tuple[str, str], Pairs] = {}
+    for row in table.itertuples():
+        if row.metric not in COMPARED:
+            raise InputError(f"{path}: metric {row.metric!r}: expected {' or '.join(COMPARED)}")
+        pairs = comparisons.setdefault((row.scenario, row.metric), {})
+        both_ways = (row.participant, row.other), (row.other, row.participant)
+        if both_ways[0] in pairs or row.participant == row.other:
+            raise InputError(
+                f"{path}: {row.scenario}: {row.participant!r} and {row.other!r}: expected two "
+                "participants, once"
+            )
+        pairs[both_ways[0]] = row.difference, row.low, row.high
+        pairs[both_ways[1]] = -row.difference, -row.high, -row.low
+    return comparisons
+
+
+def read_audit(path: Path) -> dict[str, dict[str, Any]]:
+    """Audits: scenario -> participant -> epsilon_lower, calibration, classes."""
+    audit = _read_json(path, [])
+    for scenario, participants in audit.items():
+        _require(participants, [], f"{path}: {scenario}")
+        for name, found in participants.items():
+            where = f"{path}: {scenario}.{name}"
+            _require_numbers(found, ["epsilon_lower"], where)
+            _require(found, ["calibration", "classes"], where)
+            for i, rates in enumerate(found["calibration"]):
+                _require_numbers(rates, RATE_KEYS, f"{where}: calibration[{i}]")
+            if [rates["fpr"] for rates in found["calibration"]] != list(FPRS):
+                expected = ", ".join(f"{fpr:g}" for fpr in FPRS)
+                raise InputError(f"{where}: calibration: expected one of each FPR {expected}")
+            for i, of_class in enumerate(found["classes"]):
+                _require_numbers(of_class, CLASS_KEYS, f"{where}: classes[{i}]")
+                known = [key for key in CLASS_RATES if of_class.get(key, "") is not None]
+                _require_numbers(of_class, known, f"{where}: classes[{i}]")
+    return audit
+
+
+def read_ceilings(path: Path) -> dict[str, list[float]]:
+    """A scenario's ceilings: fpr, bound, heuristic; all empty without DP."""
+    curves = _read_json(path, ["fpr", *CEILINGS])
+    columns = [curves[key] for key in ("fpr", *CEILINGS)]
+    if not all(isinstance(one, list) and all(map(_is_number, one)) for one in columns):
+        raise InputError(f"{path}: expected lists of numbers")
+    if not len(columns[0]) == len(columns[1]) == len(columns[2]):
+        raise InputError(f"{path}: expected fpr, bound and heuristic of one length")
+    if columns[0] and (sorted(columns[0]) != columns[0] or columns[0][-1] < max(FPRS)):
+        raise InputError(f"{path}: fpr: expected increasing rates, up to {max(FPRS):g} at least")
+    return curves
+
+
+def csv_uri(table: pd.DataFrame) -> str:
+    """A link's address that carries the table itself."""
+    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    return f"data:text/csv;charset=utf-8,{quote(text, safe=',')}"
+
+
+def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) -> pd.DataFrame:
+    """A CSV with these columns and at most one row for a key."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a CSV file: {error}") from error
+    _require(table, texts + numbers, f"{path}: header")
+    for column in numbers:
+        empty = "nan" if column in MAY_BE_EMPTY else ""
+        try:
+            table[column] = table[column].map(lambda text, empty=empty: float(text or empty))
+        except ValueError as error:
+            raise InputError(f"{path}: column {column}: expected numbers: {error}") from error
+        if column not in MAY_BE_EMPTY and not all(map(math.isfinite, table[column])):
+            raise InputError(f"{path}: column {column}: expected finite numbers")
+    for row in table[table.duplicated(key)][key].to_dict("records"):
+        raise InputError(f"{path}: more than one row for {row}")
+    return table
+
+
+def _read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a JSON file: {error}") from error
+    _require(content, keys, str(path))
+    return content
+
+
+def _require(content: Any, keys: Iterable[str], where: str) -> None:
+    if not hasattr(content, "keys"):
+        raise InputError(f"{where}: expected a JSON object")
+    for key in keys:
+        if key not in content:
+            raise InputError(f"{where}: {key!r} is missing")
+
+
+def _require_numbers(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    keys = list(keys)
+    _require(content, keys, where)
+    for key in keys:
+        if not _is_number(content[key]):
+            raise InputError(f"{where}: {key} {content[key]!r}: expected a number")
+
+
+def _is_number(value: Any) -> bool:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and math.isfinite(value)

@@ -1,0 +1,330 @@
+"""A track as one download: its released challenges, a data card, a starter kit, checksums.
+
+The public archive is refused unless every file in it is what the published form wants there, to the
+byte: no name beyond those of the phase, seeds that give the splits they are released for, models
+that hold the network's parameters and nothing besides. The organiser's reference archive holds the
+memberships of dev and final, for a scorer elsewhere.
+"""
+
+import filecmp
+import hashlib
+import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from string import Template
+
+import numpy as np
+
+from mico.challenge import splits
+from mico.challenge.phases import PHASES, Phases
+from mico.challenge.scenarios import Scenario
+from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
+from mico.challenge.split_file import Splits
+from mico.data.store import Description
+from mico.networks import pretrained
+from mico.networks.architecture import Architecture, read_parameters
+from mico.networks.build import build
+from mico.networks.facts import networks, parse
+from mico.networks.model_files import OPACUS_PREFIX
+from mico.privacy.budget import Privacy
+from mico.release.writer import TIMESTAMP, disclosed_seeds, solution
+from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
+
+KIT = Path(__file__).parent / "starter_kit"
+KIT_FILES = ("README.md", "starter_kit.py")
+CARD = Path(__file__).with_name("data_card.md")
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A released challenge, and what its organiser knows of it."""
+
+    scenario: Scenario
+    directory: Path  # as `mico.release.write` wrote it
+    checksums: Path
+    privacy: Privacy
+    splits: Splits
+    data: Description
+
+
+def write(
+    path: Path, track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int
+) -> None:
+    """Write the public archive of a track.
+
+    Args:
+        max_bytes: the largest packed submission that is taken.
+
+    Raises:
+        InputError: a challenge is not exactly in the published form, or not as its checksums say.
+    """
+    files: dict[str, Path] = {}
+    digests: dict[str, str] = {}
+    for challenge in challenges:
+        names = _check(challenge, track, phases)
+        listed = _read_checksums(challenge.checksums)
+        name = challenge.scenario.challenge
+        own = {f"{name}/{file}": challenge.directory / file for file in names}
+        if unlike := own.keys() ^ listed.keys():
+            raise InputError(f"{challenge.checksums}: {min(unlike)}: released or listed, not both")
+        files |= own
+        digests |= listed
+    texts = {f"{KIT.name}/{name}": (KIT / name).read_bytes() for name in KIT_FILES}
+    texts["README.md"] = data_card(track, challenges, phases, max_bytes).encode()
+    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
+    texts["SHA256SUMS"] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in sorted([*files, *texts]):
+            content = texts[name] if name in texts else files[name].read_bytes()
+            if name in files and hashlib.sha256(content).hexdigest() != digests[name]:
+                raise InputError(f"{files[name]}: not the file that its checksum is of")
+            _add(archive, f"{track}/{name}", content)
+
+
+def write_reference(
+    path: Path, track: str, challenges: Sequence[Challenge], phases: Phases
+) -> None:
+    """Write the organiser's archive: <track>/<challenge>/{dev,final}/model_i/solution.csv."""
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for challenge in sorted(challenges, key=lambda one: one.scenario.challenge):
+            for phase, model in phases.named():
+                if phase != "train":
+                    name = f"{challenge.scenario.challenge}/{phase}/model_{model}/solution.csv"
+                    _add(archive, f"{track}/{name}", solution(challenge.splits.membership[model]))
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Add a file under zip's first date and mode 644, whoever and wherever we are.
+
+    It is not compressed: weights hardly can be, and another zlib would give other bytes.
+    """
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3  # Unix, which the mode needs
+    info.external_attr = 0o100644 << 16
+    archive.writestr(info, content)
+
+
+# What may be in a public archive
+
+
+def _names(challenge: Challenge, phases: Phases, files: Sequence[str]) -> list[str]:
+    """The files of a released challenge, below its directory, with those of each model."""
+    return [
+        f"{phase}/model_{model}/{file}"
+        for phase, model in phases.named()
+        for file in (
+            *disclosed_seeds(phase, challenge.scenario.disclosed),
+            *files,
+            *(["solution.csv"] if phase == "train" else []),
+        )
+    ]
+
+
+def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
+    """Refuse a challenge that is not to the byte what its organiser would give away.
+
+    Returns:
+        its files, below its directory.
+    """
+    scenario, directory, known = challenge.scenario, challenge.directory, challenge.splits
+    for what, found, expected in (
+        ("track", scenario.track, track),
+        ("challenge", directory.name, scenario.challenge),
+        ("data", challenge.data.name, scenario.data),
+        ("models", len(known.membership), phases.models),
+    ):
+        if found != expected:
+            raise InputError(f"{directory}: {what} is {found}, expected {expected}")
+    if secret := set(scenario.disclosed) - {"seed_training"}:
+        raise InputError(f"{directory}: {min(secret)} must never be disclosed")
+    if scenario.null_run:
+        raise InputError(f"{directory}: a null run has no members to find, and is not handed out")
+    network = build(scenario.architecture, challenge.data)
+    names = _names(challenge, phases, tuple(network.facts.files))
+    _check_names(directory, set(names))
+    for phase, model in phases.named():
+        folder = directory / phase / f"model_{model}"
+        _check_seeds(folder, disclosed_seeds(phase, scenario.disclosed), challenge, model)
+        answer = folder / "solution.csv"
+        if phase == "train" and answer.read_bytes() != solution(known.membership[model]):
+            raise InputError(f"{answer}: not the memberships of the organiser's splits")
+        _check_model(folder, network, scenario.private)
+    return names
+
+
+def _check_names(directory: Path, files: set[str]) -> None:
+    folders = {str(parent) for file in files for parent in PurePosixPath(file).parents}
+    for entry in sorted(set(directory.rglob("*")) - {directory / TIMESTAMP}):
+        name = entry.relative_to(directory).as_posix()
+        expected = name in files if entry.is_file() else name in folders and entry.is_dir()
+        if entry.is_symlink() or not expected:
+            raise InputError(f"{entry}: no part of the published form, not to be given away")
+    for file in sorted(files):
+        if not (directory / file).is_file():
+            raise InputError(f"{directory / file}: missing")
+
+
+def _check_seeds(folder: Path, kinds: Sequence[str], challenge: Challenge, model: int) -> None:
+    """Each seed must give the organiser's split: it could be another's under a harmless name."""
+    scenario, known = challenge.scenario, challenge.splits
+    seeds = {kind: _read_seed(folder / kind) for kind in kinds}
+    withheld = dict.fromkeys(SPLIT_SEEDS, 0)
+    one = splits.split(challenge.data.records, scenario.n, scenario.m, withheld | seeds)
+    right = {
+        "seed_challenge": np.array_equal(one.challenge, known.challenge[model]),
+        "seed_training": known.trained[model, one.training_set[scenario.m :]].all(),
+        "seed_membership": np.array_equal(one.membership, known.membership[model]),
+    }
+    for kind in kinds:
+        if not right[kind]:
+            raise InputError(f"{folder / kind}: not the seed of the organiser's splits")
+
+
+def _read_seed(path: Path) -> int:
+    content = path.read_bytes()
+    seed = parse_seed(content.decode("ascii", "replace").strip(), str(path))
+    if content != b"%d\n" % seed:
+        raise InputError(f"{path}: expected a decimal number and a newline")
+    return seed
+
+
+def _check_model(folder: Path, network: Architecture, private: bool) -> None:
+    """The files must be those that the parameters alone give, whatever else would be read there."""
+    (state_dict,) = network.to_state_dicts(read_parameters(folder, network))
+    with tempfile.TemporaryDirectory() as plain:
+        network.write_model(Path(plain), state_dict, private)
+        for name in network.facts.files:
+            if not filecmp.cmp(Path(plain) / name, folder / name, shallow=False):
+                found = folder / name
+                raise InputError(f"{found}: holds more than the parameters, not to be given away")
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    """Digests by name, as `mico.release.write_checksums` lists them."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    digests = {}
+    for number, line in enumerate(lines, 1):
+        match = re.fullmatch("([0-9a-f]{64})  (.+)", line)
+        if not match:
+            raise InputError(f"{path}: line {number}: expected a SHA-256 sum and a name")
+        digests[match[2]] = match[1]
+    return digests
+
+
+# The data card
+
+RECORDS = {
+    "bits": "records of {features:,} binary features",
+    "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
+    "tokens": "sentences of at most {features:,} tokens, special ones included",
+}
+
+
+def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int) -> str:
+    """What a participant has to know, as Markdown, with the facts of this run."""
+    datasets = {one.data.name: one.data for one in challenges}.values()
+    synthetic = ", ".join(data.name for data in datasets if data.synthetic)
+    used = [networks()[parse(one.scenario.architecture)[0]] for one in challenges]
+    disclosing = [one.scenario.challenge for one in challenges if one.scenario.disclosed]
+    return Template(CARD.read_text(encoding="utf-8")).substitute(
+        track=track,
+        warning=f"> **SYNTHETIC DATA** ({synthetic}): generated by a program, so nobody's records;"
+        " results say nothing about a real data set.\n\n"
+        if synthetic
+        else "",
+        models=phases.models,
+        facts=_facts(challenges, phases),
+        datasets="\n".join(_describe_data(data) for data in datasets),
+        layers="\n\n".join(sorted({facts.layers for facts in used})),
+        networks="\n".join(_describe_network(one) for one in challenges),
+        files="\n".join(
+            f"| `…/{name}` | {what} |"
+            for name, what in sorted({file for facts in used for file in facts.files.items()})
+        ),
+        numbers=", ".join(f"{phase} {span[0]} to {span[-1]}" for phase, span in _spans(phases)),
+        disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
+        if disclosing
+        else "only in train",
+        max_bytes=f"{max_bytes:,}",
+    )
+
+
+def _spans(phases: Phases) -> list[tuple[str, range]]:
+    return [(phase, phases.of(phase)) for phase in PHASES]
+
+
+def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
+    """A table with a column for each challenge."""
+    columns = []
+    for one in challenges:
+        scenario, spent = one.scenario, one.privacy
+        columns.append(
+            {
+                "": scenario.challenge,
+                "---": "---",
+                "scenario": scenario.id,
+                "data set": scenario.data,
+                "its records, N": f"{one.data.records:,}",
+                "records in a training set, n": f"{scenario.n:,}",
+                "challenge points, 2m": f"{2 * scenario.m:,}",
+                "models": ", ".join(f"{len(span)} {phase}" for phase, span in _spans(phases)),
+                "network": pretrained.public(scenario.architecture),
+                "optimizer": scenario.optimizer,
+                "epochs": scenario.epochs,
+                "batch size": f"{scenario.batch_size}{' expected' if scenario.private else ''}",
+                "order of the records": _order(scenario),
+                "steps": f"{spent.steps:,}",
+                "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
+                f" after every {scenario.lr_decay_epochs} epochs",
+                "differential privacy": "DP-SGD" if scenario.private else "none",
+                "ε": _number(spent.epsilon),
+                "δ": _number(spent.delta),
+                "sample rate": _number(spent.sample_rate if scenario.private else None),
+                "noise multiplier": _number(spent.noise_multiplier),
+                "clipping norm": _number(scenario.clipping_norm),
+                "largest norm of a batch's gradient": _number(scenario.max_gradient_norm),
+            }
+        )
+    rows = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _order(scenario: Scenario) -> str:
+    if scenario.private:
+        return "Poisson samples"
+    return "a new one every epoch" if scenario.shuffle else "the same every epoch"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _describe_data(data: Description) -> str:
+    kind = "**synthetic**" if data.synthetic else "from"
+    return (
+        f"- {data.name}: {data.records:,} {RECORDS[data.kind].format(features=data.features)},"
+        f" {data.classes} classes; {kind} {data.source}"
+    )
+
+
+def _describe_network(challenge: Challenge) -> str:
+    """Architecture and parameters, as found in a released model."""
+    network = build(challenge.scenario.architecture, challenge.data)
+    name = pretrained.public(challenge.scenario.architecture)
+    found = network.describe(_first(challenge))
+    prefixed = challenge.scenario.private and "model.pt" in network.facts.files
+    prefix = f"; keys begin with `{OPACUS_PREFIX}`" if prefixed else ""
+    return f"- {challenge.scenario.challenge}: {name}, {found}{prefix}"
+
+
+def _first(challenge: Challenge) -> Path:
+    """The folder of a released model."""
+    return challenge.directory / "train" / "model_0"

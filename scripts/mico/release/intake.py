@@ -1,0 +1,270 @@
+"""Somebody's submission .zip, which is not to be trusted: read in memory, never unpacked to disk.
+
+It holds [<track>/]<challenge>/{dev,final}/model_i/prediction.csv. The work is bounded by the size
+of the archive and of what is expected in it, whatever the archive says of itself.
+"""
+
+import io
+import re
+import stat
+import sys
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby, product
+from pathlib import Path
+from zipfile import ZipInfo
+
+import numpy as np
+
+from mico.challenge.phases import Phases
+from mico.support.errors import InputError
+
+MAX_PACKED = 2_000_000  # bytes of an archive, as in the competition
+MAX_PROBLEMS = 20
+MAX_PATH = 200  # characters of a member's path
+MAX_SHOWN = 80  # characters of a path or a value in a message
+MAX_RANGES = 10  # of missing models in a message
+BYTES_PER_NUMBER = 64  # 0.1 to its last binary digit takes 57
+SPARE_BYTES, SPARE_MEMBERS = 1024, 100
+
+ATTACKED = ("dev", "final")
+FILES = ("prediction.csv", "predictions.csv")
+ENCRYPTED = 0x1 | 0x40 | 0x2000  # flag bits: by password, strongly, with hidden headers
+BLANK = " \t\r\n"
+# What float() takes beyond this (nan, 1_0, other alphabets' digits) is no number of a CSV file.
+# The possessive ++ and *+ keep a long run of digits from being tried in every possible division.
+NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[ \t]*")
+BAD_PATHS = (
+    (re.compile(r"\\|\A[A-Za-z]:"), "a Windows path, expected folders separated by /"),
+    (re.compile(r"\A/"), "an absolute path, expected a relative one"),
+    (re.compile(r"(?:\A|/)\.\.?(?:/|\Z)"), "a path with . or .. in it, expected plain folders"),
+    (re.compile(r"\A\Z|//"), "an empty name in the path, expected plain folders"),
+    (re.compile(r"[^\w ./+()=,-]", re.ASCII), "unusual characters, expected ASCII letters, digits"),
+)
+
+
+class Rejected(InputError):
+    """A submission that is refused; `problems` holds one line each, and so does the message."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems[:MAX_PROBLEMS])
+        if len(problems) > MAX_PROBLEMS:
+            self.problems.append(f"... and {len(problems) - MAX_PROBLEMS:,} more")
+        super().__init__("\n".join(self.problems))
+
+
+def read(
+    path: Path,
+    track: str,
+    challenges: Sequence[str],
+    phases: Phases,
+    count: int,
+    max_packed: int = MAX_PACKED,
+) -> dict[str, np.ndarray]:
+    """Read a submission: each challenge's predictions (dev + final models, count) in [0, 1].
+
+    Args:
+        track: the name of the top folder, which may be left out in the archive.
+        count: how many numbers a model has, 2m.
+        max_packed: the largest size of the archive in bytes.
+
+    Raises:
+        Rejected: it holds anything else than one row of `count` numbers in [0, 1] for every model.
+    """
+    models = {
+        name: [f"{name}/{phase}/model_{i}" for phase in ATTACKED for i in phases.of(phase)]
+        for name in challenges
+    }
+    known = {
+        f"{top}{model}/{file}": model
+        for top in ("", f"{track}/")
+        for name in challenges
+        for model in models[name]
+        for file in FILES
+    }
+    packed = _packed(path, max_packed)
+    with _unpacking("the archive"):
+        archive = zipfile.ZipFile(io.BytesIO(packed))
+    members = archive.infolist()
+    # Room for a file, its folder, macOS's shadows of both, and as much again of train models.
+    most = 10 * sum(map(len, models.values())) + SPARE_MEMBERS
+    if len(members) > most:
+        raise Rejected([f"the archive: {len(members):,} members, expected at most {most:,}"])
+
+    given, strange, problems = _sorted(members, known)
+    if sum(member.compress_size for some in given.values() for member in some) > len(packed):
+        raise Rejected(["the archive: smaller than the files in it, expected no overlap"])
+    problems[:0] = _missing(challenges, phases, given) + _mixed(given) + _unknown(strange, known)
+    rows = {}
+    for model, some in given.items():
+        try:
+            rows[model] = _row(archive, model, some, count)
+        except Rejected as error:
+            problems += error.problems
+    if problems:
+        raise Rejected(problems)
+    return {name: np.stack([rows[model] for model in models[name]]) for name in challenges}
+
+
+def _packed(path: Path, max_packed: int) -> bytes:
+    """The archive in memory, where it cannot change and no offset leads outside."""
+    if not path.is_file():
+        raise Rejected(["the archive: no such file"])
+    with path.open("rb") as file:
+        packed = file.read(max_packed + 1)
+    if len(packed) > max_packed:
+        size = path.stat().st_size
+        raise Rejected([f"the archive: {size:,} bytes, expected at most {max_packed:,}"])
+    return packed
+
+
+@contextmanager
+def _unpacking(where: str) -> Iterator[None]:
+    """Turn into `Rejected` what zipfile raises for a damaged archive: exceptions of many kinds."""
+    try:
+        yield
+    except Exception as error:
+        reason = _shown(f"{type(error).__name__}: {error}")
+        raise Rejected([f"{where}: cannot be unpacked ({reason})"]) from None
+
+
+def _sorted(
+    members: Iterable[ZipInfo], known: Mapping[str, str]
+) -> tuple[dict[str, list[ZipInfo]], list[str], list[str]]:
+    """The files given for each model, unknown files' paths, and the problems of bad paths.
+
+    Folders themselves and what macOS adds are none of these.
+    """
+    given, strange, problems = defaultdict(list), [], []
+    for member in members:
+        path = member.orig_filename  # member.filename is cut at a NUL
+        if path in known:
+            given[known[path]].append(member)
+        elif problem := _bad_path(path):
+            problems.append(f"{_shown(path)}: {problem}")
+        elif not path.startswith("__MACOSX/") and path.split("/")[-1] not in ("", ".DS_Store"):
+            strange.append(path)
+    return given, strange, problems
+
+
+def _bad_path(path: str) -> str | None:
+    if len(path) > MAX_PATH:
+        return f"a path of {len(path):,} characters, expected at most {MAX_PATH}"
+    return next((problem for pattern, problem in BAD_PATHS if pattern.search(path)), None)
+
+
+def _missing(challenges: Sequence[str], phases: Phases, given: Container[str]) -> list[str]:
+    problems = []
+    for name, phase in product(challenges, ATTACKED):
+        missing = [i for i in phases.of(phase) if f"{name}/{phase}/model_{i}" not in given]
+        if missing:
+            problems.append(f"{name}/{phase}: missing {_ranges(missing)}")
+    return problems
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Increasing model numbers as model_1-model_5, model_7, ..."""
+    runs = []
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        ends = [number for _, number in run]
+        first, last = f"model_{ends[0]}", f"model_{ends[-1]}"
+        runs.append(first if first == last else f"{first}-{last}")
+    return ", ".join(runs if len(runs) <= MAX_RANGES else [*runs[:MAX_RANGES], "..."])
+
+
+def _mixed(given: Mapping[str, Sequence[ZipInfo]]) -> list[str]:
+    bare = [
+        member.orig_filename.startswith(f"{model}/")
+        for model, members in given.items()
+        for member in members
+    ]
+    if sum(bare) in (0, len(bare)):
+        return []
+    return [f"the archive: {sum(bare)} of {len(bare)} files lack the top folder the others have"]
+
+
+def _unknown(strange: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A problem for each unknown folder, and for each unknown file in a known one."""
+    holds = defaultdict(dict)  # known folder, the top one being "" -> the names in it, in order
+    for path in known:
+        folder = ""
+        for part in path.split("/"):
+            holds[folder][part] = None
+            folder += f"{part}/"
+    found = Counter()
+    for path in strange:
+        folder, what = "", path
+        for part in path.split("/")[:-1]:
+            inner = f"{folder}{part}/"
+            if inner not in holds:
+                what = inner
+                break
+            folder = inner
+        found[folder, what] += 1
+    problems = []
+    for (folder, what), files in found.items():
+        names = list(holds[folder])
+        expected = ", ".join(names) if len(names) < 6 else f"{names[0]} ... {names[-1]}"
+        kind = f"unknown folder (files: {files:,})" if what.endswith("/") else "unknown file"
+        problems.append(f"{_shown(what)}: {kind}, expected {expected}")
+    return problems
+
+
+def _row(
+    archive: zipfile.ZipFile, model: str, members: Sequence[ZipInfo], count: int
+) -> np.ndarray:
+    if len(members) > 1:
+        raise Rejected([f"{model}: given {len(members)} times, expected one file"])
+    where = members[0].orig_filename
+    content = _content(archive, members[0], where, BYTES_PER_NUMBER * count + SPARE_BYTES)
+    return _numbers(content, where, count)
+
+
+def _content(archive: zipfile.ZipFile, member: ZipInfo, where: str, limit: int) -> bytes:
+    """What a member unpacks to; hardly more than `limit` bytes of it ever are unpacked."""
+    if member.flag_bits & ENCRYPTED:
+        raise Rejected([f"{where}: encrypted, expected no password"])
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise Rejected([f"{where}: a link or a special file, expected a plain one"])
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        method = member.compress_type
+        raise Rejected([f"{where}: compression method {method}, expected 8 (deflate) or 0 (none)"])
+    declared = member.file_size
+    if declared > limit:
+        raise Rejected([f"{where}: {declared:,} bytes unpacked, expected at most {limit:,}"])
+    member.file_size = sys.maxsize  # zipfile would stop there and not see that there is more
+    with _unpacking(where), archive.open(member) as file:
+        content = file.read(limit + 1)
+    if len(content) != declared:
+        found = f"{'more' if len(content) > declared else 'fewer'} bytes"
+        raise Rejected([f"{where}: unpacks to {found} than the {declared:,} it declares"])
+    return content
+
+
+def _numbers(content: bytes, where: str, count: int) -> np.ndarray:
+    expected = f"expected one row of {count} numbers"
+    try:
+        text = content.decode("utf-8-sig").strip(BLANK)
+    except UnicodeDecodeError:
+        raise Rejected([f"{where}: not UTF-8 text, {expected}"]) from None
+    if not text:
+        raise Rejected([f"{where}: empty, {expected}"])
+    rows = re.split(r"[\r\n]+", text)
+    if len(rows) > 1:
+        raise Rejected([f"{where}: {len(rows)} rows, {expected}"])
+    values = text.split(",")
+    if len(values) != count:
+        raise Rejected([f"{where}: one row of {len(values)}, {expected}"])
+    for column, value in enumerate(values, 1):
+        if not (NUMBER.fullmatch(value) and 0 <= float(value) <= 1):
+            found = f"value {column} is {_shown(value)}"
+            raise Rejected([f"{where}: {found}, expected a number in [0, 1]"])
+    return np.array([float(value) for value in values])
+
+
+def _shown(text: str) -> str:
+    """Text from the archive, quoted: short, on one line, plain ASCII and without markup."""
+    escaped = re.sub(r"[<>&]", lambda match: f"\\x{ord(match[0]):02x}", ascii(text))
+    return escaped if len(escaped) <= MAX_SHOWN else f"{escaped[: MAX_SHOWN - 3]}..."

@@ -1,0 +1,85 @@
+"""A participant's predictions as published: model_i/prediction.csv, one row of 2m numbers."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from mico.challenge.phases import Phases
+from mico.support.atomic import atomic_directory
+from mico.support.errors import InputError
+
+
+def to_predictions(scores: np.ndarray) -> np.ndarray:
+    """Scores (M, 2m) mapped to [0, 1] by rank among all: one increasing map, ties stay ties.
+
+    The row of a model that is left out is not a number, and stays so.
+
+    Raises:
+        ValueError: some of a model's scores are not a number.
+    """
+    given = ~np.isnan(scores).all(axis=1)
+    if np.isnan(scores[given]).any():
+        raise ValueError("a score is not a number")
+    distinct, rank = np.unique(scores[given], return_inverse=True)
+    predictions = np.full(scores.shape, np.nan)
+    predictions[given] = rank.reshape(-1, scores.shape[1]) / max(len(distinct) - 1, 1)
+    return predictions
+
+
+def write(directory: Path, phases: Phases, predictions: np.ndarray) -> None:
+    """Write {train,dev,final}/model_i/prediction.csv for all models.
+
+    Args:
+        predictions: (models, 2m) in [0, 1], in challenge order; rows of train models that are left
+            out are not a number.
+
+    Raises:
+        ValueError: a dev or final model is left out.
+    """
+    with atomic_directory(directory) as temporary:
+        for phase, model in phases.named():
+            if np.isnan(predictions[model]).all():
+                if phase != "train":
+                    raise ValueError(f"model {model} of {phase} has no predictions")
+                continue
+            folder = temporary / phase / f"model_{model}"
+            folder.mkdir(parents=True)
+            row = ",".join(repr(float(value)) for value in predictions[model])
+            (folder / "prediction.csv").write_text(row + "\n")
+
+
+def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
+    """Read the predictions (models, count) of all models.
+
+    A train model may be left out: its row is then not a number.
+
+    Raises:
+        InputError: a missing file, or one that is not one row of `count` numbers in [0, 1].
+    """
+    rows = []
+    for phase, model in phases.named():
+        path = directory / phase / f"model_{model}" / "prediction.csv"
+        left_out = phase == "train" and directory.is_dir() and not path.parent.exists()
+        rows.append(np.full(count, np.nan) if left_out else _read_row(path, count))
+    return np.stack(rows)
+
+
+def _read_row(path: Path, count: int) -> np.ndarray:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    if len(rows) != 1 or len(rows[0]) != count:
+        found = f"one row of {len(rows[0])}" if len(rows) == 1 else f"{len(rows)} rows"
+        raise InputError(f"{path}: {found}, expected one row of {count} numbers")
+    values = np.empty(count)
+    for column, text in enumerate(rows[0]):
+        try:
+            values[column] = float(text)
+        except ValueError:
+            values[column] = np.nan
+        if not 0 <= values[column] <= 1:
+            raise InputError(f"{path}: value {column + 1} is {text!r}, expected a number in [0, 1]")
+    return values

@@ -1,0 +1,73 @@
+"""A released challenge as a participant reads it: what its seeds say, and its models."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mico.challenge import splits
+from mico.challenge.phases import Phases
+from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
+from mico.networks.architecture import Architecture, Parameters, read_parameters
+from mico.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """What the released seeds say about M models, of which the first S are train models."""
+
+    challenge: np.ndarray  # (M, 2m) int64, data-set indices
+    trained: np.ndarray  # (S, N) bool: the train model's training set holds the record
+    # By model, where seed_training is given away: the (n - m,) records that it trained on besides
+    # challenge points, in order.
+    training: dict[int, np.ndarray]
+
+
+def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) -> Disclosed:
+    """Read a challenge's seed files.
+
+    Args:
+        records: of the data set; n, m: of a training set, and of its challenge points.
+
+    Raises:
+        InputError: a seed file is missing or holds no seed.
+    """
+    challenge = np.empty((phases.models, 2 * m), np.int64)
+    trained = np.zeros((phases.train, records), bool)
+    training = {}
+    for phase, model in phases.named():
+        folder = directory / phase / f"model_{model}"
+        seeds = {
+            kind: _read_seed(folder / kind)
+            for kind in SPLIT_SEEDS
+            if phase == "train" or kind == "seed_challenge" or (folder / kind).exists()
+        }
+        if phase == "train":
+            trained[model, splits.split(records, n, m, seeds).training_set] = True
+        challenge[model] = splits.challenge_order(records, seeds["seed_challenge"])[: 2 * m]
+        if "seed_training" in seeds:
+            training[model] = splits.training_order(records, m, seeds)[: n - m]
+    return Disclosed(challenge, trained, training)
+
+
+def models(
+    directory: Path, phases: Phases, architecture: Architecture, device: torch.device
+) -> Iterator[Parameters]:
+    """All released models in order, each as parameters with a leading dimension of 1.
+
+    Raises:
+        InputError: a released file is missing, corrupt or of another architecture.
+    """
+    for phase, model in phases.named():
+        parameters = read_parameters(directory / phase / f"model_{model}", architecture)
+        yield {name: value.to(device) for name, value in parameters.items()}
+
+
+def _read_seed(path: Path) -> int:
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    return parse_seed(text, str(path))

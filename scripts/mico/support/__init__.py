@@ -1,0 +1,4 @@
+"""The floor that all rooms stand on: errors, progress, files that appear whole or not at all.
+
+Every room may import it; it imports none.
+"""

@@ -1,0 +1,37 @@
+"""A dataclass of arrays as one .npz file."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
+
+T = TypeVar("T")
+
+
+def write(path: Path, record: Any) -> None:
+    """Write the fields of a dataclass of arrays."""
+    arrays = {field.name: getattr(record, field.name) for field in fields(record)}
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read(path: Path, kind: type[T], what: str) -> T:
+    """Read what `write` wrote.
+
+    Args:
+        kind: the dataclass; what: it in words, for the error.
+
+    Raises:
+        InputError: the file is missing or is another.
+    """
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            if set(file.files) != (names := {field.name for field in fields(kind)}):
+                raise ValueError(f"it has {', '.join(sorted(file.files))}")
+            return kind(**{name: file[name] for name in names})
+    except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
+        raise InputError(f"{path}: not a file of {what} ({error})") from None

@@ -1,0 +1,171 @@
+"""A shard's training so far, on disk, so that a job that was killed goes on where it was.
+
+It is a folder beside the shard: in models/model_<i>/ the finished models, each written once and in
+the form in which it is released; in state.npz all else. It bears the name of the process that
+writes there. A job takes over what another left, and one that lives on unattended and has lost its
+folder stops, so that no two write in the same.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mico.networks.architecture import Architecture, StateDict
+from mico.support.atomic import atomic_directory, atomic_file, move_directory, remove
+from mico.support.errors import InputError
+from mico.training.engine import State
+
+MODELS, STATE = "models", "state.npz"
+
+
+@dataclass
+class Checkpoint:
+    """Models that are finished, in order, and where those that come next stand."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)  # what is reported of each
+    digests: list[str] = field(default_factory=list)  # of each one's files
+    state: State | None = None
+    seconds: float = 0.0  # spent on the models in `state`
+
+
+def take(shard: Path, job: str, device: torch.device) -> tuple[Path, Checkpoint]:
+    """The folder of this process, with what there is of this very job; else it is empty.
+
+    Args:
+        shard: the directory that the models will be; job: as `write` was given it.
+    """
+    own = shard.with_name(f".{shard.name}.{socket.gethostname()}.{os.getpid()}.checkpoint")
+    found = shard.parent.glob(f".{glob.escape(shard.name)}.*.checkpoint")
+    taken = None
+    for folder in sorted(found, key=lambda folder: (folder != own, folder.name)):
+        if taken:
+            remove(folder)
+            continue
+        try:
+            folder.rename(own)
+        except FileNotFoundError:  # another process was faster
+            continue
+        taken = _read(own, job, device)
+        if not taken:
+            remove(own)
+    (own / MODELS).mkdir(parents=True, exist_ok=True)
+    return own, taken or Checkpoint()
+
+
+def add(
+    folder: Path,
+    checkpoint: Checkpoint,
+    row: dict[str, Any],
+    architecture: Architecture,
+    state_dict: StateDict,
+    private: bool,
+) -> None:
+    """Write a finished model, which counts as soon as the checkpoint is written.
+
+    Args:
+        row: what is reported of it, its number as `model`; private: it was trained with DP.
+    """
+    model = folder / MODELS / f"model_{row['model']}"
+    with _held(folder), atomic_directory(model) as temporary:
+        architecture.write_model(temporary, state_dict, private)
+    checkpoint.rows.append(row)
+    checkpoint.digests.append(_digest(model))
+
+
+def write(folder: Path, job: str, checkpoint: Checkpoint) -> None:
+    """Write all but the finished models.
+
+    Args:
+        job: identifies what is trained and how, to the last detail.
+    """
+    state = checkpoint.state
+    arrays = {}
+    if state:
+        arrays["weights"] = state.weights.cpu().numpy()
+        arrays["optimizer"] = state.optimizer.cpu().numpy()
+    about = {
+        "job": job,
+        "rows": checkpoint.rows,
+        "digests": checkpoint.digests,
+        "epochs": state.epochs if state else None,
+        "steps": state.steps if state else None,
+        "seconds": checkpoint.seconds,
+    }
+    with _held(folder), atomic_file(folder / STATE) as temporary, temporary.open("wb") as file:
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)
+
+
+def finish(folder: Path, shard: Path) -> None:
+    """Make the models the shard, in one step; then the checkpoint is gone."""
+    with _held(folder):
+        move_directory(folder / MODELS, shard)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Refuse to write where another job has taken over."""
+    try:
+        if not folder.is_dir():
+            raise FileNotFoundError
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{folder}: gone, a later job trains the same models") from None
+
+
+def _read(folder: Path, job: str, device: torch.device) -> Checkpoint | None:
+    """What `write` and `add` wrote; nothing if it is not whole, or of another job."""
+    path, models = folder / STATE, folder / MODELS
+    if folder.is_dir() and not path.exists():
+        return None
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+        if about["job"] != job:
+            return None
+        checkpoint = _decoded(about, arrays, device)
+        kept = {f"model_{row['model']}" for row in checkpoint.rows}
+        for row, digest in zip(checkpoint.rows, checkpoint.digests, strict=True):
+            if _digest(models / f"model_{row['model']}") != digest:
+                raise ValueError(f"model {row['model']} is damaged")
+        for entry in models.iterdir():
+            if entry.name not in kept:  # of a job that was killed before it counted
+                remove(entry)
+    except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        print(f"{path}: not a checkpoint ({reason}), starting anew", file=sys.stderr)
+        return None
+    return checkpoint
+
+
+def _decoded(
+    about: Mapping[str, Any], arrays: Mapping[str, Tensor], device: torch.device
+) -> Checkpoint:
+    state = None
+    if about["epochs"] is not None:
+        held, optimizer = (arrays[name].to(device) for name in ("weights", "optimizer"))
+        state = State(about["epochs"], held, optimizer, about["steps"])
+    return Checkpoint(about["rows"], about["digests"], state, about["seconds"])
+
+
+def _digest(folder: Path) -> str:
+    """A hash of a folder's files and their names."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            whole.update(f"{path.name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()

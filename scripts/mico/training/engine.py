@@ -1,0 +1,352 @@
+"""The training engine: plain and differentially private training of several models at once.
+
+DP-SGD (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1) as the competition ran it on Opacus:
+Poisson sampling with q = 1 / ceil(n / L), per-example clipping to C, Gaussian noise of standard
+deviation sigma C on the sum, division by the expected batch size L. Without DP every epoch walks
+the training set in its given order, members first, or in a new one, and averages over each batch.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mico.data.store import Dataset
+from mico.networks.architecture import Architecture, Parameters
+from mico.networks.randomness import RandomStream, poisson_sample
+from mico.privacy.budget import sampling
+from mico.support.errors import InputError
+
+EVALUATION_BATCH = 4096
+
+
+def adam(
+    weights: Tensor, gradient: Tensor, state: Sequence[Tensor], step: Tensor, learning_rate: float
+) -> None:
+    """Adam (Kingma and Ba 2015, Algorithm 1) with torch.optim.Adam's defaults.
+
+    The kernel of torch.optim.Adam(fused=True), called directly: torch.optim itself would add two
+    seconds of imports to every process and, for networks this small, a tenth to every step.
+    """
+    mean, square = state
+    torch._fused_adam_(
+        [weights],
+        [gradient],
+        [mean],
+        [square],
+        [],
+        [step],
+        lr=learning_rate,
+        beta1=0.9,
+        beta2=0.999,
+        weight_decay=0,
+        eps=1e-8,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def sgd(
+    weights: Tensor, gradient: Tensor, state: Sequence[Tensor], step: Tensor, learning_rate: float
+) -> None:
+    """Stochastic gradient descent without momentum."""
+    weights.add_(gradient, alpha=-learning_rate)
+
+
+# Each optimizer's update, and how many tensors like the weights it keeps between steps. Without
+# weight decay, which the published text models had none of, AdamW is Adam.
+OPTIMIZERS = {"adam": (adam, 2), "adamw": (adam, 2), "sgd": (sgd, 0)}
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a scenario's models are trained."""
+
+    epochs: int
+    batch_size: int  # under DP the expected size L of a Poisson sample
+    optimizer: str
+    learning_rate: float
+    lr_decay: float  # the learning rate is multiplied by this ...
+    lr_decay_epochs: int  # ... every so many epochs
+    clipping_norm: float | None = None  # C; None trains without DP
+    noise_multiplier: float | None = None  # sigma
+    # Samples, noise and dropout from the operating system's entropy, not from a seed.
+    secure: bool = False
+    shuffle: bool = False  # without DP, every epoch in a new order
+    max_gradient_norm: float | None = None  # without DP, of a batch's gradient
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"optimizer {self.optimizer!r}: expected {' or '.join(OPTIMIZERS)}")
+        for name in ("epochs", "batch_size", "learning_rate", "lr_decay", "lr_decay_epochs"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} {getattr(self, name)}: expected a positive number")
+        if (self.clipping_norm is None) != (self.noise_multiplier is None):
+            raise InputError("clipping_norm and noise_multiplier: expected both or neither")
+        if self.clipping_norm is not None and not self.clipping_norm > 0:
+            raise InputError(f"clipping_norm {self.clipping_norm}: expected a positive number")
+        if self.noise_multiplier is not None and not self.noise_multiplier >= 0:
+            raise InputError(f"noise_multiplier {self.noise_multiplier}: expected at least 0")
+        if self.secure and self.clipping_norm is None:
+            raise InputError("secure: expected false without DP")
+        if self.shuffle and self.clipping_norm is not None:
+            raise InputError("shuffle: expected false with DP, which samples")
+        if self.max_gradient_norm is not None:
+            if self.clipping_norm is not None:
+                raise InputError("max_gradient_norm: expected none with DP, see clipping_norm")
+            if not self.max_gradient_norm > 0:
+                given = self.max_gradient_norm
+                raise InputError(f"max_gradient_norm {given}: expected a positive number")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records on the device that trains on them; S is empty for a data set."""
+
+    features: Tensor  # (*S, N, D), as the architecture encodes them
+    labels: Tensor  # (*S, N) int64
+
+    def take(self, indices: np.ndarray) -> "Records":
+        """The records of a data set (N,) at these indices of any shape."""
+        rows = torch.from_numpy(indices).to(self.features.device)
+        features = self.features.index_select(0, rows.flatten())
+        return Records(features.view(*rows.shape, -1), self.labels[rows])
+
+
+def load(architecture: Architecture, dataset: Dataset, device: torch.device) -> Records:
+    """Put a whole stored data set on a device."""
+    features = architecture.encode(dataset.features())
+    labels = torch.from_numpy(dataset.labels.astype(np.int64))
+    return Records(torch.from_numpy(features).to(device), labels.to(device))
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the training of M models stands after some steps: all that is needed to go on."""
+
+    epochs: int
+    weights: Tensor  # (M, P)
+    optimizer: Tensor  # (2 for Adam, 0 for SGD; M, P)
+    steps: int = 0  # of the epoch after those
+
+
+def train(
+    architecture: Architecture,
+    records: Records,
+    training_sets: Sequence[np.ndarray],
+    seeds: Sequence[int],
+    options: TrainingOptions,
+    state: State | None = None,
+    after_step: Callable[[State], None] = lambda state: None,
+) -> Parameters:
+    """Train one model per seed, all together.
+
+    What a model becomes depends on its seed, training set and options, not on the others. (On a
+    GPU, matrix products of another batch count may round differently.)
+
+    Args:
+        training_sets: data-set indices (n,) for each model, in training order.
+        seeds: each model's own seed, from which all that it draws is drawn: its weights, samples or
+            orders, noise and dropout.
+        state: where to go on, as given to `after_step` by an earlier call with the same arguments;
+            its tensors are updated.
+        after_step: called with the state after every step; it must copy what it keeps.
+
+    Returns:
+        parameters as the architecture holds them, with a leading dimension of len(seeds).
+    """
+    device = records.features.device
+    own = records.take(np.stack(training_sets))
+    update, slots = OPTIMIZERS[options.optimizer]
+    if state is None:
+        weights = torch.stack([_initial_weights(architecture, seed) for seed in seeds]).to(device)
+        state = State(0, weights, weights.new_zeros(slots, *weights.shape))
+    weights, optimizer_state = state.weights, state.optimizer.unbind()
+    parameters = _views(architecture, weights)
+    gradient = torch.zeros_like(weights)
+    gradients = _plain_gradients if options.clipping_norm is None else _private_gradients
+    keys = [None if options.secure else seed for seed in seeds]
+    epoch_gradients = partial(gradients, architecture, own, options, parameters, keys, gradient)
+
+    steps = math.ceil(own.labels.shape[1] / options.batch_size)
+    before = state.epochs * steps + state.steps
+    step, one = torch.tensor([before, 1], dtype=torch.float32, device=device)
+    for epoch in range(state.epochs, options.epochs):
+        decays = epoch // options.lr_decay_epochs
+        learning_rate = options.learning_rate * options.lr_decay**decays
+        skipped = state.steps if epoch == state.epochs else 0
+        for done, _ in enumerate(epoch_gradients(epoch, skipped), skipped + 1):
+            if options.max_gradient_norm is not None:
+                norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+                gradient.mul_((options.max_gradient_norm / (norms + 1e-6)).clamp_(max=1))
+            step += one
+            update(weights, gradient, optimizer_state, step, learning_rate)
+            after_step(State(epoch + done // steps, weights, state.optimizer, done % steps))
+    return parameters
+
+
+def _plain_gradients(
+    architecture: Architecture,
+    own: Records,
+    options: TrainingOptions,
+    parameters: Parameters,
+    seeds: Sequence[int | None],
+    gradient: Tensor,
+    epoch: int,
+    skipped: int,
+) -> Iterator[None]:
+    """For each batch of an epoch but some first: write its mean gradient, then yield."""
+    out = _views(architecture, gradient)
+    if options.shuffle:
+        own = _shuffled(own, seeds, epoch)
+    batches = [tensor.split(options.batch_size, 1) for tensor in (own.features, own.labels)]
+    words = _dropout(architecture, seeds, epoch, len(batches[0]))
+    for features, labels, own_words in islice(zip(*batches, words, strict=True), skipped, None):
+        x = architecture.inputs(features)
+        architecture.mean_gradient(parameters, x, labels, out, own_words)
+        yield
+
+
+def _shuffled(own: Records, seeds: Sequence[int | None], epoch: int) -> Records:
+    """Each model's training set (M, N) in the order that it draws for an epoch."""
+    models, n = own.labels.shape
+    words = np.empty((models, n), np.uint64)
+    for row, seed in zip(words, seeds, strict=True):
+        RandomStream(seed, f"order/{epoch}").bits(row)()
+    rows = words.argsort(1) + np.arange(models)[:, None] * n
+    return Records(own.features.flatten(0, 1), own.labels.flatten()).take(rows)
+
+
+def _private_gradients(
+    architecture: Architecture,
+    own: Records,
+    options: TrainingOptions,
+    parameters: Parameters,
+    seeds: Sequence[int | None],
+    gradient: Tensor,
+    epoch: int,
+    skipped: int,
+) -> Iterator[None]:
+    """For each step of an epoch but some first: write a Poisson sample's noisy gradient, yield."""
+    models, n = own.labels.shape
+    device = gradient.device
+    out = _views(architecture, gradient)
+    std = options.noise_multiplier * options.clipping_norm / options.batch_size
+    noise = [_noise(*pair, epoch, std) for pair in zip(seeds, gradient, strict=True)] if std else []
+    for fill in noise * skipped:
+        fill()
+    chosen, valid, widths = _poisson_samples(n, options.batch_size, seeds, epoch)
+    words = _dropout(architecture, seeds, epoch, len(widths))
+    # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
+    rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
+    labels = own.labels.flatten()[rows.flatten()].view(rows.shape)
+    bounds = torch.from_numpy(valid).to(device) * (options.clipping_norm / options.batch_size)
+    of_all = own.features.flatten(0, 1)
+
+    samples = (tensor.split(widths, 1) for tensor in (rows, labels, bounds))
+    steps = islice(zip(*samples, words, strict=True), skipped, None)
+    for own_rows, y, bound, own_words in steps:
+        for fill in noise:
+            fill()
+        if not noise:
+            gradient.zero_()
+        x = of_all.index_select(0, own_rows.flatten()).view(*y.shape, of_all.shape[1])
+        architecture.add_clipped_gradients(
+            parameters, architecture.inputs(x), y, bound, options.clipping_norm, out, own_words
+        )
+        yield
+
+
+def _dropout(
+    architecture: Architecture, seeds: Sequence[int | None], epoch: int, steps: int
+) -> Sequence[Sequence[int] | None]:
+    """For each step of an epoch, what its dropout is drawn from: a word of every model's stream."""
+    if not architecture.dropout:
+        return [None] * steps
+    words = np.empty((len(seeds), steps), np.uint64)
+    for row, seed in zip(words, seeds, strict=True):
+        RandomStream(seed, f"dropout/{epoch}").bits(row)()
+    return words.T.tolist()
+
+
+def _poisson_samples(
+    n: int, batch_size: int, seeds: Sequence[int | None], epoch: int
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """An epoch's Poisson samples of all models, those of a step padded to the longest.
+
+    Returns:
+        chosen: (M, sum of widths) int64 positions in the training sets, step by step; 0 is padding.
+        valid: the same shape, False where there is padding.
+        widths: of each step, its longest sample.
+    """
+    sample_rate, steps = sampling(n, batch_size, epochs=1)
+    # One sample of steps * n positions is a sample of n positions for every step.
+    drawn = [
+        poisson_sample(RandomStream(seed, f"sampling/{epoch}"), steps * n, sample_rate)
+        for seed in seeds
+    ]
+    boundaries = np.arange(steps + 1) * n
+    ends = np.stack([np.searchsorted(positions, boundaries) for positions in drawn])
+    widths = np.diff(ends).max(0)
+    starts = np.cumsum(widths) - widths
+    chosen = np.zeros((len(seeds), widths.sum()), np.int64)
+    valid = np.zeros(chosen.shape, bool)
+    for model, positions in enumerate(drawn):
+        step, record = np.divmod(positions, n)
+        column = starts[step] + np.arange(len(positions)) - ends[model, step]
+        chosen[model, column] = record
+        valid[model, column] = True
+    return chosen, valid, widths.tolist()
+
+
+def _initial_weights(architecture: Architecture, seed: int) -> Tensor:
+    """One model's initial parameters, flat (P,)."""
+    weights = architecture.initial_weights(RandomStream(seed, "weights"))
+    flat = torch.cat([value.flatten() for value in weights.values()])
+    # Normals come in pairs: an odd number of parameters is rounded up by one that is not used.
+    return nn.functional.pad(flat, (0, len(flat) % 2))
+
+
+def _views(architecture: Architecture, flat: Tensor) -> Parameters:
+    """The parameters (M, *shape) as views of a flat tensor (M, P)."""
+    views, start = {}, 0
+    for name, shape in architecture.shapes.items():
+        end = start + math.prod(shape)
+        views[name] = flat[:, start:end].view(len(flat), *shape)
+        start = end
+    return views
+
+
+def _noise(seed: int | None, out: Tensor, epoch: int, std: float) -> Callable[[], object]:
+    """A function that fills `out` with the epoch's next normals each time it is called."""
+    stream = RandomStream(seed, f"noise/{epoch}")
+    if out.device.type == "cpu":
+        return stream.normals(out, std)
+    if seed is None:
+        # A GPU's own generator is not made to withstand somebody who wants to predict it.
+        on_cpu = torch.empty(out.shape)
+        fill = stream.normals(on_cpu, std)
+        return lambda: (fill(), out.copy_(on_cpu))
+    word = np.empty(1, np.int64)
+    stream.bits(word)()
+    generator = torch.Generator(out.device).manual_seed(int(word[0]))
+    return lambda: out.normal_(0, std, generator=generator)
+
+
+def accuracy(
+    architecture: Architecture, parameters: Parameters, records: Records, indices: np.ndarray
+) -> float:
+    """The share of the records at `indices` that one model (M = 1) classifies correctly."""
+    if not len(indices):
+        return math.nan
+    correct = 0
+    for start in range(0, len(indices), EVALUATION_BATCH):
+        batch = records.take(indices[None, start : start + EVALUATION_BATCH])
+        predicted = architecture.logits(parameters, architecture.inputs(batch.features)).argmax(-1)
+        correct += int((predicted == batch.labels).sum())
+    return correct / len(indices)
