@@ -466,6 +466,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_attack_of_the_page_can_be_added(tmp_path: Path) -> None:
     """As the page says: a module, its line in ATTACKS, and the program runs it as configured."""
     module, line = blocks("python")

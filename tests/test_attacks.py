@@ -10,12 +10,12 @@ the variance pooled within the points of the target.
 import itertools
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student
@@ -28,7 +28,6 @@ from mico.release import prediction_files
 from mico.support import arrays
 from mico.support.errors import InputError
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
 TRAIN, OTHERS, POINTS, RECORDS = 7, 5, 12, 60
 NAMES = ("loss", "conf", "margin")
 Setting = tuple[str, dict]
@@ -670,8 +669,7 @@ def test_good_options_are_kept(setting: Setting) -> None:
 
 def run_program(given: Signals, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     arrays.write(folder / "signals.npz", given)
-    command = [sys.executable, "-W", "error", str(SCRIPT), f"--signals={folder}/signals.npz"]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=50)
+    return programs.run("attack", f"--signals={folder}/signals.npz", *arguments)
 
 
 def test_the_program_writes_a_submission(tmp_path: Path) -> None:

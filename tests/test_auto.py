@@ -1,11 +1,11 @@
 """The choice of an attack: by the train models alone, and the same that an honest person would."""
 
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 
 from mico.attacks import registry
@@ -16,7 +16,6 @@ from mico.release import prediction_files
 from mico.support import arrays
 from mico.support.errors import InputError
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
 TRAIN, OTHERS, POINTS = 6, 4, 20
 PHASES = Phases(TRAIN, 2, 2)
 NOTHING = np.full((TRAIN, POINTS), np.nan)
@@ -232,8 +231,7 @@ def test_it_takes_no_options() -> None:
 
 
 def run_program(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "error", str(SCRIPT), "--attack=auto", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50)
+    return programs.run("attack", "--attack=auto", *arguments)
 
 
 def test_the_program_reads_other_submissions(signals: Signals, tmp_path: Path) -> None:

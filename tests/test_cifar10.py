@@ -349,6 +349,7 @@ cifar10_binary.read(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": None})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

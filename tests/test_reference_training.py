@@ -380,6 +380,7 @@ def two_targets(
     return folder / "2-3.npz", (folder / "log").read_text().splitlines(), folder
 
 
+@pytest.mark.slow
 def test_the_program_trains_reference_models(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
@@ -399,6 +400,7 @@ def test_the_program_trains_reference_models(
     assert difference.mean() > 3.5 * difference.std() / math.sqrt(len(difference))
 
 
+@pytest.mark.slow
 def test_the_program_reads_only_what_a_participant_has(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
@@ -414,6 +416,7 @@ def test_the_program_reads_only_what_a_participant_has(
     assert {model / "model.pt", model / "seed_challenge"} <= {*own}
 
 
+@pytest.mark.slow
 def test_the_programs_output_depends_on_nothing_else(
     challenges: dict,
     two_targets: tuple[Path, list[str], Path],
