@@ -19,9 +19,10 @@ import pytest
 import torch
 from scipy import optimize, stats
 
+from mico.challenge.recipe import TrainingOptions
 from mico.networks.mlp import MLP
 from mico.privacy.accountant import account
-from mico.training.engine import Records, State, TrainingOptions, train
+from mico.training.engine import Records, State, train
 
 MODELS = 10_000  # with the example, and as many without
 DELTA = 0.1  # where the best test has rates of percents, which so many models can measure

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import test_stacked
 import torch
+from recipes import recipe
 from scipy import stats
 from test_attack_formulas import Setting, describe, gaussian, run
 from test_reference_training import (
@@ -40,6 +41,7 @@ from mico.attacks.given.signals import Signals
 from mico.attacks.given.target_references import References
 from mico.attacks.reference_training import shared_training_set, train_shared
 from mico.challenge.phases import Phases
+from mico.challenge.recipe import TrainingOptions
 from mico.data import store
 from mico.networks.build import build
 from mico.networks.mlp import MLP
@@ -48,7 +50,7 @@ from mico.scoring import metrics
 from mico.support import arrays
 from mico.support.errors import InputError
 from mico.training import engine
-from mico.training.engine import Records, TrainingOptions, load
+from mico.training.engine import Records, load
 
 # ---- A shared reference model is a shadow model like any other.
 
@@ -615,7 +617,7 @@ def made(challenges: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     arguments = [*arguments_of(challenge), "--first", 0, "--last", 9]
     arguments += ["--challenge", folder / "plain", "--data", folder / "data"]
     arguments += ["--privacy", folder / "privacy.json", "--output", folder / "0-9.npz"]
-    listen = LISTEN.replace("references.py", "shared_references.py")
+    listen = LISTEN.replace("target_references.py", "shared_references.py")
     command = [sys.executable, "-c", listen, SCRIPTS, folder / "log", *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -756,8 +758,8 @@ def test_what_the_program_asks_for(
     [
         (["--first", 3, "--last", 2], "models 3 to 2: expected the first not after it"),
         (["--first", -1, "--last", 2], "models -1 to 2: expected "),
-        (["--n", 10], "n = 10, m = 10"),
-        (["--n", 291], "n = 291, m = 10"),
+        (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
+        (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
         (["--phases", 1, 2, 2], "expected at least 2 train"),
         (["--phases", 3, 2, 3], "seed_challenge"),
         (["--challenge", "absent"], "absent/train/model_0/seed_challenge"),

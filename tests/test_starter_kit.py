@@ -422,7 +422,7 @@ def test_official_files_are_read_in_their_order(
 @pytest.mark.skipif(not BATCH.exists(), reason=f"no {BATCH}")
 def test_official_file_is_read_as_the_library_does(kit: ModuleType) -> None:
     features, labels = kit.load_data(BATCH)
-    pixels, expected = cifar10_binary.read(BATCH, 10_000, 3072, 10, {BATCH.name: None})
+    pixels, expected = cifar10_binary.read_files(BATCH, 10_000, 3072, 10, {BATCH.name: None})
     np.testing.assert_array_equal(features.reshape(10_000, -1), pixels)
     np.testing.assert_array_equal(labels, expected)
     # The published mean and deviation are of five such batches.

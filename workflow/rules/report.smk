@@ -1,9 +1,10 @@
 from mico.attacks import docstrings
+from mico.workflow.description import description
 
 
 rule describe:
     input:
-        data=expand("<results>/data/{data}", data=USED_DATA),
+        data=expand("<results>/data/{data}", data=plan.datasets),
     output:
         "<results>/run.json",
     log:
@@ -17,8 +18,8 @@ rule describe:
         runtime=growing(10),
     params:
         program=program("describe"),
-        code=fingerprint("describe"),
-        run=run_description(),
+        code=code("describe"),
+        run=json.dumps(description(plan, config)),
     shell:
         "{params.program} --data {input.data} --run {params.run:q} --output {output} 2> {log}"
 
@@ -30,8 +31,8 @@ rule report:
         curves="<results>/curves.json",
         comparisons="<results>/comparisons.csv",
         audit="<results>/audit.json",
-        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
-        models=all_model_rows,
+        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios),
+        models=plan.model_rows,
         templates=multiext(
             f"{SCRIPTS}/mico/pages/templates/",
             "layout.html.j2",
@@ -53,7 +54,7 @@ rule report:
         runtime=growing(10),
     params:
         program=program("report"),
-        code=fingerprint("report"),
+        code=code("report"),
     shell:
         "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
         " --comparisons {input.comparisons} --audit {input.audit} --ceilings {input.ceilings}"
@@ -67,8 +68,8 @@ rule attack_pages:
         curves="<results>/curves.json",
         comparisons="<results>/comparisons.csv",
         audit="<results>/audit.json",
-        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
-        models=all_model_rows,
+        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios),
+        models=plan.model_rows,
         templates=multiext(
             f"{SCRIPTS}/mico/pages/templates/",
             "attack_page.html.j2",
@@ -89,7 +90,7 @@ rule attack_pages:
         runtime=growing(10),
     params:
         program=program("attack_pages"),
-        code=fingerprint("attack_pages"),
+        code=code("attack_pages"),
         formulas=docstrings.fingerprint(
             attack["attack"] for attack in config["attacks"]
         ),

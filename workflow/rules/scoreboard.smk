@@ -1,6 +1,16 @@
+def named_challenges(wildcards):
+    """A track's challenges and their scenarios' ids."""
+    return [f"{one.challenge}={one.id}" for one in plan.of_track(wildcards.track)]
+
+
+def synthetic_flag(wildcards):
+    """Whether some of a track's data are synthetic, as a flag."""
+    return "--synthetic" if plan.is_synthetic(wildcards.track) else ""
+
+
 rule scoreboard:
     input:
-        entries=track_entries,
+        entries=plan.whole_entries,
         template=multiext(str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"),
     output:
         page="<results>/scoreboard/{track}.html",
@@ -16,7 +26,7 @@ rule scoreboard:
         runtime=growing(10),
     params:
         program=program("scoreboard"),
-        code=fingerprint("scoreboard"),
+        code=code("scoreboard"),
         challenges=named_challenges,
         synthetic=synthetic_flag,
         reveal=config["reveal"],
@@ -28,7 +38,7 @@ rule scoreboard:
 
 rule details:
     input:
-        entries=track_entries,
+        entries=plan.whole_entries,
         template=SCRIPTS / "mico/pages/templates/detailed_results.html.j2",
     output:
         directory("<results>/details/{track}"),
@@ -43,7 +53,7 @@ rule details:
         runtime=growing(10),
     params:
         program=program("details"),
-        code=fingerprint("details"),
+        code=code("details"),
         reveal=config["reveal"],
         synthetic=synthetic_flag,
     shell:

@@ -1,6 +1,7 @@
+# The code is no parameter: an edit must not draw random seeds anew, nor train all models again.
 rule seeds:
     input:
-        given=seed_file,
+        given=[config["seeds"]] if str(config["seeds"]).endswith(".csv") else [],
     output:
         "<results>/private/{scenario}/seeds.csv",
     log:
@@ -14,7 +15,7 @@ rule seeds:
         runtime=growing(10),
     params:
         program=program("seeds"),
-        models=sum(PHASES),
+        models=plan.models,
         source=config["seeds"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --models {params.models}"
@@ -38,7 +39,7 @@ rule splits:
         runtime=growing(10),
     params:
         program=program("splits"),
-        code=fingerprint("splits"),
+        code=code("splits"),
         n=field("n"),
         m=field("m"),
     shell:

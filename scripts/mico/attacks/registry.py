@@ -33,7 +33,7 @@ ATTACKS: dict[str, ModuleType] = {
     "bavaria": bavaria,
     "effect": effect,
     "stacked": stacked,
-    "references": target_references,
+    "target-references": target_references,
     "auto": auto,
 }
 

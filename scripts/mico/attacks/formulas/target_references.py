@@ -59,24 +59,24 @@ class Options:
         check_choice("score", self.score, SCORES)
 
 
-def scores(signals: Signals, references: References, options: Options) -> np.ndarray:
-    """The score at each model's own challenge points; not a number without references.
+def scores(signals: Signals, target_references: References, options: Options) -> np.ndarray:
+    """The score at each model's own challenge points; not a number without target_references.
 
     Raises:
         InputError: there are fewer reference models than `count`, or none of a dev or final model.
     """
-    available = references.loss.shape[1]
+    available = target_references.loss.shape[1]
     if options.count > available:
         raise InputError(f"count {options.count}: there are {available} reference models")
     attacked = np.arange(signals.train_models, len(signals.challenge))
-    missing = np.setdiff1d(attacked, references.targets)
+    missing = np.setdiff1d(attacked, target_references.targets)
     if len(missing):
         raise InputError(f"model {missing[0]} has no reference models")
     values = signals.signal(options.signal)
-    of_references = references.signal(options.signal)[:, : options.count]
-    trained = references.trained[:, : options.count]
+    of_references = target_references.signal(options.signal)[:, : options.count]
+    trained = target_references.trained[:, : options.count]
     result = np.full(signals.challenge.shape, np.nan)
-    for model, *own in zip(references.targets, of_references, trained, strict=True):
+    for model, *own in zip(target_references.targets, of_references, trained, strict=True):
         shadows = target(values, signals.shadows, signals.trained, model, signals.challenge[model])
         result[model] = SCORES[options.score](shadows, Target(shadows.own, *own))
     return result
