@@ -28,8 +28,7 @@ from test_report import (
 from mico.attacks import docstrings
 from mico.attacks.formulas import lira, rmia
 from mico.pages.attack_pages import render
-from mico.pages.run_results import METRICS
-from mico.scoring.metrics import FPRS
+from mico.scoring.metrics import FPRS, METRICS
 from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "attack_pages.py"
@@ -163,7 +162,9 @@ def test_every_metric_in_every_scenario(paths: dict, text: str, phase: str, labe
     rows = table_rows(text, f'aria-label="Metrics, {label}"')
     assert len(scores) == len(rows) == 2
     for row in scores.to_dict("records"):
-        for metric, cell in zip(METRICS, rows[row["scenario"]], strict=False):
+        for metric, cell in zip(
+            (metric.name for metric in METRICS), rows[row["scenario"]], strict=False
+        ):
             value, low, high = (f"{row[metric + end]:.3f}" for end in ("", "_low", "_high"))
             assert cell.split() == [value, f"{low}–{high}"]  # noqa: RUF001
 

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 
 from mico.pages.report import marks, render
-from mico.pages.run_results import METRICS, Results, read
-from mico.scoring.metrics import COMPARED, FPRS
+from mico.pages.run_results import Results, read
+from mico.scoring.metrics import COMPARED, FPRS, METRICS, TITLES
 from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "report.py"
@@ -249,7 +249,7 @@ def test_banner_only_for_synthetic_data(paths: dict) -> None:
 @pytest.mark.parametrize("metric", COMPARED)
 def test_headline_numbers_are_those_of_the_table(paths: dict, text: str, metric: str) -> None:
     scores = pd.read_csv(paths["scores"][0])
-    rows = table_rows(text, f'aria-label="Scores: {METRICS[metric]}"')
+    rows = table_rows(text, f'aria-label="Scores: {TITLES[metric]}"')
     means = scores[scores.phase == "both"].groupby("participant")[metric].mean()
     assert [means[name] for name in rows] == sorted(means, reverse=True)
     for i, scenario in enumerate(["T1", "T2"]):
@@ -319,7 +319,7 @@ def test_every_metric_of_every_phase(paths: dict, text: str, phase: str, label: 
     rows = table_rows(text, f'aria-label="Metrics of T2, {label}"')
     for row in scores[(scores.scenario == "T2") & (scores.phase == phase)].to_dict("records"):
         shown = [cell.split()[0] for cell in rows[row["participant"]] if cell]
-        assert shown == [f"{row[metric]:.3f}" for metric in METRICS]
+        assert shown == [f"{row[metric.name]:.3f}" for metric in METRICS]
 
 
 def test_downloads_carry_the_inputs(paths: dict, text: str) -> None:
@@ -404,7 +404,7 @@ def test_verdict_shows_what_attacks_found_beside_what_they_could(paths: dict, te
         metric = f"tpr_at_fpr_{fpr:g}"
         best = headline_rows(paths, "T2").sort_values(metric).iloc[-1]
         ends = f"{best[metric + '_low']:.3f}–{best[metric + '_high']:.3f}"  # noqa: RUF001
-        (cells,) = (cells for name, cells in rows.items() if name.startswith(METRICS[metric]))
+        (cells,) = (cells for name, cells in rows.items() if name.startswith(TITLES[metric]))
         assert cells[0].split() == [f"{best[metric]:.3f}", ends]
         assert cells[1:3] == [f"{fpr**0.8:.3f}", f"{fpr**0.5:.3f}"]
     assert rows["ε at leastreferences-8"][:1] == ["1.30"]

@@ -10,13 +10,10 @@ from statistics import fmean
 from typing import Any
 
 from mico.pages.rendering import environment
-from mico.pages.scoreboard import METRICS, visible
-from mico.scoring import metrics
+from mico.pages.scoreboard import visible
 from mico.scoring.entries import Entry
+from mico.scoring.metrics import HEADLINE, METRICS
 
-# The published program's names; it writes an FPR in units of 1 / 10,000.
-NAMES = {f"tpr_at_fpr_{fpr:g}": f"TPR_FPR_{round(1e4 * fpr)}" for fpr in metrics.FPRS}
-NAMES |= {"auc": "AUC", "advantage": "MIA", "accuracy": "accuracy"}
 LOWEST = 1e-4  # where the axes of a ROC begin
 SIZE = 200  # of a ROC's drawing
 
@@ -25,14 +22,14 @@ def scores_text(entry: Entry, phase: str) -> str:
     """scores.txt for one phase; empty for an entry that was rejected."""
     rows = _rows(entry, phase)
     lines = [
-        f"scenario{number}_{name}: {row[metric]}"
+        f"scenario{number}_{metric.published}: {row[metric.name]}"
         for number, row in enumerate(rows, 1)
-        for metric, name in NAMES.items()
+        for metric in METRICS
     ]
     if rows:
         lines += [
-            f"average_{name}: {fmean(row[metric] for row in rows)}"
-            for metric, name in NAMES.items()
+            f"average_{metric.published}: {fmean(row[metric.name] for row in rows)}"
+            for metric in METRICS
         ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -74,12 +71,12 @@ def _heading(row: Mapping[str, Any]) -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
-            "metric": title,
-            "headline": metric == metrics.HEADLINE,
-            "cells": [[row[metric + end] for end in ("", "_low", "_high")] for row in rows],
-            "average": fmean(row[metric] for row in rows),
+            "metric": metric.title,
+            "headline": metric.name == HEADLINE,
+            "cells": [[row[metric.name + end] for end in ("", "_low", "_high")] for row in rows],
+            "average": fmean(row[metric.name] for row in rows),
         }
-        for metric, (title, _) in METRICS.items()
+        for metric in METRICS
     ]
 
 

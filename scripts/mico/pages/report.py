@@ -14,10 +14,9 @@ import pandas as pd
 
 from mico.pages import figures
 from mico.pages.rendering import environment
-from mico.pages.run_results import METRICS, PHASES, Pairs, Results, Row, csv_uri
-from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, HEADLINE_FPR
+from mico.pages.run_results import PHASES, Pairs, Results, Row, csv_uri
+from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, METRICS, RATES, TITLES
 
-RATES = {f"tpr_at_fpr_{fpr:g}": fpr for fpr in FPRS}  # metric -> its FPR
 ENDS = figures.ENDS
 
 
@@ -69,7 +68,7 @@ def render(results: Results) -> str:
             guess=HEADLINE_FPR,
             headline=HEADLINE,
             metrics=METRICS,
-            rates=RATES,
+            titles=TITLES,
             phase_labels=PHASES,
             training=_training(results.models),
             training_seconds=results.models.seconds.sum(),
@@ -172,8 +171,7 @@ def gains(
         ]
         level = next(iter(_highest_first(shadow_only, metric)), None)
         title = f"Gain from reference models at FPR {RATES[metric]:g}, {scenario}"
-        label = f"TPR at FPR {RATES[metric]:g}"
-        drawn = figures.gain(title, label, lines, level and _estimate(level, metric))
+        drawn = figures.gain(title, TITLES[metric], lines, level and _estimate(level, metric))
         table = [
             {"kind": kind, "count": count}
             | dict(zip(["tpr", "low", "high"], line[count], strict=True))
@@ -222,7 +220,7 @@ def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str,
     highest = {metric: _highest_first(rows, metric)[0]["participant"] for metric in COMPARED}
     chosen = list(combinations(names, 2))
     metrics = [
-        {"label": METRICS[metric], "values": [round(row[metric], 5) for row in rows]}
+        {"label": TITLES[metric], "values": [round(row[metric], 5) for row in rows]}
         | {"pairs": [[round(value, 5) for value in pairs[metric][pair]] for pair in chosen]}
         for metric in COMPARED
     ]

@@ -11,18 +11,13 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from mico.scoring.metrics import COMPARED, FPRS, HEADLINE
+from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, METRICS
 from mico.support.errors import InputError
 
-METRICS = {f"tpr_at_fpr_{fpr:g}": f"TPR @ {fpr:g}" for fpr in FPRS} | {
-    "auc": "AUC",
-    "advantage": "Advantage",
-    "accuracy": "Accuracy",
-}
 PHASES = {"both": "dev + final", "final": "final", "dev": "dev", "train": "train"}  # headline first
 
 SCORE_TEXTS = ["scenario", "challenge", "track", "data", "participant", "phase"]
-SCORE_NUMBERS = ["models", *(m + end for m in METRICS for end in ("", "_low", "_high"))]
+SCORE_NUMBERS = ["models", *(m.name + end for m in METRICS for end in ("", "_low", "_high"))]
 MODEL_NUMBERS = ["model", "training_accuracy", "evaluation_accuracy", "steps", "seconds"]
 MAY_BE_EMPTY = ["epsilon", "delta", "noise_multiplier", "sample_rate"]  # in a table of models
 PAIR_TEXTS = ["scenario", "metric", "participant", "other"]

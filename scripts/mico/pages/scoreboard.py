@@ -19,14 +19,12 @@ from markupsafe import Markup
 
 from mico.pages.rendering import environment
 from mico.scoring import entries as stored
-from mico.scoring.metrics import FPRS, HEADLINE, HEADLINE_FPR, interval
+from mico.scoring.curves import interval
+from mico.scoring.metrics import HEADLINE, HEADLINE_FPR, METRICS, TITLES
 from mico.support.errors import InputError
 
 REVEALED = ("dev", "final")  # the phase that a live board and one after the reveal show
 TIE = 1e-12  # means that are closer than this are equal
-# Metric -> its name on the page and the value of a random guess
-METRICS = {f"tpr_at_fpr_{fpr:g}": (f"TPR @ {fpr:g} FPR", fpr) for fpr in FPRS}
-METRICS |= {"auc": ("AUC", 0.5), "advantage": ("Advantage", 0.0), "accuracy": ("Accuracy", 0.5)}
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
@@ -218,6 +216,7 @@ def render(
         places=places,
         headline=HEADLINE,
         metrics=METRICS,
+        title=TITLES[HEADLINE],
         data=_data(challenges, board),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -270,10 +269,10 @@ def _data(challenges: Mapping[str, str], board: Sequence[Standing]) -> dict[str,
     rows = []
     for entry in (standing.entry for standing in board):
         values = {
-            metric: [
-                [fmean(row[metric] for row in entry.scores.values()), None, None],
+            metric.name: [
+                [fmean(row[metric.name] for row in entry.scores.values()), None, None],
                 *(
-                    [row[metric + end] for end in ("", "_low", "_high")]
+                    [row[metric.name + end] for end in ("", "_low", "_high")]
                     for row in entry.scores.values()
                 ),
             ]
@@ -283,13 +282,13 @@ def _data(challenges: Mapping[str, str], board: Sequence[Standing]) -> dict[str,
         curves = [[curve["fpr"], curve["tpr"]] for curve in entry.curves.values()]
         rows.append({"name": visible(entry.participant), "values": values, "curves": curves})
     scales = {
-        metric: [
-            _scale([row["values"][metric][column] for row in rows], guess)
+        metric.name: [
+            _scale([row["values"][metric.name][column] for row in rows], metric.guess)
             for column in range(1 + len(challenges))
         ]
-        for metric, (_, guess) in METRICS.items()
+        for metric in METRICS
     }
-    return {"rows": rows, "scales": scales}
+    return {"rows": rows, "scales": scales, "scored": HEADLINE_FPR}
 
 
 def _scale(cells: Iterable[Sequence[float | None]], guess: float) -> dict[str, float]:

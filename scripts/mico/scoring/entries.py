@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from mico.scoring import metrics
+from mico.scoring import curves, metrics
+from mico.scoring.curves import Curves
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
@@ -32,6 +33,7 @@ REPLICATED = {"dev": (metrics.HEADLINE,), "final": (metrics.HEADLINE,), "both": 
 UNUSABLE_NAME = re.compile("[<>{}\x00-\x1f\x7f\ud800-\udfff]")
 COMPARISON = ("scenario", "metric", "participant", "other", "difference", "low", "high")
 Entry = dict[str, Any]
+Row = dict[str, Any]
 
 
 def score(
@@ -47,34 +49,33 @@ def score(
         phases: the models of each phase to score, as rows of the next two.
         predictions: (models, 2m); membership: (models, 2m) bool.
     """
-    rows, curves, replicates = [], {}, {}
+    rows: list[Row] = []
+    rocs: dict[str, Any] = {}
+    replicates: dict[str, dict[str, list[float]]] = {}
     for phase, models in phases.items():
         chosen, truth = predictions[models], membership[models]
-        curve = metrics.roc(chosen, truth, np.ones(len(models)))
-        values = metrics.metrics(curve)
+        roc = curves.roc(chosen, truth, np.ones(len(models)))
         resampled = metrics.bootstrap(chosen, truth, about["challenge"])
-        low, high = metrics.interval(resampled)
-        row: dict[str, Any] = {**about, "phase": phase, "models": len(models)}
-        for number, metric in enumerate(metrics.METRICS):
-            row[metric] = float(values[number])
-            row[f"{metric}_low"], row[f"{metric}_high"] = float(low[number]), float(high[number])
+        row: Row = {**about, "phase": phase, "models": len(models)}
+        for name, value in metrics.metrics(roc).items():
+            row[name] = float(value)
+            row[f"{name}_low"], row[f"{name}_high"] = curves.interval(resampled[name]).tolist()
         rows.append(row)
-        curves[phase] = _thinned(curve, (~truth).sum())
+        rocs[phase] = _thinned(roc, (~truth).sum())
         if phase == "both":
-            called = chosen >= metrics.threshold(curve, metrics.HEADLINE_FPR)
+            called = chosen >= curves.threshold(roc, metrics.HEADLINE_FPR)
             tprs = (called & truth).sum(axis=1) / truth.sum(axis=1)
-            curves[phase]["models"] = {
+            rocs[phase]["models"] = {
                 str(model): round(float(tpr), 6) for model, tpr in zip(models, tprs, strict=True)
             }
         if phase in REPLICATED:
             replicates[phase] = {
-                metric: resampled[:, metrics.METRICS.index(metric)].round(6).tolist()
-                for metric in REPLICATED[phase]
+                metric: resampled[metric].round(6).tolist() for metric in REPLICATED[phase]
             }
-    return rows, curves, replicates
+    return rows, rocs, replicates
 
 
-def _thinned(curve: metrics.Curves, nonmembers: int) -> dict[str, list[float]]:
+def _thinned(curve: Curves, nonmembers: int) -> dict[str, list[float]]:
     """The ROC thinned evenly on a logarithmic FPR axis, with each published FPR."""
     even = np.geomspace(1 / nonmembers, 1, CURVE_POINTS - 2 - len(metrics.FPRS))
     wanted = np.concatenate([[0.0], even, metrics.FPRS])
@@ -145,7 +146,7 @@ def comparisons(entries: Sequence[Entry], challenges: Iterable[str]) -> list[tup
         for metric in metrics.COMPARED:
             sampled = [(row, np.array(replicates[metric])) for row, replicates in scored]
             for (row, replicates), (other, others) in combinations(sampled, 2):
-                values = [row[metric] - other[metric], *metrics.interval(replicates - others)]
+                values = [row[metric] - other[metric], *curves.interval(replicates - others)]
                 names = row["scenario"], metric, row["participant"], other["participant"]
                 table.append((*names, *(round(float(value), 6) for value in values)))
     return table
