@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +28,8 @@ from mico.data import store
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
 from mico.release import prediction_files
-from mico.scoring import audit, curves, entries, metrics
+from mico.scoring import audit, curves, entries, metrics, scorer
+from mico.scoring.entries import Entry
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
@@ -396,7 +400,7 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=50)
 
 
-def score(folder: Path, name: str, source: str = "submissions") -> subprocess.CompletedProcess:
+def score(folder: Path, name: str, source: str = "predictions") -> subprocess.CompletedProcess:
     about = ("--challenges=purchase100_inf", "--scenarios=T1", "--data=made-up")
     about += ("--track=purchase100", f"--participant={name}", f"--splits={folder}/splits.npz")
     about += (f"--privacy={folder}/privacy.json", f"--datasets={folder}/made-up")
@@ -413,7 +417,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
         done = score(folder, name)
         assert done.returncode == 0, done.stderr
     paths = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
-    names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json"]
+    names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json"]
     outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
     done = run("collect.py", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
@@ -527,22 +531,24 @@ def test_every_two_participants_are_compared_on_the_same_resamples(
 def test_a_participant_does_not_differ_from_a_copy_and_one_alone_from_nobody(
     scored: tuple[Path, dict[str, Data]],
 ) -> None:
-    entry = entries.read([scored[0].parent / "entries" / "tied.json"])[0]
-    rows = entries.comparisons([entry, entry], ["purchase100_inf"])
+    entry = entries.read(scored[0].parent / "entries" / "tied.json")
+    rows = scorer.comparisons([entry, entry], ["purchase100_inf"])
     names = ("tied", "tied", 0, 0, 0)
     assert rows == [("T1", metric, *names) for metric in ("tpr_at_fpr_0.1", "tpr_at_fpr_0.01")]
-    assert entries.comparisons([entry], ["purchase100_inf"]) == []
+    assert scorer.comparisons([entry], ["purchase100_inf"]) == []
 
 
 def test_the_standing_entry_is_the_latest_of_a_participant_in_a_track() -> None:
-    def entry(track: str, hour: int | None = None, **changes: object) -> entries.Entry:
-        made = {"participant": "lira", "track": track, "builtin": hour is None, "problems": []}
-        submitted = hour and f"2026-11-24T{hour:02}:00:00+00:00"
-        return made | {"file": hour and "a.zip", "submitted": submitted} | changes
+    def entry(track: str, hour: int | None = None, **changes: Any) -> Entry:
+        made = Entry("lira", track, builtin=hour is None)
+        if hour:
+            made = replace(made, file="a.zip", submitted=datetime(2026, 11, 24, hour, tzinfo=UTC))
+        return replace(made, **changes)
 
     latest = [entry("ddp", 8), entry("toys", 9), entry("toys")]
     others = [entry("toys", 8), entry("toys", 10, problems=["not a zip"])]
-    others += [entry("toys", submitted="2026-11-24T09:30:00+01:00", file="b.zip", builtin=False)]
+    east = timezone(timedelta(hours=1))
+    others += [entry("toys", 1, submitted=datetime(2026, 11, 24, 9, 30, tzinfo=east), file="b.zip")]
     for order in latest + others, others + latest:
         assert entries.standing(order) == latest
 
@@ -581,7 +587,7 @@ def test_train_models_may_be_left_out(tmp_path: Path) -> None:
 def test_a_rejected_archive_has_no_scores_and_no_audit(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
-    assert score(tmp_path, "eve.zip", "archive").returncode == 0
+    assert score(tmp_path, "eve.zip", "submission").returncode == 0
     entry = json.loads((tmp_path / "entries" / "eve.zip.json").read_text())
     assert len(entry["problems"]) == 1
     assert [entry[key] for key in ("scores", "curves", "replicates", "audit")] == [[], {}, {}, {}]

@@ -46,7 +46,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico.data.format_names import GENERATED, TEXT
 from mico.networks import pretrained
-from mico.scoring.entries import UNUSABLE_NAME
+from mico.release.names import UNUSABLE_NAME
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
 from mico.workflow import configuration, estimate
@@ -413,8 +413,8 @@ def entry_flags(wildcards, input):
     if archive:
         taken = " ".join(checked.attacks)
         name = quote(archive.parent.name)
-        return f"--participant={name} --archive={quote(str(archive))} --taken {taken}"
-    return f"--participant {wildcards.entry} --submissions {input.entry}"
+        return f"--participant={name} --submission={quote(str(archive))} --taken {taken}"
+    return f"--participant {wildcards.entry} --predictions {input.entry}"
 
 
 def track_entries(wildcards):

@@ -89,8 +89,8 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
     shown: dict[str, Any] = dict.fromkeys(["roc", "by_class"]) | {
         "id": scenario,
         "setting": setting,
-        "epsilon": results.epsilon(scenario),
-        "private": bool(results.ceilings[scenario]["fpr"]),
+        "epsilon_spent": results.privacy[scenario].epsilon_spent,
+        "note": results.notes.get(scenario, {}).get(name),
         "row": row,
         "place": row and _place(rows, row),
         "participants": len(rows),

@@ -11,7 +11,7 @@ from typing import Any
 
 from mico.pages.rendering import environment
 from mico.pages.scoreboard import visible
-from mico.scoring.entries import Entry
+from mico.scoring.entries import Entry, Row
 from mico.scoring.metrics import HEADLINE, METRICS
 
 LOWEST = 1e-4  # where the axes of a ROC begin
@@ -36,22 +36,20 @@ def scores_text(entry: Entry, phase: str) -> str:
 
 def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
     """detailed_results.html for these phases; `synthetic`: the data are a generated stand-in."""
-    rows = {phase: _rows(entry, phase) for phase in phases if not entry["problems"]}
+    rows = {phase: _rows(entry, phase) for phase in phases if not entry.problems}
     templates = environment()
     templates.filters["visible"] = visible
     ticks = [10.0**exponent for exponent in range(round(math.log10(LOWEST)), 1)]
     return templates.get_template("detailed_results.html.j2").render(
-        name=entry["participant"],
-        track=entry["track"],
-        file=entry["file"],
-        submitted=entry["submitted"],
-        problems=entry["problems"],
+        name=entry.participant,
+        track=entry.track,
+        file=entry.file,
+        submitted=entry.submitted and entry.submitted.isoformat(timespec="seconds"),
+        problems=entry.problems,
         headings=[_heading(row) for row in next(iter(rows.values()), [])],
         tables={phase: _table(of_phase) for phase, of_phase in rows.items()},
         curves={
-            phase: {
-                _heading(row): _path(entry["curves"][row["challenge"]][phase]) for row in of_phase
-            }
+            phase: {_heading(row): _path(entry.curves[row["challenge"]][phase]) for row in of_phase}
             for phase, of_phase in rows.items()
         },
         ticks=[{"at": _position(tick), "label": f"{tick:g}"} for tick in ticks],
@@ -59,16 +57,16 @@ def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
     )
 
 
-def _rows(entry: Entry, phase: str) -> list[Mapping[str, Any]]:
-    rows = [row for row in entry["scores"] if row["phase"] == phase]
+def _rows(entry: Entry, phase: str) -> list[Row]:
+    rows = [row for row in entry.scores if row["phase"] == phase]
     return sorted(rows, key=lambda row: row["challenge"])
 
 
-def _heading(row: Mapping[str, Any]) -> str:
+def _heading(row: Row) -> str:
     return f"{row['scenario']}, {row['challenge']}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _table(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
             "metric": metric.title,

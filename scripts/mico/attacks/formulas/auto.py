@@ -5,7 +5,6 @@ train models no attack knows the answer either, since each leaves a model out of
 so the comparison is a cross-validation that leaves out one model (the stacked attack's: a fold).
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,16 +24,17 @@ class Options:
     """It has none."""
 
 
-def scores(signals: Signals, others: Mapping[str, np.ndarray], options: Options) -> np.ndarray:
-    """The predictions of the chosen attack.
+def scores(
+    signals: Signals, others: Mapping[str, np.ndarray], options: Options
+) -> tuple[np.ndarray, str]:
+    """The predictions of the chosen attack, and a note that says which it is.
 
     Args:
         others: predictions (M, 2m) of the other attacks by name; rows of train models that an
             attack left out are not a number.
     """
     chosen = choose(signals, others)
-    print(f"chosen: {chosen}", file=sys.stderr)
-    return others[chosen]
+    return others[chosen], f"chose {chosen}"
 
 
 def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
