@@ -51,7 +51,8 @@ def main() -> None:
 
     def read_others(paths: list[Path]) -> dict[str, np.ndarray]:
         size = given.challenge.shape[1]
-        return {str(path): prediction_files.read(path, phases, size) for path in paths}
+        # Their place is <participant>/<track>/<challenge>.
+        return {path.parts[-3]: prediction_files.read(path, phases, size) for path in paths}
 
     readers = {
         "whitebox": whitebox.read,
@@ -63,8 +64,9 @@ def main() -> None:
         if getattr(args, name) is None:
             raise InputError(f"attack {args.attack}: expected --{name}")
         wanted[name] = given if name == "signals" else readers[name](getattr(args, name))
-    scores = registry.ATTACKS[args.attack].scores(**wanted, options=options)
-    prediction_files.write(args.output, phases, prediction_files.to_predictions(scores))
+    found = registry.ATTACKS[args.attack].scores(**wanted, options=options)
+    scores, note = found if isinstance(found, tuple) else (found, "")
+    prediction_files.write(args.output, phases, prediction_files.to_predictions(scores), note)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays as stored
 
 ROOT = Path(__file__).parents[1]
@@ -96,8 +97,8 @@ def gaussian(
 def tpr(setting: Setting, truth: Truth) -> float:
     """At FPR .1, over all targets."""
     predictions = prediction_files.to_predictions(run(setting, truth.signals))[truth.targets]
-    curves = metrics.roc(predictions, truth.membership, np.ones(len(predictions)))
-    return float(metrics.metrics(curves)[metrics.METRICS.index(metrics.HEADLINE)])
+    curves = roc(predictions, truth.membership, np.ones(len(predictions)))
+    return float(metrics.metrics(curves)[metrics.HEADLINE])
 
 
 # ---- The published codes, on the inputs that they are made for: as many IN as OUT shadow models.

@@ -219,7 +219,9 @@ def test_scores_are_the_chosen_attacks_predictions(signals: Signals) -> None:
     part = only(predictions(signals, 3, 1), [1, 4])
     others = {"bad": predictions(signals, 0, 2), "part": part}
     options = registry.options("auto", {})
-    np.testing.assert_array_equal(auto.scores(signals, others, options), part)
+    found, note = auto.scores(signals, others, options)
+    np.testing.assert_array_equal(found, part)
+    assert note == "chose part"
 
 
 def test_it_takes_no_options() -> None:
@@ -243,7 +245,7 @@ def test_the_program_reads_other_submissions(signals: Signals, tmp_path: Path) -
         "worse": predictions(signals, -1, 3),
     }
     for name, rows in given.items():
-        prediction_files.write(tmp_path / name, PHASES, rows)
+        prediction_files.write(tmp_path / name / "toys" / "toys_lo", PHASES, rows)
     arrays.write(tmp_path / "signals.npz", signals)
     base = [f"--signals={tmp_path}/signals.npz", "--phases", TRAIN, 2, 2]
     base.append(f"--output={tmp_path}/auto")
@@ -252,9 +254,9 @@ def test_the_program_reads_other_submissions(signals: Signals, tmp_path: Path) -
     assert (done.returncode, done.stderr) == (1, "error: attack auto: expected --others\n")
     assert not (tmp_path / "auto").exists()
 
-    done = run_program(*base, "--others", *(tmp_path / name for name in given))
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"chosen: {tmp_path / 'good'}\n"
+    done = run_program(*base, "--others", *(tmp_path / name / "toys" / "toys_lo" for name in given))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert prediction_files.read_note(tmp_path / "auto") == "chose good"
     read = prediction_files.read(tmp_path / "auto", PHASES, POINTS)
     np.testing.assert_array_equal(np.isnan(read), np.isnan(given["good"]))
     kept = ~np.isnan(read)

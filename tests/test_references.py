@@ -23,6 +23,7 @@ from mico.attacks.shadows import Target
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays
 from mico.support.errors import InputError
 
@@ -317,8 +318,8 @@ class Simulated:
     def tpr(self, scores: np.ndarray) -> float:
         """At FPR .1 over all targets."""
         rows = prediction_files.to_predictions(scores)[len(self.signals.trained) :]
-        curve = metrics.roc(rows, self.membership, np.ones(len(rows)))
-        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
+        curve = roc(rows, self.membership, np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.HEADLINE])
 
     def tpr_with(self, count: int) -> float:
         options = registry.options("references", {"count": count})

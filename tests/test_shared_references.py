@@ -47,6 +47,7 @@ from mico.networks.build import build
 from mico.networks.mlp import MLP
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays
 from mico.support.errors import InputError
 from mico.training import engine
@@ -310,8 +311,8 @@ class NearlyAllIn:
         """At FPR .1, over all targets, with so many shared reference models."""
         given = shared_references.add(self.signals, self.shared, count) if count else self.signals
         rows = prediction_files.to_predictions(run(setting, given))[given.train_models :]
-        curve = metrics.roc(rows, self.membership, np.ones(len(rows)))
-        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
+        curve = roc(rows, self.membership, np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.HEADLINE])
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from mico.attacks.given.whitebox import WhiteBox
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays
 from mico.support.errors import InputError
 
@@ -53,8 +54,8 @@ class Simulated:
     def tpr(self, scores: np.ndarray, models: slice) -> float:
         """At FPR .1."""
         rows = prediction_files.to_predictions(scores)[models]
-        curve = metrics.roc(rows, self.membership[models], np.ones(len(rows)))
-        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
+        curve = roc(rows, self.membership[models], np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.HEADLINE])
 
 
 def simulate(

@@ -1,4 +1,4 @@
-"""Write the configuration's JSON schema and the tables of its keys, from the models that check it."""
+"""Write the configuration's JSON schema and the tables of its keys, from its models."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-from mico.scoring.entries import UNUSABLE_NAME
+from mico.release.names import UNUSABLE_NAME
 
 
 def entry_files(wildcards):
@@ -63,6 +63,7 @@ rule collect_scores:
         comparisons="<results>/comparisons.csv",
         curves="<results>/curves.json",
         audit="<results>/audit.json",
+        notes="<results>/notes.json",
     log:
         "<logs>/collect_scores.log",
     benchmark:
@@ -79,4 +80,4 @@ rule collect_scores:
     shell:
         "{params.program} --entries {input} --challenges {params.challenges}"
         " --scores {output.scores} --comparisons {output.comparisons}"
-        " --curves {output.curves} --audit {output.audit} 2> {log}"
+        " --curves {output.curves} --audit {output.audit} --notes {output.notes} 2> {log}"

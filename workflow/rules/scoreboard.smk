@@ -36,24 +36,24 @@ rule scoreboard:
         " --output {output.page} --winners {output.winners} 2> {log}"
 
 
-rule details:
+rule detailed_results:
     input:
         entries=plan.whole_entries,
         template=SCRIPTS / "mico/pages/templates/detailed_results.html.j2",
     output:
-        directory("<results>/details/{track}"),
+        directory("<results>/detailed_results/{track}"),
     log:
-        "<logs>/details/{track}.log",
+        "<logs>/detailed_results/{track}.log",
     benchmark:
-        "<benchmarks>/details/{track}.tsv"
+        "<benchmarks>/detailed_results/{track}.tsv"
     conda:
         "../../envs/report.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        program=program("details"),
-        code=code("details"),
+        program=program("detailed_results"),
+        code=code("detailed_results"),
         reveal=config["reveal"],
         synthetic=synthetic_flag,
     shell:

@@ -1,6 +1,7 @@
 """The built-in attacks. Each is a module with `Options`, a frozen dataclass that validates itself,
 and `scores(signals, options)`, which returns (M, 2m) float64: higher is more member-like. It may
-leave out train models, whose rows are then not a number.
+leave out train models, whose rows are then not a number. Where a report should say what the attack
+did, it returns (scores, note): the note is the end of a sentence that begins with its name.
 
 Besides `signals` it can ask for `whitebox` (WhiteBox), `references` (References) or `others`
 (other attacks' predictions by name), simply by having a parameter of that name.

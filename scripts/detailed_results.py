@@ -21,7 +21,8 @@ def main() -> None:
 
     phases = ["dev"] if args.reveal == "dev" else ["dev", "final"]
     with atomic_directory(args.output) as temporary:
-        for path, entry in zip(args.entries, entries.read(args.entries), strict=True):
+        for path in args.entries:
+            entry = entries.read(path)
             folder = temporary / path.stem
             folder.mkdir()
             text = detailed_results.page(entry, phases, args.synthetic)
