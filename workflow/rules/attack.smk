@@ -132,7 +132,9 @@ rule attack:
         runtime=growing(20),
     params:
         program=program("attack"),
-        code=lambda wildcards: code("attack", registry.source(attack_of(wildcards).attack)),
+        code=lambda wildcards: code(
+            "attack", registry.source(attack_of(wildcards).attack)
+        ),
         phases=plan.phases,
         attack=lambda wildcards: attack_of(wildcards).attack,
         options=lambda wildcards: json.dumps(attack_of(wildcards).options),

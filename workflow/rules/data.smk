@@ -57,9 +57,13 @@ rule dataset:
         runtime=growing(30),
     params:
         program=program("dataset"),
-        code=lambda wildcards: code("dataset", formats()[data_options(wildcards).format].file),
+        code=lambda wildcards: code(
+            "dataset", formats()[data_options(wildcards).format].file
+        ),
         # Where the file lies makes no difference.
-        options=lambda wildcards: dump(replace(data_options(wildcards), path=None, url=None)),
+        options=lambda wildcards: dump(
+            replace(data_options(wildcards), path=None, url=None)
+        ),
         raw=lambda wildcards, input: f"--raw {quote(input.raw)}" if input.raw else "",
     shell:
         "{params.program} --name {wildcards.data} --options {params.options:q} {params.raw}"

@@ -28,7 +28,9 @@ rule release:
 
 def track_code(wildcards):
     """The hash of the program, and of the networks that it builds to check their models."""
-    architectures = {scenario.architecture for scenario in plan.of_track(wildcards.track)}
+    architectures = {
+        scenario.architecture for scenario in plan.of_track(wildcards.track)
+    }
     return code("bundle", *sorted(map(facts.source, architectures)))
 
 
@@ -39,7 +41,9 @@ rule bundle:
         privacy=plan.for_track("<results>/privacy/{id}.json"),
         splits=plan.for_track("<results>/private/{id}/splits.npz"),
         data=plan.for_track("<results>/data/{data}"),
-        kit=multiext(f"{SCRIPTS}/mico/release/starter_kit/", "README.md", "starter_kit.py"),
+        kit=multiext(
+            f"{SCRIPTS}/mico/release/starter_kit/", "README.md", "starter_kit.py"
+        ),
         card=SCRIPTS / "mico/release/data_card.md",
     output:
         public="<results>/bundles/{track}.zip",
@@ -56,7 +60,9 @@ rule bundle:
     params:
         program=program("bundle"),
         code=track_code,
-        scenarios=lambda wildcards: json.dumps(list(map(asdict, plan.of_track(wildcards.track)))),
+        scenarios=lambda wildcards: json.dumps(
+            list(map(asdict, plan.of_track(wildcards.track)))
+        ),
         phases=plan.phases,
         max_bytes=config["submissions"]["max_bytes"],
     shell:

@@ -38,7 +38,9 @@ SHOWN = {
     "audit": "<results>/audit.json",
     "notes": "<results>/notes.json",
     "privacy": expand("<results>/privacy/{scenario}.json", scenario=plan.run.scenarios),
-    "ceilings": expand("<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios),
+    "ceilings": expand(
+        "<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios
+    ),
     "models": plan.model_rows,
 }
 

@@ -11,7 +11,9 @@ def synthetic_flag(wildcards):
 rule scoreboard:
     input:
         entries=plan.whole_entries,
-        template=multiext(str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"),
+        template=multiext(
+            str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"
+        ),
     output:
         page="<results>/scoreboard/{track}.html",
         winners="<results>/scoreboard/{track}-winners.json",
