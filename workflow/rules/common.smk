@@ -554,7 +554,7 @@ def compute_mb(wildcards):
     return estimate.compute_mb(scenario, data_of(scenario))
 
 
-def archive_mb(wildcards):
+def bundle_mb(wildcards):
     """Of a job that checks and packs the models of a track."""
     sizes = [
         estimate.compute_mb(one, data_of(one)) for one in scenarios_of(wildcards.track)

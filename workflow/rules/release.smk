@@ -26,7 +26,7 @@ rule release:
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 
 
-rule archive:
+rule bundle:
     input:
         challenges=of_whole_track("<results>/challenge/{track}/{challenge}"),
         checksums=of_whole_track("<results>/challenge/{track}/{challenge}.sha256"),
@@ -36,20 +36,20 @@ rule archive:
         kit=multiext(f"{SCRIPTS}/mico/release/starter_kit/", "README.md", "starter_kit.py"),
         card=SCRIPTS / "mico/release/data_card.md",
     output:
-        public="<results>/archives/{track}.zip",
-        reference="<results>/private/archives/{track}-reference.zip",
+        bundle="<results>/bundles/{track}.zip",
+        solutions="<results>/private/bundles/{track}-solutions.zip",
     log:
-        "<logs>/archive/{track}.log",
+        "<logs>/bundle/{track}.log",
     benchmark:
-        "<benchmarks>/archive/{track}.tsv"
+        "<benchmarks>/bundle/{track}.tsv"
     conda:
         environment("train")
     resources:
-        mem_mb=growing(archive_mb),
+        mem_mb=growing(bundle_mb),
         runtime=growing(30),
     params:
-        program=program("archive"),
-        code=fingerprint("archive"),
+        program=program("bundle"),
+        code=fingerprint("bundle"),
         scenarios=track_scenarios,
         phases=PHASES,
         max_bytes=config["submissions"]["max_bytes"],
@@ -58,4 +58,4 @@ rule archive:
         " --checksums {input.checksums} --scenarios {params.scenarios:q}"
         " --privacy {input.privacy} --splits {input.splits} --data {input.data}"
         " --phases {params.phases} --max-bytes {params.max_bytes}"
-        " --output {output.public} --reference {output.reference} 2> {log}"
+        " --output {output.bundle} --solutions {output.solutions} 2> {log}"

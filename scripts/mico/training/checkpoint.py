@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mico.challenge.layout import model_name
 from mico.networks.architecture import Architecture, StateDict
 from mico.support.atomic import atomic_directory, atomic_file, move_directory, remove
 from mico.support.errors import InputError
@@ -78,7 +79,7 @@ def add(
     Args:
         row: what is reported of it, its number as `model`; private: it was trained with DP.
     """
-    model = folder / MODELS / f"model_{row['model']}"
+    model = folder / MODELS / model_name(row["model"])
     with _held(folder), atomic_directory(model) as temporary:
         architecture.write_model(temporary, state_dict, private)
     checkpoint.rows.append(row)
@@ -138,9 +139,9 @@ def _read(folder: Path, job: str, device: torch.device) -> Checkpoint | None:
         if about["job"] != job:
             return None
         checkpoint = _decoded(about, arrays, device)
-        kept = {f"model_{row['model']}" for row in checkpoint.rows}
+        kept = {model_name(row["model"]) for row in checkpoint.rows}
         for row, digest in zip(checkpoint.rows, checkpoint.digests, strict=True):
-            if _digest(models / f"model_{row['model']}") != digest:
+            if _digest(models / model_name(row["model"])) != digest:
                 raise ValueError(f"model {row['model']} is damaged")
         for entry in models.iterdir():
             if entry.name not in kept:  # of a job that was killed before it counted
