@@ -187,13 +187,15 @@ def _mixed(given: Mapping[str, Sequence[ZipInfo]]) -> list[str]:
 
 def _unknown(strange: Iterable[str], known: Iterable[str]) -> list[str]:
     """A problem for each unknown folder, and for each unknown file in a known one."""
-    holds = defaultdict(dict)  # known folder, the top one being "" -> the names in it, in order
+    holds: dict[str, dict[str, None]] = defaultdict(
+        dict
+    )  # known folder, the top one being "" -> the names in it, in order
     for path in known:
         folder = ""
         for part in path.split("/"):
             holds[folder][part] = None
             folder += f"{part}/"
-    found = Counter()
+    found: Counter[tuple[str, str]] = Counter()
     for path in strange:
         folder, what = "", path
         for part in path.split("/")[:-1]:

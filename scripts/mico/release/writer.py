@@ -54,7 +54,7 @@ def _files(folder: Path) -> tuple[str, ...]:
     return form
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     if folder.is_symlink():
         raise InputError(f"{folder}: a link, not to be released")
     try:

@@ -93,7 +93,7 @@ def write(folder: Path, job: str, checkpoint: Checkpoint) -> None:
         job: identifies what is trained and how, to the last detail.
     """
     state = checkpoint.state
-    arrays = {}
+    arrays: dict[str, Any] = {}
     if state:
         arrays["weights"] = state.weights.cpu().numpy()
         arrays["optimizer"] = state.optimizer.cpu().numpy()
