@@ -1,4 +1,4 @@
-"""The starter kit of a public archive works with nothing but the archive, the data, numpy, torch.
+"""The starter kit of a bundle works with nothing but the bundle, the data, numpy, torch.
 
 What it computes equals what the library does, which it never imports.
 """
@@ -19,7 +19,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from test_archive import (
+from test_bundle import (
     NAMES,
     PHASES,
     TRACK,

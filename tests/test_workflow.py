@@ -206,14 +206,14 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
         path.unlink()
 
 
-def test_archives_of_the_tracks_are_made_on_demand(checkout: Path, tiny: Path) -> None:
-    snakemake(checkout, "--cores", "2", "archives", *TINY)
+def test_bundles_of_the_tracks_are_made_on_demand(checkout: Path, tiny: Path) -> None:
+    snakemake(checkout, "--cores", "2", "bundles", *TINY)
     for track, challenge in ("shopping", "shopping_inf"), ("ddp", "shopping_ddp"):
-        with zipfile.ZipFile(tiny / "archives" / f"{track}.zip") as public:
-            assert f"{track}/{challenge}/final/model_6/model.pt" in public.namelist()
-            assert f"{track}/starter_kit/starter_kit.py" in public.namelist()
-        with zipfile.ZipFile(tiny / "private/archives" / f"{track}-reference.zip") as reference:
-            assert f"{track}/{challenge}/final/model_6/solution.csv" in reference.namelist()
+        with zipfile.ZipFile(tiny / "bundles" / f"{track}.zip") as bundle:
+            assert f"{track}/{challenge}/final/model_6/model.pt" in bundle.namelist()
+            assert f"{track}/starter_kit/starter_kit.py" in bundle.namelist()
+        with zipfile.ZipFile(tiny / "private/bundles" / f"{track}-solutions.zip") as solutions:
+            assert f"{track}/{challenge}/final/model_6/solution.csv" in solutions.namelist()
 
 
 def test_second_run_does_nothing(checkout: Path, tiny: Path) -> None:

@@ -160,7 +160,8 @@ def read_parameters(folder: Path, architecture: Architecture) -> Parameters:
 
 def log_norm(x: Tensor) -> Tensor:
     """The logarithm of the norms along the last dimension."""
-    return torch.linalg.vector_norm(x, dim=-1).clamp_(min=SMALLEST).log()
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1)
+    return norm.clamp_(min=SMALLEST).log()
 
 
 def uniform_weights(

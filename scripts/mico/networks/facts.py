@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from mico.challenge.layout import MODEL
 from mico.support.errors import InputError
 
 # A CNN computes on so many examples of each model at a time: on a CPU as fast as any number.
@@ -34,9 +35,7 @@ class Facts:
     white_box_shadows: int  # train models whose features at every point are compared, at most
     # The files of a released model, sorted, and for the data card what each is.
     files: dict[str, str] = field(
-        default_factory=lambda: {
-            "model.pt": "its state dict, for `torch.load(path, weights_only=True)`"
-        }
+        default_factory=lambda: {MODEL: "its state dict, for `torch.load(path, weights_only=True)`"}
     )
     weights_mb: int = 0  # of one model, where that counts
     feature_mb: float = 0.0  # of activations, for a feature of an example of the physical batch

@@ -8,6 +8,7 @@ input ends in a 1: the bias then costs no operation of its own, and a CPU multip
 fast as with the published layout, which `to_state_dicts` and `from_state_dicts` speak.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ class MLP(StateDictFile):
         return uniform_weights(self.shapes, self._init_bound, stream)
 
     def _init_bound(self, name: str) -> float:
-        return (self.features if name == "mlp.0" else HIDDEN) ** -0.5
+        return math.pow(self.features if name == "mlp.0" else HIDDEN, -0.5)
 
     def to_state_dicts(self, parameters: Parameters) -> list[dict[str, Tensor]]:
         """One published state dict per model, on the CPU: weights as torch.nn.Linear has them."""

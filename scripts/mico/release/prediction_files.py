@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mico.challenge.layout import ATTACKED, PREDICTION, model_folder
 from mico.challenge.phases import Phases
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError
@@ -43,13 +44,13 @@ def write(directory: Path, phases: Phases, predictions: np.ndarray, note: str = 
     with atomic_directory(directory) as temporary:
         for phase, model in phases.named():
             if np.isnan(predictions[model]).all():
-                if phase != "train":
+                if phase in ATTACKED:
                     raise ValueError(f"model {model} of {phase} has no predictions")
                 continue
-            folder = temporary / phase / f"model_{model}"
+            folder = temporary / model_folder(phase, model)
             folder.mkdir(parents=True)
             row = ",".join(repr(float(value)) for value in predictions[model])
-            (folder / "prediction.csv").write_text(row + "\n")
+            (folder / PREDICTION).write_text(row + "\n")
         if note:
             (temporary / NOTE).write_text(note + "\n", encoding="utf-8")
 
@@ -64,8 +65,8 @@ def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
     """
     rows = []
     for phase, model in phases.named():
-        path = directory / phase / f"model_{model}" / "prediction.csv"
-        left_out = phase == "train" and directory.is_dir() and not path.parent.exists()
+        path = directory / model_folder(phase, model) / PREDICTION
+        left_out = phase not in ATTACKED and directory.is_dir() and not path.parent.exists()
         rows.append(np.full(count, np.nan) if left_out else _read_row(path, count))
     return np.stack(rows)
 

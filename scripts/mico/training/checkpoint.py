@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mico.challenge.layout import model_name
 from mico.networks.architecture import Architecture, StateDict
 from mico.support.atomic import atomic_directory, atomic_file, link_or_copy, move_directory, remove
 from mico.support.errors import InputError
@@ -83,7 +84,7 @@ def add(
         row: what is reported of it, its number as `model` and its identity; a hash of its files
             is added. private: it was trained with DP.
     """
-    model = folder / MODELS / f"model_{row['model']}"
+    model = folder / MODELS / model_name(row["model"])
     with _held(folder), atomic_directory(model) as temporary:
         architecture.write_model(temporary, state_dict, private)
     checkpoint.rows.append(row | {DIGEST: _digest(model)})
@@ -100,7 +101,7 @@ def adopt(folder: Path, checkpoint: Checkpoint, shard: Path, wanted: Mapping[int
         if table.with_suffix("") == shard:
             continue
         for row in _rows(table):
-            model, source = row["model"], table.with_suffix("") / f"model_{row['model']}"
+            model, source = row["model"], table.with_suffix("") / model_name(row["model"])
             known = {one["model"] for one in checkpoint.rows}
             if model in known or row.get(IDENTITY) != wanted.get(model, ""):
                 continue
@@ -127,7 +128,7 @@ def write(folder: Path, job: str, checkpoint: Checkpoint) -> None:
         job: identifies what is trained and how, to the last detail.
     """
     state = checkpoint.state
-    arrays = {}
+    arrays: dict[str, Any] = {}
     if state:
         arrays["weights"] = state.weights.cpu().numpy()
         arrays["optimizer"] = state.optimizer.cpu().numpy()
@@ -172,9 +173,9 @@ def _read(folder: Path, job: str, device: torch.device) -> Checkpoint | None:
         if about["job"] != job:
             return None
         checkpoint = _decoded(about, arrays, device)
-        kept = {f"model_{row['model']}" for row in checkpoint.rows}
+        kept = {model_name(row["model"]) for row in checkpoint.rows}
         for row in checkpoint.rows:
-            if _digest(models / f"model_{row['model']}") != row[DIGEST]:
+            if _digest(models / model_name(row["model"])) != row[DIGEST]:
                 raise ValueError(f"model {row['model']} is damaged")
         for entry in models.iterdir():
             if entry.name not in kept:  # of a job that was killed before it counted

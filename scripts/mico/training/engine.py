@@ -163,7 +163,8 @@ def _plain_gradients(
     out = _views(architecture, gradient)
     if options.shuffle:
         own = _shuffled(own, seeds, epoch)
-    batches = [tensor.split(options.batch_size, 1) for tensor in (own.features, own.labels)]
+    whole = own.features, own.labels
+    batches = [torch.split(tensor, options.batch_size, 1) for tensor in whole]
     words = _dropout(architecture, seeds, epoch, len(batches[0]))
     for features, labels, own_words in islice(zip(*batches, words, strict=True), skipped, None):
         x = architecture.inputs(features)
@@ -192,6 +193,8 @@ def _private_gradients(
     skipped: int,
 ) -> Iterator[None]:
     """For each step of an epoch but some first: write a Poisson sample's noisy gradient, yield."""
+    assert options.clipping_norm is not None
+    assert options.noise_multiplier is not None
     models, n = own.labels.shape
     device = gradient.device
     out = _views(architecture, gradient)
@@ -207,7 +210,7 @@ def _private_gradients(
     bounds = torch.from_numpy(valid).to(device) * (options.clipping_norm / options.batch_size)
     of_all = own.features.flatten(0, 1)
 
-    samples = (tensor.split(widths, 1) for tensor in (rows, labels, bounds))
+    samples = (torch.split(tensor, widths, 1) for tensor in (rows, labels, bounds))
     steps = islice(zip(*samples, words, strict=True), skipped, None)
     for own_rows, y, bound, own_words in steps:
         for fill in noise:
