@@ -1,10 +1,18 @@
-"""A tiny competition, made by the stage programs and by the whole workflow."""
+"""A tiny competition, made by the stage programs and by the whole workflow; and which tests are slow.
 
+A test that takes a second or two, or starts another process, is marked `slow`: `make check` leaves
+it out. Who uses a run of the workflow needs no mark, and a test without one that starts a process
+fails.
+"""
+
+import contextlib
 import fcntl
+import importlib
+import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +29,50 @@ from mico.data import store
 from mico.data.store import Description
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
+from mico.support import program
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
+MARKS = {
+    "slow": "takes more than a second or starts a process",
+    "slurm": "needs SLURM; by itself in .ci/run",
+    "conda": "creates conda environments; by itself in .ci/run",
+}
+# A test that uses one of these is slow.
+SLOW_FIXTURES = {"checkout", "tiny"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
+_running_quick_test = False
+
+
+def _refuse(event: str, _: object) -> None:
+    """Python's audit hook: what a quick test must not do."""
+    if _running_quick_test and event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+        raise RuntimeError("a test that starts a process must be marked slow")
+
+
+sys.addaudithook(_refuse)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _running_quick_test
+    _running_quick_test = item.get_closest_marker("slow") is None
+    try:
+        return (yield)
+    finally:
+        _running_quick_test = False
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,11 +83,30 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def run_script() -> RunScript:
-    """Run a stage's program, `run_script("train", "--first", 0, ...)`, as the workflow does."""
+    """Run a stage's program, `run_script("train", "--first", 0, ...)`, in this process.
+
+    The workflow's own runs start each as a process.
+    """
 
     def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        main = importlib.import_module(name).main
+        command = [str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+        output, errors = io.StringIO(), io.StringIO()
+        status: int | str | None = 0
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(errors),
+        ):
+            patch.setattr(sys, "argv", command)
+            try:
+                program.run(main)
+            except SystemExit as ended:
+                status = ended.code
+        assert status is None or isinstance(status, int)
+        return subprocess.CompletedProcess(
+            command, status or 0, output.getvalue(), errors.getvalue()
+        )
 
     return run
 
