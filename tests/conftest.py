@@ -1,4 +1,4 @@
-"""A tiny competition, made by the stage programs and by the whole workflow; and which tests are slow.
+"""A tiny competition, made by the stage programs and by the whole workflow; and slow tests.
 
 A test that takes a second or two, or starts another process, is marked `slow`: `make check` leaves
 it out. Who uses a run of the workflow needs no mark, and a test without one that starts a process
