@@ -28,7 +28,7 @@ def main() -> None:
             text = detailed_results.page(entry, phases, args.synthetic)
             (folder / "detailed_results.html").write_text(text, encoding="utf-8")
             for phase in phases:
-                if not entry["problems"]:
+                if not entry.problems:
                     text = detailed_results.scores_text(entry, phase)
                     (folder / f"scores_{phase}.txt").write_text(text, encoding="utf-8")
 

@@ -73,7 +73,7 @@ def test_nothing_of_final_is_told_before_the_reveal(written: Path) -> None:
         phase: (written / phase / "zip-good/detailed_results.html").read_text()
         for phase in ("dev", "final")
     }
-    for row in rows:
+    for row in (row for row in rows if row["phase"] != "both"):
         for metric in ("tpr_at_fpr_0.1", "auc"):
             number = f"{row[metric]:.4f}"
             assert number in shown["final"]
