@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,17 @@ def run_script() -> RunScript:
     def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a stage's program in this process, `call("attack", "--phases", 3, ...)`; it may raise."""
+
+    def run(name: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        import_module(name).main()
 
     return run
 

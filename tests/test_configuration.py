@@ -336,7 +336,7 @@ def test_bad_key(tmp_path, text, message) -> None:
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        ("attack: thresold, signal: loss", "attack 'thresold': expected one of threshold, "),
+        ("attack: thresold, signal: loss", "attack 'thresold': expected one of auto, base, "),
         ("attack: threshold", "signal"),
         ("attack: threshold, sgnal: loss", "'sgnal'"),
         ("attack: threshold, signal: los", "signal 'los': expected one of loss, conf, margin"),
@@ -435,7 +435,7 @@ def test_fewer_shared_references_than_an_attack_wants(tmp_path) -> None:
     """In the scenarios of the run or not."""
     for scenarios_of in "[T1]", "[]":
         text = f"shared_references: {{scenarios: {scenarios_of}, count: 31}}"
-        message = "-shared: shared 32: expected 2 to shared_references.count"
+        message = "-shared: shared_references 32: expected at most shared_references.count"
         with pytest.raises(InputError, match=re.escape(message)) as caught:
             check_own(tmp_path, text)
         assert len(str(caught.value).splitlines()) == 1
@@ -444,17 +444,32 @@ def test_fewer_shared_references_than_an_attack_wants(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        ("rmia, shared: 1", "mine: shared 1: expected 2 to shared_references.count"),
-        ("rmia, shared: 0", "mine: shared 0: expected 2 to"),
-        ("rmia, shared: -3", "mine: shared -3: expected 2 to"),
-        ("stacked, shared: 33", "mine: shared 33: expected 2 to shared_references.count"),
-        ("references, count: 4, shared: 33", "mine: shared 33: expected 2 to"),
-        ("rmia, shared: many", "shared: 'many' is not of type 'integer'"),
-        ("rmia, shared: true", "shared: True is not of type 'integer'"),
-        ("rmia, shared: 2.5", "shared: 2.5 is not of type 'integer'"),
-        ("rmia, shared: null", "shared: None is not of type 'integer'"),
+        (
+            "rmia, shared_references: 1",
+            "mine: shared_references 1: expected an integer of at least 2",
+        ),
+        (
+            "rmia, shared_references: 0",
+            "mine: shared_references 0: expected an integer of at least 2",
+        ),
+        (
+            "rmia, shared_references: -3",
+            "mine: shared_references -3: expected an integer of at least 2",
+        ),
+        (
+            "stacked, shared_references: 33",
+            "mine: shared_references 33: expected at most shared_references.count",
+        ),
+        (
+            "target-references, count: 4, shared_references: 33",
+            "mine: shared_references 33: expected at most",
+        ),
+        ("rmia, shared_references: many", "shared_references: 'many' is not of type 'integer'"),
+        ("rmia, shared_references: true", "shared_references: True is not of type 'integer'"),
+        ("rmia, shared_references: 2.5", "shared_references: 2.5 is not of type 'integer'"),
+        ("rmia, shared_references: null", "shared_references: None is not of type 'integer'"),
         ("rmia, shard: 2", "'shard'"),
-        ("auto, shared: 2", "mine: shared: it looks at no models itself"),
+        ("auto, shared_references: 2", "mine: shared_references: it looks at no models itself"),
     ],
 )
 def test_bad_numbers_of_shared_references(tmp_path, attack, message) -> None:
@@ -467,19 +482,20 @@ def test_bad_numbers_of_shared_references(tmp_path, attack, message) -> None:
 
 def test_as_many_shared_references_as_there_are(tmp_path) -> None:
     for count in 2, 32:
-        text = f"attacks: [{{name: mine, attack: rmia, gamma: 2, shared: {count}}}]"
-        expected = {"attack": "rmia", "gamma": 2, "shared": count}
+        text = f"attacks: [{{name: mine, attack: rmia, gamma: 2, shared_references: {count}}}]"
+        expected = {"attack": "rmia", "gamma": 2, "shared_references": count}
         assert check_own(tmp_path, text).attacks == {"mine": expected}
 
 
 def test_auto_needs_another_attack_in_every_scenario(tmp_path) -> None:
     alone = "attacks:\n  - {name: auto, attack: auto}\n"
-    some = "  - {name: r, attack: references, count: 2}\nreferences: {scenarios: [T1]}\n"
+    some = "  - {name: r, attack: target-references, count: 2}\nreferences: {scenarios: [T1]}\n"
     for text in alone, alone + some:
         with pytest.raises(InputError, match=r"own\.yaml: attacks: auto: expected another attack"):
             check_own(tmp_path, text)
     check_own(tmp_path, alone + "  - {name: base, attack: base, variant: base1}")
-    shared = "  - {name: s, attack: rmia, shared: 2}\nshared_references: {scenarios: [T1, T2]}\n"
+    shared = "  - {name: s, attack: rmia, shared_references: 2}\n"
+    shared += "shared_references: {scenarios: [T1, T2]}\n"
     with pytest.raises(InputError, match=r"own\.yaml: attacks: auto: expected another attack"):
         check_own(tmp_path, alone + shared)
     check_own(tmp_path, (alone + shared).replace("[T1, T2]", "[T1, T2, T3, D3]"))
@@ -488,12 +504,12 @@ def test_auto_needs_another_attack_in_every_scenario(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("attack", "message"),
     [
-        ("attack: references", "count"),
-        ("attack: references, count: 1", "count 1: expected an integer of at least 2"),
-        ("attack: references, count: 4.0", "count 4.0: expected an integer"),
-        ("attack: references, count: true", "count True: expected an integer"),
-        ("attack: references, count: 33", "count 33: expected at most references.count"),
-        ("attack: references, count: 4, signal: logit", "signal 'logit'"),
+        ("attack: target-references", "count"),
+        ("attack: target-references, count: 1", "count 1: expected an integer of at least 2"),
+        ("attack: target-references, count: 4.0", "count 4.0: expected an integer"),
+        ("attack: target-references, count: true", "count True: expected an integer"),
+        ("attack: target-references, count: 33", "count 33: expected at most references.count"),
+        ("attack: target-references, count: 4, signal: logit", "signal 'logit'"),
         ("attack: stacked, white_box: 1", "white_box 1: expected true or false"),
         ("attack: stacked, whitebox: true", "'whitebox'"),
         ("attack: auto, signal: loss", "'signal'"),
@@ -511,7 +527,7 @@ references: {scenarios: [D3, T1], count: 4, train_models: 100}
 attacks:
   - {name: a, attack: rmia}
   - {name: b, attack: stacked}
-  - {name: c, attack: references, count: 4}
+  - {name: c, attack: target-references, count: 4}
   - {name: d, attack: auto}
 """
     checked = check_own(tmp_path, text)
@@ -522,7 +538,7 @@ attacks:
     assert checked.inputs == {
         "a": ["signals"],
         "b": ["signals", "whitebox"],
-        "c": ["signals", "references"],
+        "c": ["signals", "target_references"],
         "d": ["signals", "others"],
     }
 
@@ -534,10 +550,10 @@ references: {scenarios: [D3, T1], count: 4, train_models: 100}
 shared_references: {scenarios: [T2, T1], count: 4}
 attacks:
   - {name: a, attack: rmia}
-  - {name: b, attack: rmia, shared: 4}
-  - {name: c, attack: stacked, shared: 2}
-  - {name: d, attack: references, count: 4}
-  - {name: e, attack: references, count: 4, shared: 3}
+  - {name: b, attack: rmia, shared_references: 4}
+  - {name: c, attack: stacked, shared_references: 2}
+  - {name: d, attack: target-references, count: 4}
+  - {name: e, attack: target-references, count: 4, shared_references: 3}
   - {name: f, attack: auto}
 """
     checked = check_own(tmp_path, text)
@@ -552,17 +568,17 @@ attacks:
     }
     assert checked.inputs == {
         "a": ["signals"],
-        "b": ["signals", "shared"],
-        "c": ["signals", "whitebox", "shared"],
-        "d": ["signals", "references"],
-        "e": ["signals", "references", "shared"],
+        "b": ["signals", "shared_references"],
+        "c": ["signals", "whitebox", "shared_references"],
+        "d": ["signals", "target_references"],
+        "e": ["signals", "target_references", "shared_references"],
         "f": ["signals", "others"],
     }
 
 
 def test_nothing_enters_with_shared_references_where_there_are_none() -> None:
     checked = check_files(BASE)
-    with_shared = {name for name, item in checked.attacks.items() if "shared" in item}
+    with_shared = {name for name, item in checked.attacks.items() if "shared_references" in item}
     assert len(with_shared) == 4
     for name, scenarios_of in checked.entered.items():
         assert (scenarios_of == []) == (name in with_shared or name.startswith("references-"))

@@ -114,7 +114,7 @@ def write_run(
 def _attack(name: str) -> dict:
     kind, _, count = name.partition("-")
     if kind == "references":
-        return {"name": name, "attack": "references", "count": int(count), "signal": "loss"}
+        return {"name": name, "attack": "target-references", "count": int(count), "signal": "loss"}
     return {"name": name, "attack": "auto" if kind == "auto" else "lira", "signal": "margin"}
 
 

@@ -167,7 +167,7 @@ rule attack:
         runtime=growing(20),
     params:
         program=program("attack"),
-        code=fingerprint("attack"),
+        code=attack_code,
         phases=PHASES,
         attack=lookup(dpath="{participant}/attack", within=checked.attacks),
         options=attack_options,

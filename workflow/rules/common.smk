@@ -44,6 +44,7 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
+from mico.attacks import registry
 from mico.data.format_names import GENERATED, TEXT
 from mico.networks import pretrained
 from mico.scoring.entries import UNUSABLE_NAME
@@ -477,8 +478,8 @@ def attack_inputs(wildcards):
     files = {
         "signals": f"<results>/signals/{where}.npz",
         "whitebox": f"<results>/whitebox/{where}.npz",
-        "references": reference_files(wildcards.track, wildcards.challenge),
-        "shared": shared_reference_files(wildcards.track, wildcards.challenge),
+        "target_references": reference_files(wildcards.track, wildcards.challenge),
+        "shared_references": shared_reference_files(wildcards.track, wildcards.challenge),
         "others": [
             f"<results>/submissions/{name}/{where}"
             for name, wanted in checked.inputs.items()
@@ -490,11 +491,18 @@ def attack_inputs(wildcards):
 
 def attack_flags(wildcards, input):
     """The flags that hand those files to the program."""
-    shared = checked.attacks[wildcards.participant].get("shared")
-    flags = [
-        f"--{name} {input.get(name)}" for name in checked.inputs[wildcards.participant]
-    ]
-    return " ".join(flags + [f"--shared-count {shared}"] * (shared is not None))
+    return " ".join(
+        f"--input {kind} {input.get(kind)}"
+        for kind in checked.inputs[wildcards.participant]
+    )
+
+
+def attack_code(wildcards):
+    """A hash of what the program runs for that attack."""
+    attack = checked.attacks[wildcards.participant]
+    return source_hash(
+        SCRIPTS / "attack.py", *registry.sources(attack["attack"], attack)
+    )
 
 
 def attack_options(wildcards):
@@ -504,7 +512,7 @@ def attack_options(wildcards):
         {
             name: value
             for name, value in attack.items()
-            if name not in configuration.OF_EVERY
+            if name != "attack"
         }
     )
 

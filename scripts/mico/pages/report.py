@@ -151,10 +151,10 @@ def gains(
     shadow_only = []
     for attack in attacks:
         row = scored.get(attack["name"])
-        if row and attack["attack"] == "references":
+        if row and attack["attack"] == "target-references":
             rest = {key: attack[key] for key in sorted(attack) if key not in ("name", "count")}
             kinds.setdefault(tuple(rest.items()), {})[attack["count"]] = row
-        elif row and attack["attack"] != "auto" and "shared" not in attack:
+        elif row and attack["attack"] != "auto" and "shared_references" not in attack:
             shadow_only.append(row)
     kinds = {kind: counts for kind, counts in kinds.items() if len(counts) > 1}
     if not kinds:

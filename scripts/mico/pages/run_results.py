@@ -196,7 +196,7 @@ def read_run(path: Path) -> dict[str, Any]:
     for i, attack in enumerate(run["attacks"]):
         where = f"{path}: attacks[{i}]"
         _require(attack, ["name", "attack"], where)
-        if attack["attack"] == "references":
+        if attack["attack"] == "target-references":
             _require(attack, ["count"], where)
             if not _is_number(attack["count"]) or attack["count"] < 1:
                 raise InputError(f"{where}: count {attack['count']!r}: expected at least 1")

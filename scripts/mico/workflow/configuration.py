@@ -20,9 +20,7 @@ from mico.data.tokens import BPE
 from mico.support.errors import InputError
 
 MISSING = object()
-# With any attack: how many shared reference models are shadow models besides the train models.
-SHARED = "shared"
-OF_EVERY = ("attack", SHARED)
+SHARED = registry.SHARED
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,8 @@ def check(
         except InputError as failure:
             where = _origin(config, ["datasets", name], files)
             raise InputError(f"{where}: dataset {name}: {failure}") from None
-    inputs = {
-        name: registry.inputs(item["attack"]) + [SHARED] * (SHARED in item)
-        for name, item in participants.items()
-    }
-    trained = {"references": config["references"], SHARED: config["shared_references"]}
+    inputs = {name: registry.inputs(item["attack"], item) for name, item in participants.items()}
+    trained = {"target_references": config["references"], SHARED: config["shared_references"]}
     entered = {
         name: [
             scenario
@@ -110,17 +105,14 @@ def _attacks(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if name in by_name:
             raise InputError(f"{name}: this name is there twice")
         by_name[name] = {key: value for key, value in item.items() if key != "name"}
-        options = {key: value for key, value in by_name[name].items() if key not in OF_EVERY}
+        options = {key: value for key, value in by_name[name].items() if key != "attack"}
         try:
             checked = registry.options(item["attack"], options)
-            if item["attack"] == "references" and checked.count > config["references"]["count"]:
+            most = config["references"]["count"]
+            if item["attack"] == "target-references" and checked.count > most:
                 raise InputError(f"count {checked.count}: expected at most references.count")
-            most = config["shared_references"]["count"]
-            wanted = item.get(SHARED, 2)
-            if not isinstance(wanted, int) or not 2 <= wanted <= most:
-                raise InputError(f"{SHARED} {wanted}: expected 2 to shared_references.count")
-            if SHARED in item and "others" in registry.inputs(item["attack"]):
-                raise InputError(f"{SHARED}: it looks at no models itself")
+            if item.get(SHARED, 2) > config["shared_references"]["count"]:
+                raise InputError(f"{SHARED} {item[SHARED]}: expected at most {SHARED}.count")
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
     return by_name

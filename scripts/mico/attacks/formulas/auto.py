@@ -13,6 +13,7 @@ import numpy as np
 
 from mico.attacks.given.signals import Signals
 from mico.scoring import metrics
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 # Of `scoring.METRICS`, the TPRs at FPRs where not just a few non-members decide.
@@ -24,7 +25,7 @@ class Options:
     """It has none."""
 
 
-def scores(signals: Signals, others: Mapping[str, np.ndarray], options: Options) -> np.ndarray:
+def scores(signals: Signals, others: Mapping[str, Floats], options: Options) -> Floats:
     """The predictions of the chosen attack.
 
     Args:
@@ -36,7 +37,7 @@ def scores(signals: Signals, others: Mapping[str, np.ndarray], options: Options)
     return others[chosen]
 
 
-def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
+def choose(signals: Signals, others: Mapping[str, Floats]) -> str:
     """The attack with the highest mean TPR on the train models, the first of equals.
 
     The mean is over FPRs of 0.05, 0.1, 0.15 and 0.2.
@@ -60,10 +61,10 @@ def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
             equal = np.ones(len(pair[0]))
             curves = [metrics.roc(one, membership[common], equal) for one in pair]
             new, old = (metrics.metrics(curve)[JUDGED_BY].mean() for curve in curves)
-            return new > old
+            return bool(new > old)
         # The same resamples for both.
         new, old = (metrics.bootstrap(one, membership[common], "auto") for one in pair)
-        return metrics.interval((new - old)[:, JUDGED_BY].mean(axis=1))[0] > 0
+        return bool(metrics.interval((new - old)[:, JUDGED_BY].mean(axis=1))[0] > 0)
 
     best = ""
     # Those with most train models first, so that the comparison is on as many as there can be.
