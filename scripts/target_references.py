@@ -5,7 +5,7 @@ import torch
 
 from mico.attacks import reference_training
 from mico.attacks.given import arguments, outputs
-from mico.attacks.given.target_references import References
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.shadows import target
 from mico.challenge.phases import Phases
 from mico.data import store
@@ -66,7 +66,8 @@ def main() -> None:
         values.append(found[0])
         trained.append(found[1])
     loss, margin = np.stack(values, axis=1)
-    arrays.write(args.output, References(np.array(targets), loss, margin, np.stack(trained)))
+    found = TargetReferences(np.array(targets), loss, margin, np.stack(trained))
+    arrays.write(args.output, found)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,17 @@ def run_script() -> RunScript:
         return subprocess.CompletedProcess(
             command, status or 0, output.getvalue(), errors.getvalue()
         )
+
+    return run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a stage's program in this process, `call("attack", "--phases", 3, ...)`; it may raise."""
+
+    def run(name: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        import_module(name).main()
 
     return run
 

@@ -25,7 +25,7 @@ from test_report import (
     write_run,
 )
 
-from mico.attacks import docstrings
+from mico.attacks import docstrings, formulas
 from mico.attacks.formulas import lira, rmia
 from mico.pages.attack_pages import render
 from mico.scoring.metrics import FPRS, METRICS
@@ -92,7 +92,7 @@ def test_each_option_has_a_paragraph_of_its_own(
         '"""About `it`.\n\nprior: one that\nprior: is two lines.\n"""\n\nclass Options:\n'
         '    """All.\n\n    a: first\n    words\n    b: second\n        c < d\n    """\n'
     )
-    monkeypatch.setattr(docstrings, "MODULES", tmp_path)
+    monkeypatch.setattr(formulas, "__path__", [str(tmp_path)])
     text = page(paths)
     assert '<p class="lede">About <code>it</code>.</p>' in text
     section = text[text.index('aria-label="How it works"') :].partition("</section>")[0]
@@ -111,7 +111,7 @@ def test_an_attack_without_a_module_has_a_page_that_says_so(paths: dict) -> None
 
 
 def test_fingerprint_is_that_of_the_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(docstrings, "MODULES", tmp_path)
+    monkeypatch.setattr(formulas, "__path__", [str(tmp_path)])
     source = '"""Some words."""\n\nclass Options:\n    """More."""\n'
     (tmp_path / "new.py").write_text(source)
     assert docstrings.docstrings("new") == {"module": "Some words.", "Options": "More."}

@@ -21,12 +21,14 @@ from torch import Tensor, nn
 
 import target_references as program
 from mico.attacks import reference_training
-from mico.attacks.given import outputs, target_references
+from mico.attacks.given import outputs
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.reference_training import sample, train_inferred, train_known
 from mico.attacks.shadows import Target
 from mico.challenge import splits
 from mico.challenge.recipe import TrainingOptions
 from mico.networks.mlp import MLP
+from mico.support import arrays
 from mico.support.errors import InputError
 from mico.training.engine import Records, State
 
@@ -384,10 +386,15 @@ def two_targets(
     return folder / "2-3.npz", (folder / "log").read_text().splitlines(), folder
 
 
+def stored(path: Path) -> TargetReferences:
+    """What the program wrote."""
+    return arrays.read(path, TargetReferences, "target references")
+
+
 def test_the_program_trains_reference_models(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
-    found = target_references.read(two_targets[:1])
+    found = stored(two_targets[0])
     assert found.targets.tolist() == [2, 3]
     assert found.loss.shape == found.margin.shape == found.trained.shape == (2, 10, 20)
     assert (found.loss.dtype, found.margin.dtype, found.trained.dtype) == (float, float, bool)
@@ -435,8 +442,8 @@ def test_the_programs_output_depends_on_nothing_else(
     alone = ["--first", 3, "--last", 3, "--count", 8, "--output", tmp_path / "alone.npz"]
     run_here(monkeypatch, *arguments, *alone)
     found, expected = (
-        target_references.read([tmp_path / "alone.npz"]),
-        target_references.read(two_targets[:1]),
+        stored(tmp_path / "alone.npz"),
+        stored(two_targets[0]),
     )
     assert found.targets.tolist() == [3]
     np.testing.assert_array_equal(found.trained[0], expected.trained[1, :8])
@@ -502,7 +509,7 @@ def test_known_records_are_those_that_were_trained_on(
     assert len(names) == len(asked["train_known"].calls) == 7
     assert all("private" in name for name in names)
     # Each target's models are in its row.
-    found = target_references.read([output])
+    found = stored(output)
     assert found.targets.tolist() == list(range(7))
     assert (found.loss == np.arange(1, 8)[:, None, None]).all()
     assert (found.margin == -found.loss).all()

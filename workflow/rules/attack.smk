@@ -79,12 +79,12 @@ rule shared_references:
         code=network_code("shared_references"),
         phases=plan.phases,
         recipe=lambda wildcards: dump(plan.participant_recipe(plan.of(wildcards))),
-        count="",
+        each="",
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
         " --privacy {input.privacy} --phases {params.phases} --recipe {params.recipe:q}"
-        " --first {wildcards.first} --last {wildcards.last} {params.count}"
+        " --first {wildcards.first} --last {wildcards.last} {params.each}"
         " --device {params.device} --output {output} 2> {log}"
 
 
@@ -102,7 +102,7 @@ use rule shared_references as target_references with:
     params:
         program=program("target_references"),
         code=network_code("target_references"),
-        count=f"--count {plan.configuration.target_references.count}",
+        each=f"--count {plan.configuration.target_references.count}",
 
 
 def attack_of(wildcards):
@@ -114,6 +114,12 @@ def attack_inputs(wildcards, input):
     """The flags that hand the attack its files, by the kind of input."""
     kinds = plan.inputs(wildcards)
     return " ".join(f"--input {kind} {input.get(kind)}" for kind in kinds)
+
+
+def attack_code(wildcards):
+    """The hash of the program, and of what it finds by itself: the attack, and its inputs."""
+    attack = attack_of(wildcards)
+    return code("attack", *registry.sources(attack.attack, attack.options))
 
 
 rule attack:
@@ -132,13 +138,10 @@ rule attack:
         runtime=growing(20),
     params:
         program=program("attack"),
-        code=lambda wildcards: code(
-            "attack", registry.source(attack_of(wildcards).attack)
-        ),
+        code=attack_code,
         phases=plan.phases,
         attack=lambda wildcards: attack_of(wildcards).attack,
         options=lambda wildcards: json.dumps(attack_of(wildcards).options),
-        shared=lambda wildcards: attack_of(wildcards).shared_references or "",
         inputs=attack_inputs,
     shell:
         "{params.program} --attack {params.attack} --options {params.options:q}"

@@ -44,6 +44,10 @@ class Architecture(Protocol):
         """What is known of the network without building it, its costs among it."""
 
     @property
+    def physical_batch_size(self) -> int:
+        """On how many examples of each model it computes at a time, if that is bounded."""
+
+    @property
     def batched(self) -> bool:
         """Whether one operation computes several models; else they only share the memory."""
 

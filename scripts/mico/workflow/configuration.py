@@ -26,7 +26,7 @@ from mico.workflow import scenarios
 
 MISSING = object()
 # An option of any attack that looks at models: how many shared references are shadow models too.
-SHARED = "shared_references"
+SHARED = registry.SHARED
 OF_EVERY = ("name", "attack", SHARED)
 
 Ids = Annotated[
@@ -90,8 +90,9 @@ class Attack(pydantic.BaseModel):
 
     @property
     def options(self) -> dict[str, Scalar]:
-        """The attack's own options."""
-        return dict(self.__pydantic_extra__)
+        """The attack's options."""
+        shared = self.shared_references
+        return self.__pydantic_extra__ | ({} if shared is None else {SHARED: shared})
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=CONFIG)
@@ -235,8 +236,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         except InputError as error:
             raise refuse(("datasets", name), f"dataset {name}: {error}") from None
     inputs = {
-        name: registry.inputs(attack.attack) + [SHARED] * (attack.shared_references is not None)
-        for name, attack in attacks.items()
+        name: registry.inputs(attack.attack, attack.options) for name, attack in attacks.items()
     }
     entered = _entered(checked, inputs, list(resolved))
     attacked = {one for name in attacks if "others" not in inputs[name] for one in entered[name]}
@@ -252,12 +252,9 @@ def _check_attack(attack: Attack, configuration: Configuration) -> None:
     most = configuration.target_references.count
     if "target_references" in registry.inputs(attack.attack) and options.count > most:
         raise InputError(f"count {options.count}: expected at most target_references.count")
-    shared = attack.shared_references
-    if shared is not None:
-        if not 2 <= shared <= configuration.shared_references.count:
-            raise InputError(f"{SHARED} {shared}: expected 2 to shared_references.count")
-        if "others" in registry.inputs(attack.attack):
-            raise InputError(f"{SHARED}: it looks at no models itself")
+    shared = attack.shared_references or 0
+    if shared > configuration.shared_references.count:
+        raise InputError(f"{SHARED} {shared}: expected at most shared_references.count")
 
 
 def _wrong_references(

@@ -13,6 +13,7 @@ import numpy as np
 from mico.attacks.given.signals import Signals
 from mico.scoring import metrics
 from mico.scoring.curves import interval, roc
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 # TPRs at FPRs where not just a few non-members decide.
@@ -24,9 +25,7 @@ class Options:
     """It has none."""
 
 
-def scores(
-    signals: Signals, others: Mapping[str, np.ndarray], options: Options
-) -> tuple[np.ndarray, str]:
+def scores(signals: Signals, others: Mapping[str, Floats], options: Options) -> tuple[Floats, str]:
     """The predictions of the chosen attack, and a note that says which it is.
 
     Args:
@@ -37,7 +36,7 @@ def scores(
     return others[chosen], f"chose {chosen}"
 
 
-def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
+def choose(signals: Signals, others: Mapping[str, Floats]) -> str:
     """The attack with the highest mean TPR on the train models, the first of equals.
 
     The mean is over FPRs of 0.05, 0.1, 0.15 and 0.2.

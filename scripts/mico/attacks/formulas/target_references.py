@@ -1,4 +1,4 @@
-"""A likelihood ratio from reference models, which share the target's other training records.
+"""A likelihood ratio from target references, which share the target's other training records.
 
 Reference models are the organisers' "room for improvement" and, trained for one target, what LiRA
 online (Carlini et al. 2022) is defined by; where the target's training set is not given away it is
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mico.attacks.given.signals import SIGNALS, Signals
-from mico.attacks.given.target_references import References
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.shadows import (
     Moments,
     Target,
@@ -35,6 +35,7 @@ from mico.attacks.shadows import (
     target,
     varied,
 )
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 # For how many reference models the pooled variance counts at a point.
@@ -59,32 +60,33 @@ class Options:
         check_choice("score", self.score, SCORES)
 
 
-def scores(signals: Signals, target_references: References, options: Options) -> np.ndarray:
-    """The score at each model's own challenge points; not a number without target_references.
+def scores(signals: Signals, target_references: TargetReferences, options: Options) -> Floats:
+    """The score at each model's own challenge points; not a number without its references.
 
     Raises:
         InputError: there are fewer reference models than `count`, or none of a dev or final model.
     """
-    available = target_references.loss.shape[1]
+    references = target_references
+    available = references.loss.shape[1]
     if options.count > available:
         raise InputError(f"count {options.count}: there are {available} reference models")
     attacked = np.arange(signals.train_models, len(signals.challenge))
-    missing = np.setdiff1d(attacked, target_references.targets)
+    missing = np.setdiff1d(attacked, references.targets)
     if len(missing):
         raise InputError(f"model {missing[0]} has no reference models")
     values = signals.signal(options.signal)
-    of_references = target_references.signal(options.signal)[:, : options.count]
-    trained = target_references.trained[:, : options.count]
+    of_references = references.signal(options.signal)[:, : options.count]
+    trained = references.trained[:, : options.count]
     result = np.full(signals.challenge.shape, np.nan)
-    for model, *own in zip(target_references.targets, of_references, trained, strict=True):
+    for model, *own in zip(references.targets, of_references, trained, strict=True):
         shadows = target(values, signals.shadows, signals.trained, model, signals.challenge[model])
         result[model] = SCORES[options.score](shadows, Target(shadows.own, *own))
     return result
 
 
-def log_ratio(shadows: Target, references: Target) -> np.ndarray:
+def log_ratio(shadows: Target, references: Target) -> Floats:
     """log density of IN - log density of OUT (B,) at the signal of one target, which is in both."""
-    densities = []
+    densities: list[Floats] = []
     for side in _sides(shadows, references):
         models = side.references
         squares = models.count * models.variance + STRENGTH * side.pooled_variance
@@ -94,14 +96,13 @@ def log_ratio(shadows: Target, references: Target) -> np.ndarray:
     return densities[0] - densities[1]
 
 
-def centred(shadows: Target, references: Target) -> np.ndarray:
+def centred(shadows: Target, references: Target) -> Floats:
     """The signal of one target less the middle of the two means, in deviations (B,)."""
     inside, outside = _sides(shadows, references)
-    squares = sum(
-        models.count * models.variance
-        for side in (inside, outside)
-        for models in (side.shadows, side.references)
-    )
+    squares = np.zeros(len(references.own))
+    for side in (inside, outside):
+        for models in (side.shadows, side.references):
+            squares += models.count * models.variance
     variance = varied(squares / (len(shadows.shadow) + len(references.shadow)))
     return (references.own - (inside.mean + outside.mean) / 2) / np.sqrt(variance)
 
@@ -116,8 +117,8 @@ class _Side:
     shadows: Moments
     references: Moments
     pooled_variance: float  # V
-    kappa: np.ndarray  # (B,)
-    mean: np.ndarray  # (B,)
+    kappa: Floats  # (B,)
+    mean: Floats  # (B,)
 
 
 def _sides(shadows: Target, references: Target) -> Iterator[_Side]:
