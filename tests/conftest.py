@@ -6,19 +6,20 @@ starts such a process without it fails.
 """
 
 import fcntl
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import programs
 import pytest
 import torch
+from recipes import recipe
 from torch import nn
 from workflow_runs import TINY, copy_checkout, snakemake
 
@@ -84,6 +85,17 @@ def _one_thread() -> None:
 def run_script() -> RunScript:
     """Run a stage's program: `run_script("train", "--first", 0, ...)`."""
     return programs.run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a stage's program in this process, `call("attack", "--phases", 3, ...)`; it may raise."""
+
+    def run(name: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        import_module(name).main()
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -198,15 +210,14 @@ def _make(
     budget.write(paths["privacy.json"], Privacy(1 / 10, 60, sigma))
     options = {"epochs": 6, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
     options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 2.6}
-    base = ("--seeds", paths["seeds.csv"], "--data", data.directory, "--n", n, "--m", m)
-    _succeed(run_script("splits", *base, "--output", paths["splits.npz"]))
+    base = ("--seeds", paths["seeds.csv"], "--data", data.directory)
+    _succeed(run_script("splits", *base, "--n", n, "--m", m, "--output", paths["splits.npz"]))
     shards = ("0-4", "5-6")
     for shard in shards:
         first, last = shard.split("-")
         chosen = ("--scenario", name, "--first", first, "--last", last, "--device", "cpu")
-        given = ("--privacy", paths["privacy.json"], "--options", json.dumps(options))
+        given = ("--privacy", paths["privacy.json"], "--recipe", recipe(n, m, **options))
         written = ("--models", organiser / shard, "--rows", organiser / f"{shard}.csv")
-        given += ("--architecture", "mlp", "--physical-batch-size", 32)
         _succeed(run_script("train", *base, *chosen, *given, *written))
     arguments = ("--seeds", paths["seeds.csv"], "--splits", paths["splits.npz"], "--shards")
     arguments += tuple(organiser / shard for shard in shards)

@@ -21,8 +21,8 @@ from test_environments import RULES, environment
 from workflow_runs import ROOT, TINY, copy_checkout, products, start
 
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
-# The tests' own runs generate their data, and make no archives.
-NOT_RUN = {"download", "archive"}
+# The tests' own runs generate their data, and make no bundles.
+NOT_RUN = {"download", "bundle"}
 # Of text what has environments of its own, as far as the signals.
 TEXT = ("--configfile", "text.yaml")
 SIGNALS = "results/text/signals/reviews/reviews_inf.npz"

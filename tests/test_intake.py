@@ -1,4 +1,4 @@
-"""Untrusted submissions are read exactly or refused in clear lines, whatever is in the archive."""
+"""Untrusted submissions are read exactly or refused in clear lines, whatever is in the .zip."""
 
 import bz2
 import io
@@ -39,7 +39,7 @@ ROW = b"0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8\n"
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an archive, with headers that may say anything."""
+    """A member of a .zip, with headers that may say anything."""
 
     path: bytes
     data: bytes = b""  # as packed
@@ -72,7 +72,7 @@ def deflate(content: bytes) -> bytes:
 
 
 def pack(members: Sequence[Member]) -> bytes:
-    """An archive of these members, however dishonest."""
+    """A .zip of these members, however dishonest."""
     body, directory = bytearray(), bytearray()
     for one in members:
         offset = len(body) if one.offset is None else one.offset
@@ -98,18 +98,18 @@ def good_files(top: str = "", file: str = "prediction.csv") -> dict[str, bytes]:
     }
 
 
-def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     return pack([member(path, content, method) for path, content in files.items()])
 
 
 def spoiled(path: str, content: bytes | None) -> bytes:
-    """A good archive but for one file, changed, added or (None) missing."""
+    """A good submission but for one file, changed, added or (None) missing."""
     files = good_files() | {path: content}
-    return archive({path: content for path, content in files.items() if content is not None})
+    return zipped({path: content for path, content in files.items() if content is not None})
 
 
 def with_members(*others: Member) -> bytes:
-    """A good archive but for these members, which replace those of their paths."""
+    """A good submission but for these members, which replace those of their paths."""
     members = {path: member(path, content) for path, content in good_files().items()}
     for other in others:
         members.pop(other.path.decode("latin-1"), None)
@@ -123,7 +123,7 @@ def read(folder: Path, content: bytes, **options: int) -> dict[str, np.ndarray]:
 
 
 def problems(folder: Path, content: bytes, **options: int) -> list[str]:
-    """The problems of a bad archive, which must be told quickly and in plain short lines."""
+    """The problems of a bad submission, which must be told quickly and in plain short lines."""
     start = time.process_time()
     with pytest.raises(Rejected) as caught:
         read(folder, content, **options)
@@ -154,7 +154,7 @@ def same(predictions: dict[str, np.ndarray]) -> bool:
     return all(np.array_equal(predictions[name], EXPECTED[name]) for name in CHALLENGES)
 
 
-# ---- Good archives.
+# ---- Good submissions.
 
 
 def test_what_is_refused_is_bad_input() -> None:
@@ -167,7 +167,7 @@ def test_what_is_refused_is_bad_input() -> None:
 def test_predictions_are_read_to_the_last_bit(
     tmp_path: Path, method: int, top: str, file: str
 ) -> None:
-    predictions = read(tmp_path, archive(good_files(top, file), method))
+    predictions = read(tmp_path, zipped(good_files(top, file), method))
     check_predictions(predictions)
     assert same(predictions)
 
@@ -213,10 +213,10 @@ def test_what_macos_adds_is_ignored(tmp_path: Path) -> None:
         files |= {folder: b"", path: content, f"__MACOSX/{folder}": b"", "toys/toys_hi/": b"odd"}
         files |= {f"__MACOSX/{folder}._prediction.csv": b"\0\5\x16\7" + bytes(5000)}
     files |= {".DS_Store": b"Bud1", "toys/.DS_Store": b"Bud1", "toys/toys_hi/.DS_Store": b""}
-    assert same(read(tmp_path, archive(files)))
+    assert same(read(tmp_path, zipped(files)))
 
 
-def test_an_archive_comment_and_what_stands_before_the_archive_do_not_matter(
+def test_a_zip_comment_and_what_stands_before_the_zip_do_not_matter(
     tmp_path: Path,
 ) -> None:
     packed = io.BytesIO()
@@ -250,7 +250,7 @@ def test_other_names_and_counts_are_read(tmp_path: Path) -> None:
     files = {
         f"one/{phase}/model_{i}/prediction.csv": b"0.5,1" for phase, i in [("dev", 2), ("final", 3)]
     }
-    (tmp_path / "a.zip").write_bytes(archive(files))
+    (tmp_path / "a.zip").write_bytes(zipped(files))
     predictions = intake.read(tmp_path / "a.zip", "one", ["one"], Phases(2, 1, 1), 2)
     assert predictions["one"].tolist() == [[0.5, 1], [0.5, 1]]
 
@@ -266,7 +266,7 @@ def test_a_real_submission_is_read_fast(tmp_path: Path) -> None:
         for phase, model in phases.named()
         if phase != "train"
     }
-    (tmp_path / "a.zip").write_bytes(archive(files))
+    (tmp_path / "a.zip").write_bytes(zipped(files))
     start = time.process_time()
     predictions = intake.read(tmp_path / "a.zip", "purchase100", names, phases, 200)
     assert time.process_time() - start < 2  # 0.1 s if there is nothing else to do
@@ -363,21 +363,21 @@ def test_all_files_are_looked_at_and_few_problems_told(tmp_path: Path) -> None:
     files = good_files("toys/")
     for path in [*files][2:]:
         files[path] = b"0.5"
-    told = problems(tmp_path, archive(files))
+    told = problems(tmp_path, zipped(files))
     assert told == [f"{path}: one row of 1, expected one row of 8 numbers" for path in [*files][2:]]
     strangers = {f"toys/{i}.txt": b"" for i in range(12)}
-    told = problems(tmp_path, archive(files | strangers))
+    told = problems(tmp_path, zipped(files | strangers))
     assert len(told) == 20
     assert told[0] == "'toys/0.txt': unknown file, expected toys_hi, toys_lo"
     assert told[19].startswith([*files][9])
-    told = problems(tmp_path, archive(files | strangers | {"toys/12.txt": b""}))
+    told = problems(tmp_path, zipped(files | strangers | {"toys/12.txt": b""}))
     assert len(told) == 21
     assert told[20] == "... and 1 more"
 
 
 def test_a_long_run_of_digits_is_refused_fast(tmp_path: Path) -> None:
     content = b"0," * 999 + b"1" * 60_000 + b"x"
-    (tmp_path / "a.zip").write_bytes(archive({"one/dev/model_2/prediction.csv": content}))
+    (tmp_path / "a.zip").write_bytes(zipped({"one/dev/model_2/prediction.csv": content}))
     start = time.process_time()
     with pytest.raises(Rejected, match="value 1000 is '111"):
         intake.read(tmp_path / "a.zip", "all", ["one"], Phases(2, 1, 1), 1000)
@@ -391,12 +391,12 @@ def test_missing_models_are_told_in_ranges(tmp_path: Path) -> None:
     files = good_files()
     for model in ("toys_hi/dev/model_4", "toys_hi/dev/model_6", "toys_lo/final/model_7"):
         del files[f"{model}/prediction.csv"]
-    assert problems(tmp_path, archive(files)) == [
+    assert problems(tmp_path, zipped(files)) == [
         "toys_hi/dev: missing model_4, model_6",
         "toys_lo/final: missing model_7",
     ]
     hi = {path: content for path, content in files.items() if path.startswith("toys_hi")}
-    assert problems(tmp_path, archive(hi)) == [
+    assert problems(tmp_path, zipped(hi)) == [
         "toys_hi/dev: missing model_4, model_6",
         "toys_lo/dev: missing model_4-model_6",
         "toys_lo/final: missing model_7-model_8",
@@ -405,7 +405,7 @@ def test_missing_models_are_told_in_ranges(tmp_path: Path) -> None:
 
 def test_many_missing_models_are_not_all_told(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(
-        archive({f"one/dev/model_{i}/prediction.csv": b"0" for i in range(2, 1000, 2)})
+        zipped({f"one/dev/model_{i}/prediction.csv": b"0" for i in range(2, 1000, 2)})
     )
     with pytest.raises(Rejected) as caught:
         intake.read(tmp_path / "a.zip", "all", ["one"], Phases(2, 998, 1), 1)
@@ -417,8 +417,8 @@ def test_many_missing_models_are_not_all_told(tmp_path: Path) -> None:
     ]
 
 
-def test_an_empty_archive_lacks_everything(tmp_path: Path) -> None:
-    assert len(problems(tmp_path, archive({}))) == 4
+def test_an_empty_submission_lacks_everything(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, zipped({}))) == 4
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ def test_an_unknown_folder_is_refused(
 
 
 def test_an_unknown_folder_is_told_once(tmp_path: Path) -> None:
-    told = problems(tmp_path, archive(good_files("submission/")))
+    told = problems(tmp_path, zipped(good_files("submission/")))
     assert told[:4] == [
         f"{name}/{models}"
         for name in CHALLENGES
@@ -475,7 +475,7 @@ def test_an_unknown_folder_is_told_once(tmp_path: Path) -> None:
 
 
 def test_many_names_are_not_all_listed(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(archive({"one/dev/model_1/prediction.csv": b"0"}))
+    (tmp_path / "a.zip").write_bytes(zipped({"one/dev/model_1/prediction.csv": b"0"}))
     with pytest.raises(Rejected, match=r"model_1/': .*, expected model_2 \.\.\. model_99$"):
         intake.read(tmp_path / "a.zip", "all", ["one"], Phases(2, 98, 1), 1)
 
@@ -483,8 +483,8 @@ def test_many_names_are_not_all_listed(tmp_path: Path) -> None:
 def test_a_top_folder_here_and_there_is_refused(tmp_path: Path) -> None:
     files = good_files("toys/")
     files[ONE] = files.pop(f"toys/{ONE}")
-    assert problems(tmp_path, archive(files)) == [
-        "the archive: 1 of 10 files lack the top folder the others have"
+    assert problems(tmp_path, zipped(files)) == [
+        "the submission: 1 of 10 files lack the top folder the others have"
     ]
 
 
@@ -549,7 +549,7 @@ def test_a_path_in_another_encoding_is_shown_escaped(tmp_path: Path) -> None:
 
 @contextmanager
 def small_memory() -> Iterator[None]:
-    """Little more than an archive of 2 MB is ever in memory."""
+    """Little more than a submission of 2 MB is ever in memory."""
     tracemalloc.start()
     try:
         yield
@@ -620,7 +620,7 @@ def test_a_bomb_that_lies_is_not_unpacked(tmp_path: Path, method: int, declared:
         )
 
 
-# ---- Bad archives.
+# ---- Bad submissions.
 
 
 @pytest.mark.parametrize(
@@ -630,74 +630,74 @@ def test_a_bomb_that_lies_is_not_unpacked(tmp_path: Path, method: int, declared:
         (b"PK", "BadZipFile: File is not a zip file"),
         (ROW, "BadZipFile: File is not a zip file"),
         (b"PK\5\6" * 1000, "BadZipFile: "),
-        (archive(good_files())[:-1], "BadZipFile: File is not a zip file"),
-        (archive(good_files())[:500], "BadZipFile: File is not a zip file"),
-        (archive(good_files())[200:], "BadZipFile: "),
+        (zipped(good_files())[:-1], "BadZipFile: File is not a zip file"),
+        (zipped(good_files())[:500], "BadZipFile: File is not a zip file"),
+        (zipped(good_files())[200:], "BadZipFile: "),
         (b"\x1f\x8b\x08" + bytes(1000), "BadZipFile: File is not a zip file"),
         (pack([Member(b"\xff", flags=0x800)]), "UnicodeDecodeError: "),
         (pack([Member(b"x", extra=b"\1\0\xff\0")]), "BadZipFile: Corrupt extra field 0001"),
     ],
 )
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     told = problems(tmp_path, content)
     if problem == "BadZipFile: ":  # then the wording is Python's
-        assert told[0].startswith(("the archive: cannot be unpacked (", ONE[:7]))
+        assert told[0].startswith(("the submission: cannot be unpacked (", ONE[:7]))
     else:
         assert len(told) == 1
-        assert re.match(rf"the archive: cannot be unpacked \(['\"]{problem}", told[0])
+        assert re.match(rf"the submission: cannot be unpacked \(['\"]{problem}", told[0])
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("missing", ".", "fifo"):
-        with pytest.raises(Rejected, match="the archive: no such file"):
+        with pytest.raises(Rejected, match="the submission: no such file"):
             intake.read(tmp_path / name, TRACK, CHALLENGES, PHASES, COUNT)
 
 
-def test_a_large_archive_is_refused(tmp_path: Path) -> None:
-    content = archive(good_files())
+def test_a_large_submission_is_refused(tmp_path: Path) -> None:
+    content = zipped(good_files())
     assert same(read(tmp_path, content, max_packed=len(content)))
     told = problems(tmp_path, content, max_packed=1000)
-    assert told == [f"the archive: {len(content):,} bytes, expected at most 1,000"]
+    assert told == [f"the submission: {len(content):,} bytes, expected at most 1,000"]
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(10**9)
     with small_memory(), pytest.raises(Rejected, match="1,000,000,000 bytes, expected at most"):
         intake.read(tmp_path / "large.zip", TRACK, CHALLENGES, PHASES, COUNT)
     told = problems(tmp_path, bytes(intake.MAX_PACKED + 1))
-    assert told == ["the archive: 2,000,001 bytes, expected at most 2,000,000"]
+    assert told == ["the submission: 2,000,001 bytes, expected at most 2,000,000"]
 
 
 @pytest.mark.parametrize(("count", "path"), [(201, b"x"), (40_000, b"x"), (40_000, b"x/")])
 def test_many_members_are_refused(tmp_path: Path, count: int, path: bytes) -> None:
     told = problems(tmp_path, pack([Member(path)] + [Member(path, offset=0)] * (count - 1)))
-    assert told == [f"the archive: {count:,} members, expected at most 200"]
+    assert told == [f"the submission: {count:,} members, expected at most 200"]
 
 
 def test_as_many_members_as_are_allowed_are_read(tmp_path: Path) -> None:
-    assert same(read(tmp_path, archive(good_files() | {f"{i}/": b"" for i in range(190)})))
+    assert same(read(tmp_path, zipped(good_files() | {f"{i}/": b"" for i in range(190)})))
 
 
 def test_files_in_the_same_place_are_refused(tmp_path: Path) -> None:
     members = [member(path, content) for path, content in good_files().items()]
     told = problems(tmp_path, pack([replace(one, packed_size=1500) for one in members]))
-    assert told == ["the archive: smaller than the files in it, expected no overlap"]
+    assert told == ["the submission: smaller than the files in it, expected no overlap"]
 
 
 SLOW = {
-    "commas": archive({path: b"," * 150_000 for path in good_files()}, zipfile.ZIP_STORED),
-    "commas that fit": archive({path: b"," * LIMIT for path in good_files()}),
-    "digits": archive({path: b"1" * LIMIT for path in good_files()}),
-    "digits, then no number": archive(
+    "commas": zipped({path: b"," * 150_000 for path in good_files()}, zipfile.ZIP_STORED),
+    "commas that fit": zipped({path: b"," * LIMIT for path in good_files()}),
+    "digits": zipped({path: b"1" * LIMIT for path in good_files()}),
+    "digits, then no number": zipped(
         {path: b"0," * 7 + b"1" * (LIMIT - 15) + b"x" for path in good_files()}
     ),
-    "digits of a fraction": archive(
+    "digits of a fraction": zipped(
         {path: b"0," * 7 + b"0." + b"7" * (LIMIT - 17) + b"x" for path in good_files()}
     ),
-    "digits of an exponent": archive(
+    "digits of an exponent": zipped(
         {path: b"0," * 7 + b"2e" + b"9" * (LIMIT - 16) for path in good_files()}
     ),
-    "blanks": archive({path: b"0," * 7 + b" " * (LIMIT - 15) + b"x" for path in good_files()}),
-    "line ends": archive({path: b"0" + b"\r" * (LIMIT - 2) + b"0" for path in good_files()}),
+    "blanks": zipped({path: b"0," * 7 + b" " * (LIMIT - 15) + b"x" for path in good_files()}),
+    "line ends": zipped({path: b"0" + b"\r" * (LIMIT - 2) + b"0" for path in good_files()}),
     "empty blocks": pack(
         [
             Member(path.encode(), b"\0\0\0\xff\xff" * 38_000, zipfile.ZIP_DEFLATED)
@@ -706,7 +706,7 @@ SLOW = {
     ),
     "empty extra fields": pack([Member(b"x", extra=bytes([9, 9, 0, 0]) * 16_383)] * 15),
     "end records": b"PK\5\6" + b"PK\5\6" * 400_000,
-    "an inner archive": archive({ONE: archive({ONE: bytes(10**6)}), "a.zip": bytes(10**6)}),
+    "an inner .zip": zipped({ONE: zipped({ONE: bytes(10**6)}), "a.zip": bytes(10**6)}),
 }
 
 
@@ -740,7 +740,7 @@ def move_spans(rng: random.Random, content: bytes) -> bytes:
             "cut": content[:to],
             "behead": content[to:],
         }
-        # Without its directory's place kept, an archive is hardly looked into.
+        # Without its directory's place kept, a .zip is hardly looked into.
         content = changed[rng.choice([*changed, *4 * ["overwrite", "scribble"]])] or b"PK"
     return content
 
@@ -796,7 +796,7 @@ def change_numbers(rng: random.Random, members: list[Member]) -> bytes:
     for path in rng.sample([*files], rng.choice([1, 1, 2, 5])):
         for _ in range(rng.choice([1, 1, 2, 4])):
             files[path] = change_text(rng, files[path])
-    return archive(files, rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
+    return zipped(files, rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 
 
 WORDS = [

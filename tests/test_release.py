@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import random_split
 
 from mico.challenge.phases import Phases
+from mico.challenge.seeds import SPLIT_SEEDS
 from mico.networks import model_files
 from mico.release import writer
 from mico.support.errors import InputError
@@ -431,7 +432,7 @@ def write_models(folder: Path, count: int) -> list[Path]:
 
 def write_release(directory: Path, models: list[Path]) -> None:
     """Write a challenge of four models."""
-    rows = [dict.fromkeys(writer.SPLIT_SEEDS, 1)] * 4
+    rows = [dict.fromkeys(SPLIT_SEEDS, 1)] * 4
     writer.write(directory, Phases(2, 1, 1), rows, np.zeros((4, 2), bool), models, [])
 
 

@@ -5,8 +5,9 @@ Each function yields, step by step, how many records it has just trained on, wit
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from opacus.utils.batch_memory_manager import BatchMemoryManager
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from mico.networks.architecture import Architecture
 from mico.networks.cnn import FLAT_SIDE, IMAGE, KERNELS, MEAN, PADDING, STD
 from mico.networks.mlp import HIDDEN
 from mico.networks.randomness import RandomStream
@@ -25,13 +27,15 @@ PHYSICAL_BATCH = 128  # of the published DP loop
 TEXT_PHYSICAL_BATCH = 16  # of the text track's
 # What Opacus and its use of torch warn of every time.
 HARMLESS = ("Secure RNG turned off", "Full backward hook is firing", "Optimal order is the")
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": partial(torch.optim.AdamW, weight_decay=0),  # as published
     "sgd": torch.optim.SGD,
 }
 
 Network = Callable[[], nn.Module]
+Steps = Generator[int, None, None]  # how many records each step trained on
+Data = Dataset[Any]  # of pairs: a record as the network takes it, and its label
 
 
 def mlp(features: int, classes: int) -> nn.Module:
@@ -64,12 +68,14 @@ class Sentences(nn.Module):
     With dropout, and the attention of its configuration: torch's fused one was no faster.
     """
 
-    def __init__(self, make: Callable[[], Transformer]) -> None:
-        """Of the network that `make` makes, with its initial weights."""
+    def __init__(self, make: Callable[[], Architecture]) -> None:
+        """Take the network that `make` makes, a Transformer, with its initial weights."""
         super().__init__()
         network = make()
+        assert isinstance(network, Transformer)
         self._padding = network.padding
-        self.model = type(network.skeleton)(network.skeleton.config)
+        config: Any = network.skeleton.config
+        self.model: Any = type(network.skeleton)(config)
         self.model.load_state_dict(network.initial_weights(RandomStream(0, "weights")))
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -78,27 +84,28 @@ class Sentences(nn.Module):
         if self.model.base_model_prefix == "bert":  # whose positions Opacus needs of each sentence
             given["position_ids"] = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
             given["token_type_ids"] = torch.zeros_like(ids)
-        return self.model(ids, **given).logits
+        logits: Tensor = self.model(ids, **given).logits
+        return logits
 
 
-def tokens(features: np.ndarray, labels: np.ndarray) -> Dataset:
+def tokens(features: np.ndarray, labels: np.ndarray) -> Data:
     """Token ids (n, L) and labels (n,) int64 as the published loop has them."""
     return TensorDataset(torch.from_numpy(features).long(), torch.from_numpy(labels))
 
 
-def bits(features: np.ndarray, labels: np.ndarray) -> Dataset:
+def bits(features: np.ndarray, labels: np.ndarray) -> Data:
     """Features (n, d) uint8 and labels (n,) int64 as the published loop has them: ready floats."""
     return TensorDataset(torch.from_numpy(features).float(), torch.from_numpy(labels))
 
 
-class Images(Dataset):
+class Images(Dataset[tuple[Tensor, int]]):
     """As the published loop has them of torchvision: each made floats when it is asked for.
 
     What ToTensor and Normalize do, less what they check.
     """
 
     def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
-        """Of images (n, 3072) uint8, channels first, and labels (n,) int64."""
+        """Take images (n, 3072) uint8, channels first, and labels (n,) int64."""
         rows, columns, channels = IMAGE
         images = features.reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1)
         self._images, self._labels = np.ascontiguousarray(images), labels.tolist()
@@ -114,11 +121,11 @@ class Images(Dataset):
 
 def published_loop(
     network: Network,
-    data: Dataset,
+    data: Data,
     options: TrainingOptions,
     device: torch.device,
     physical_batch: int = PHYSICAL_BATCH,
-) -> Iterator[int]:
+) -> Steps:
     """The published loop: a loader over records, accuracy and loss fetched at every step.
 
     With DP as the competition ran it: GradSampleModule, Poisson sampling, BatchMemoryManager.
@@ -150,8 +157,8 @@ def published_loop(
 
 
 def ghost_clipping(
-    network: Network, data: Dataset, options: TrainingOptions, device: torch.device
-) -> Iterator[int]:
+    network: Network, data: Data, options: TrainingOptions, device: torch.device
+) -> Steps:
     """Opacus's ghost clipping (Li et al. 2022, arXiv 2110.05679) on whole Poisson samples.
 
     Arguments as for `published_loop`.
@@ -176,7 +183,7 @@ def ghost_clipping(
 
 def matrix_products(
     features: int, classes: int, batch_size: int, models: int, published: bool, device: torch.device
-) -> Iterator[int]:
+) -> Steps:
     """Only the five matrix products of a step, for `models` at once, on the same numbers each time.
 
     Args:
@@ -204,11 +211,11 @@ def matrix_products(
 
 
 def _parts(
-    network: Network, data: Dataset, options: TrainingOptions, device: torch.device
-) -> tuple[nn.Module, torch.optim.Optimizer, DataLoader]:
+    network: Network, data: Data, options: TrainingOptions, device: torch.device
+) -> tuple[nn.Module, torch.optim.Optimizer, DataLoader[Any]]:
     model = network().to(device)
     optimizer = OPTIMIZERS[options.optimizer](model.parameters(), lr=options.learning_rate)
-    loader = DataLoader(data, batch_size=options.batch_size)
+    loader: DataLoader[Any] = DataLoader(data, batch_size=options.batch_size)
     for harmless in HARMLESS:
         warnings.filterwarnings("ignore", harmless)
     return model, optimizer, loader
@@ -218,10 +225,10 @@ def _published_epoch(
     model: nn.Module,
     criterion: nn.Module,
     optimizer: torch.optim.Optimizer,
-    loader: DataLoader,
+    loader: DataLoader[Any],
     device: torch.device,
     max_gradient_norm: float | None = None,
-) -> Iterator[int]:
+) -> Steps:
     losses, accuracies = [], []
     for x, y in loader:
         x, y = x.to(device), y.to(device)

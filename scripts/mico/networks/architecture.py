@@ -44,6 +44,10 @@ class Architecture(Protocol):
         """What is known of the network without building it, its costs among it."""
 
     @property
+    def physical_batch_size(self) -> int:
+        """On how many examples of each model it computes at a time, if that is bounded."""
+
+    @property
     def batched(self) -> bool:
         """Whether one operation computes several models; else they only share the memory."""
 
@@ -160,7 +164,8 @@ def read_parameters(folder: Path, architecture: Architecture) -> Parameters:
 
 def log_norm(x: Tensor) -> Tensor:
     """The logarithm of the norms along the last dimension."""
-    return torch.linalg.vector_norm(x, dim=-1).clamp_(min=SMALLEST).log()
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1)
+    return norm.clamp_(min=SMALLEST).log()
 
 
 def uniform_weights(

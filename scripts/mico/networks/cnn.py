@@ -42,6 +42,7 @@ FACTS = {
         "record_seconds": 4.4e-3,
         "step_seconds": 1.5e-2,
         "forward": 0.3333,
+        "feature_mb": 2e-3,
         "divisors": (2, 4, 8, 16, 32, 64, 128),
         "narrower": 0.8,
         "accuracy_records": 1_000_000,
@@ -135,7 +136,7 @@ class CNN(StateDictFile):
         return uniform_weights(self.shapes, self._init_bound, stream)
 
     def _init_bound(self, name: str) -> float:
-        return self._fan_in[name.rpartition(".")[0]] ** -0.5
+        return math.pow(self._fan_in[name.rpartition(".")[0]], -0.5)
 
     def _published_shapes(self) -> dict[str, tuple[int, ...]]:
         first, second, third = self.channels
@@ -287,7 +288,9 @@ class CNN(StateDictFile):
                 for name, gradient in _example_gradients(layer).items()
             }
             # In rows first: a float32 sum of 600,000 squares in one run would come out too small.
-            rows = (each.unflatten(-1, out[name].shape[1:]) for name, each in gradients.items())
+            rows = (
+                each.view(*each.shape[:2], *out[name].shape[1:]) for name, each in gradients.items()
+            )
             norms = [_norm(_norm(each)) for each in rows]
             # A linear layer's needs no gradient: it is |d| |(a, 1)|.
             inputs, deltas = last.inputs.squeeze(2), last.deltas.squeeze(2)
@@ -333,7 +336,7 @@ class CNN(StateDictFile):
 
     def _parts(self, tensor: Tensor) -> Sequence[Tensor]:
         """What is computed at once, of a tensor (M, B, ...)."""
-        return tensor.split(self.physical_batch_size, 1)
+        return torch.split(tensor, self.physical_batch_size, 1)
 
     def _forward(self, parameters: Parameters, x: Tensor) -> _Forward:
         padded = functional.pad(x, (0, 0, PADDING, PADDING, PADDING, PADDING))
@@ -344,7 +347,8 @@ class CNN(StateDictFile):
         )
         second = _patches(_channels_last(pooled, x), KERNELS[1])
         hidden2 = tanh_(_affine(parameters, LAYERS[1], second))
-        third = _patches(hidden2.unflatten(2, (SIDES[1], SIDES[1])), KERNELS[2])
+        images = hidden2.view(*x.shape[:2], SIDES[1], SIDES[1], hidden2.shape[-1])
+        third = _patches(images, KERNELS[2])
         hidden3 = tanh_(_affine(parameters, LAYERS[2], third))
         averaged = functional.avg_pool2d(_channels_first(hidden3, SIDES[2]), 2)
         flat = _channels_last(averaged, x).flatten(2).unsqueeze(2)
@@ -383,7 +387,8 @@ class CNN(StateDictFile):
 def _affine(parameters: Parameters, layer: str, inputs: Tensor) -> Tensor:
     """A layer's output (M, B, T, O) for its input (M, B, T, K)."""
     product = torch.bmm(inputs.flatten(1, 2), parameters[f"{layer}.weight"])
-    return product.add_(parameters[f"{layer}.bias"]).unflatten(1, inputs.shape[1:3])
+    product.add_(parameters[f"{layer}.bias"])
+    return product.view(*inputs.shape[:3], product.shape[-1])
 
 
 def _patches(x: Tensor, size: int, stride: int = 1) -> Tensor:
@@ -408,7 +413,8 @@ def _sum_patches(deltas: Tensor, weight: Tensor, side: int) -> Tensor:
 
 
 def _tanh_backward(delta: Tensor, output: Tensor) -> Tensor:
-    return torch.ops.aten.tanh_backward(delta, output)
+    by_input: Tensor = torch.ops.aten.tanh_backward(delta, output)
+    return by_input
 
 
 def _channels_first(x: Tensor, side: int) -> Tensor:
@@ -418,11 +424,13 @@ def _channels_first(x: Tensor, side: int) -> Tensor:
 
 def _channels_last(images: Tensor, x: Tensor) -> Tensor:
     """The reverse, (M, B, side, side, C), with M and B of x."""
-    return images.permute(0, 2, 3, 1).contiguous().unflatten(0, x.shape[:2])
+    moved = images.permute(0, 2, 3, 1).contiguous()
+    return moved.view(*x.shape[:2], *moved.shape[1:])
 
 
 def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1)
+    return norm
 
 
 def _example_gradients(layer: _Pass) -> dict[str, Tensor]:

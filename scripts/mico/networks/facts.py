@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from mico.challenge.layout import MODEL
 from mico.support.errors import InputError
 
 # A CNN computes on so many examples of each model at a time: on a CPU as fast as any number.
@@ -34,11 +35,10 @@ class Facts:
     white_box_shadows: int  # train models whose features at every point are compared, at most
     # The files of a released model, sorted, and for the data card what each is.
     files: dict[str, str] = field(
-        default_factory=lambda: {
-            "model.pt": "its state dict, for `torch.load(path, weights_only=True)`"
-        }
+        default_factory=lambda: {MODEL: "its state dict, for `torch.load(path, weights_only=True)`"}
     )
     weights_mb: int = 0  # of one model, where that counts
+    feature_mb: float = 0.0  # of activations, for a feature of an example of the physical batch
     features: int | None = None  # for which the rates are, where they grow with the features
     divisors: tuple[int, ...] = ()  # k of `name/k`, a network of 1/k of the channels
     narrower: float = 0.0  # such a network is k to this power times as fast
@@ -84,6 +84,12 @@ def parse(architecture: str) -> tuple[str, str]:
     ):
         return name, variant
     raise InputError(f"architecture {architecture!r}: expected {_expected()}")
+
+
+def source(architecture: str) -> Path:
+    """The file that builds an architecture's network, which nobody imports by name."""
+    module = networks()[parse(architecture)[0]].module
+    return Path(__file__).with_name(f"{module.rpartition('.')[2]}.py")
 
 
 def _expected() -> str:

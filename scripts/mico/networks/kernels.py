@@ -10,6 +10,7 @@ Other devices and precisions do the same by torch's own operations.
 import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -22,7 +23,8 @@ from torch import Tensor
 # cluster, numba could give a process that starts at the same time as another what is not for it.
 _kind = hashlib.sha256(Path(__file__).read_bytes())
 _kind.update(f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}".encode())
-numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / _kind.hexdigest()[:16])
+_settings: Any = numba.config
+_settings.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / _kind.hexdigest()[:16])
 
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
 _LOG_2 = np.float32(math.log(2))
@@ -30,10 +32,11 @@ _PER_LOG_2 = np.float32(1 / math.log(2))
 # The logarithm of 2 in two parts, of which multiples of the first are exact.
 _LOG_2_HIGH, _LOG_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LEAST = np.float32(-87)  # exp of less is denormal
-_E0, _E1, _E2, _E3, _E4, _E5 = np.float32(
-    [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5]
+_E0, _E1, _E2, _E3, _E4, _E5 = np.array(
+    [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5],
+    np.float32,
 )
-_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = np.float32(
+_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = np.array(
     [
         7.0376836292e-2,
         -1.1514610310e-1,
@@ -44,10 +47,13 @@ _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = np.float32(
         2.0000714765e-1,
         -2.4999993993e-1,
         3.3333331174e-1,
-    ]
+    ],
+    np.float32,
 )
-_S0, _S1, _S2 = np.float32([-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1])
-_C0, _C1, _C2 = np.float32([2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2])
+_S0, _S1, _S2 = np.array([-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1], np.float32)
+_C0, _C1, _C2 = np.array(
+    [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2], np.float32
+)
 
 # 32 random bits as a signed integer: a uniform in [-1, 1), or an angle in [-pi, pi), of which two
 # bits are the quarter that is nearest.
@@ -115,9 +121,11 @@ def clip_(
     """
     if _fits(x):
         rows = bound.numel()
-        arrays = [tensor.view(rows, tensor.shape[-1]) for tensor in (x, delta1, hidden, delta2)]
-        arrays = [array.numpy() for array in (*arrays, bound.reshape(rows))]
-        _clip(*arrays, np.float32(clipping_norm))
+        input1, output1, input2, output2 = (
+            each.view(rows, each.shape[-1]).numpy() for each in (x, delta1, hidden, delta2)
+        )
+        bounds = bound.reshape(rows).numpy()
+        _clip(input1, output1, input2, output2, bounds, np.float32(clipping_norm))
         return
     squares = [tensor.square().sum(-1) for tensor in (x, delta1, hidden, delta2)]
     norm = (squares[0] * squares[1] + (squares[2] + 1) * squares[3]).sqrt()
@@ -139,7 +147,8 @@ def _exp(x: np.float32) -> np.float32:
     x = x - k * _LOG_2_LOW
     p = ((((_E0 * x + _E1) * x + _E2) * x + _E3) * x + _E4) * x + _E5
     p = p * x * x + x + _ONE
-    return p * np.int32(np.int32(np.int32(k) + np.int32(127)) << 23).view(np.float32)
+    power: np.float32 = p * np.int32(np.int32(np.int32(k) + np.int32(127)) << 23).view(np.float32)
+    return power
 
 
 @_compiled

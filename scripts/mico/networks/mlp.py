@@ -8,6 +8,7 @@ input ends in a 1: the bias then costs no operation of its own, and a CPU multip
 fast as with the published layout, which `to_state_dicts` and `from_state_dicts` speak.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from mico.data.store import Description
 from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
-from mico.networks.facts import Facts, networks
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks
 from mico.networks.kernels import clip_, softmax_error_, tanh_
 from mico.networks.model_files import StateDictFile
 from mico.networks.randomness import RandomStream
@@ -52,6 +53,11 @@ class MLP(StateDictFile):
         return networks()["mlp"]
 
     @property
+    def physical_batch_size(self) -> int:
+        """The default: what it holds of an example is small, and it computes on all at a time."""
+        return PHYSICAL_BATCH_SIZE
+
+    @property
     def batched(self) -> bool:
         """Whether one operation computes several models."""
         return True
@@ -75,7 +81,7 @@ class MLP(StateDictFile):
         return uniform_weights(self.shapes, self._init_bound, stream)
 
     def _init_bound(self, name: str) -> float:
-        return (self.features if name == "mlp.0" else HIDDEN) ** -0.5
+        return math.pow(self.features if name == "mlp.0" else HIDDEN, -0.5)
 
     def to_state_dicts(self, parameters: Parameters) -> list[dict[str, Tensor]]:
         """One published state dict per model, on the CPU: weights as torch.nn.Linear has them."""

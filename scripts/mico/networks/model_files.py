@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mico.challenge.layout import MODEL
 from mico.networks.architecture import StateDict
 from mico.support.errors import InputError
 
 OPACUS_PREFIX = "_module."
-NAME = "model.pt"
 
 
 class StateDictFile:
@@ -22,7 +22,7 @@ class StateDictFile:
         Args:
             private: the model was trained with DP.
         """
-        write_state_dict(folder / NAME, state_dict, private)
+        write_state_dict(folder / MODEL, state_dict, private)
 
     def read_model(self, folder: Path) -> StateDict:
         """Read the weights that `write_model` wrote.
@@ -30,11 +30,11 @@ class StateDictFile:
         Raises:
             InputError: the file is missing or corrupt, or holds other than finite float32 numbers.
         """
-        return read_state_dict(folder / NAME)
+        return read_state_dict(folder / MODEL)
 
     def describe(self, folder: Path) -> str:
         """A released model's number of parameters and their shapes, for the data card."""
-        parameters = read_state_dict(folder / NAME)
+        parameters = read_state_dict(folder / MODEL)
         shapes = ", ".join(f"`{name}` {tuple(value.shape)}" for name, value in parameters.items())
         count = sum(value.numel() for value in parameters.values())
         return f"{count:,} parameters: {shapes}"

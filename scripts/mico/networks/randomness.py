@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from mico.networks.kernels import normals_
 
 # What is encrypted: small, so that it stays in a CPU's nearest cache.
-_ZEROS = np.zeros(1 << 17, np.uint8)
+_ZEROS = memoryview(bytes(1 << 17))
 
 
 class RandomStream:
@@ -35,7 +35,7 @@ class RandomStream:
         """A function that fills `out`, contiguous, with the next bits each time it is called."""
         out = out.view(np.uint8).reshape(-1)
         parts = [out[start : start + len(_ZEROS)] for start in range(0, len(out), len(_ZEROS))]
-        pairs = [(_ZEROS[: len(part)], part) for part in parts]
+        pairs = [(_ZEROS[: len(part)], part.data) for part in parts]
         encrypt = self._cipher.update_into
 
         def fill() -> None:

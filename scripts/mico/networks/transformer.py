@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,8 +43,7 @@ from mico.networks.facts import Facts, networks, parse
 from mico.networks.randomness import RandomStream
 from mico.support.errors import InputError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+Layer = nn.Linear | nn.Embedding | nn.LayerNorm
 
 # The rates of RoBERTa-base are reckoned from a smaller encoder's, by the parameters of a token.
 FACTS = {
@@ -52,6 +51,7 @@ FACTS = {
         "summary": "for text: two layers of 128 features, with random initial weights",
         "record_seconds": 9.4e-4,
         "step_seconds": 1e-2,
+        "feature_mb": 0.04,
         "data": "tokens",
         "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
         "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
@@ -69,6 +69,7 @@ FACTS = {
         "summary": "for text: RoBERTa-base as published, downloaded from the hub",
         "record_seconds": 0.11,
         "step_seconds": 1.5,
+        "feature_mb": 1.4,
         "weights_mb": 500,
         "pretrained": True,
         "data": "tokens",
@@ -89,6 +90,7 @@ FACTS = {
         "checkpoint": True,
         "record_seconds": 0.11,
         "step_seconds": 1.5,
+        "feature_mb": 1.4,
         "weights_mb": 500,
         "pretrained": True,
         "data": "tokens",
@@ -126,7 +128,7 @@ class _Pass:
     """One layer's part in a backward pass over B sentences of T tokens, or of 1 in the head."""
 
     name: str
-    layer: nn.Module
+    layer: Layer
     inputs: Tensor  # (B, T, K); of an embedding its indices (B, T)
     deltas: Tensor  # (B, T, O) the derivative of each sentence's loss by the output
 
@@ -136,9 +138,9 @@ class Transformer:
     """A model of the transformers library, and its arithmetic as methods that hold no state."""
 
     name: str
-    skeleton: "PreTrainedModel"  # with nothing in its parameters and buffers
+    skeleton: nn.Module  # with nothing in its parameters and buffers
     buffers: StateDict
-    layers: dict[str, nn.Module]  # of the skeleton, by name: those that have parameters
+    layers: dict[str, Layer]  # of the skeleton, by name: those that have parameters
     last: str  # the name of the last
     pretrained: StateDict  # what a checkpoint has of them
     length: int  # tokens of a sentence in the data set, with its padding
@@ -149,7 +151,8 @@ class Transformer:
     @property
     def classes(self) -> int:
         """Of the data."""
-        return self.skeleton.config.num_labels
+        labels: int = _config(self.skeleton).num_labels
+        return labels
 
     @property
     def facts(self) -> Facts:
@@ -178,7 +181,7 @@ class Transformer:
         Those are normals of the configuration's `initializer_range` for weights, with 0 for the
         embedding of padding, and 0 for biases; layer norms begin as 1 and 0.
         """
-        std = self.skeleton.config.initializer_range
+        std = _config(self.skeleton).initializer_range
         weights = {}
         for name, shape in self.shapes.items():
             layer = self.skeleton.get_submodule(name.rpartition(".")[0])
@@ -230,7 +233,7 @@ class Transformer:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        config = self.skeleton.config.to_diff_dict() | {
+        config = _config(self.skeleton).to_diff_dict() | {
             "architectures": [type(self.skeleton).__name__],
             "num_labels": self.classes,
             "attn_implementation": ATTENTION,
@@ -309,7 +312,7 @@ class Transformer:
             value.zero_()
         for model, own in enumerate(_each(parameters)):
             sums = {name: value[model] for name, value in out.items()}
-            with _seeded(seeds and seeds[model], x.device):
+            with _seeded(seeds[model] if seeds else None, x.device):
                 for chosen, ids in self._parts(x[model]):
                     self._add_gradient(
                         own, ids, y[model, chosen], seeds is not None, 1 / x.shape[1], sums
@@ -338,7 +341,7 @@ class Transformer:
         for model, own in enumerate(_each(parameters)):
             sums = {name: value[model] for name, value in out.items()}
             (rows,) = bound[model].nonzero(as_tuple=True)
-            with _seeded(seeds and seeds[model], x.device):
+            with _seeded(seeds[model] if seeds else None, x.device):
                 for chosen, ids in self._parts(x[model, rows]):
                     at = rows[chosen]
                     passes = self._backward(own, ids, y[model, at], seeds is not None)
@@ -383,12 +386,17 @@ class Transformer:
             passes = self._backward(parameters, ids, y[chosen], training=False)
             (last,) = (one for one in passes if one.name == self.last)
             norms = [_total_norm(block).clamp_(min=SMALLEST).log_() for block in _blocks(passes)]
-            products = [sum(_product(one, direction) for one in passes) for direction in directions]
+            zero = last.deltas.new_zeros(len(ids))
+            products = [
+                sum((_product(one, direction) for one in passes), start=zero)
+                for direction in directions
+            ]
             return torch.cat([last.inputs[:, 0], torch.stack(norms + products, 1)], 1)
 
         found = self._in_parts(x, compute)
-        ends = self.layers[self.last].in_features, found.shape[1] - len(directions)
-        return found.tensor_split(ends, 1)
+        ends = self.layers[self.last].weight.shape[1], found.shape[1] - len(directions)
+        hidden, norms, products = found.tensor_split(ends, 1)
+        return hidden, norms, products
 
     def _evaluate(
         self, parameters: Parameters, x: Tensor, take: Callable[[Tensor, Tensor], Tensor]
@@ -433,7 +441,9 @@ class Transformer:
         buffers = {name: value.to(ids.device) for name, value in self.buffers.items()}
         given = {"input_ids": ids, "attention_mask": ids != self.padding}
         state = parameters | buffers
-        return functional_call(self.skeleton, state, (), given, tie_weights=False).logits
+        output = functional_call(self.skeleton, state, (), given, tie_weights=False)
+        logits: Tensor = output.logits
+        return logits
 
     def _loss(self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool) -> Tensor:
         """The sum of the sentences' cross-entropies, in the precision of a gradient."""
@@ -521,7 +531,7 @@ def _widened(value: Tensor) -> Tensor:
     return value.float() if value.dtype == torch.bfloat16 else value
 
 
-def _by_token(layer: nn.Module, inputs: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
+def _by_token(layer: Layer, inputs: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
     """A layer's input and derivative with a dimension for tokens, which the head has none of."""
     if isinstance(layer, nn.Embedding):
         if layer.padding_idx is not None:  # its gradient is 0
@@ -529,8 +539,8 @@ def _by_token(layer: nn.Module, inputs: Tensor, deltas: Tensor) -> tuple[Tensor,
         return inputs, deltas
     if isinstance(layer, nn.LayerNorm):
         inputs = functional.layer_norm(inputs, layer.normalized_shape, eps=layer.eps)
-    of_tokens = (value.reshape(len(value), -1, value.shape[-1]) for value in (inputs, deltas))
-    return tuple(of_tokens)
+    inputs, deltas = (each.reshape(len(each), -1, each.shape[-1]) for each in (inputs, deltas))
+    return inputs, deltas
 
 
 def _total_norm(passes: Sequence[_Pass]) -> Tensor:
@@ -671,7 +681,7 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
     # What the library draws itself is not used, and must leave no trace.
     with torch.random.fork_rng([]):
         if name == "roberta-tiny":
-            model, pretrained = _tiny(data), {}
+            model, pretrained = _tiny(data)
         else:
             model, pretrained = _checkpoint(where, name.removeprefix("transformers/"), data)
     dropout.replace(model)
@@ -713,23 +723,27 @@ def _probe(where: str, transformer: Transformer) -> None:
         raise InputError(f"{where}: cannot be run on token ids alone ({_reason(error)})") from None
 
 
-def _tiny(data: Description) -> "PreTrainedModel":
+def _config(model: nn.Module) -> Any:
+    """The library's configuration of a model, whose fields depend on the kind of model."""
+    return model.config
+
+
+def _tiny(data: Description) -> tuple[nn.Module, StateDict]:
+    """The model `roberta-tiny`, of whose weights none are given."""
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
-    config = RobertaConfig(
-        vocab_size=data.vocabulary,
-        pad_token_id=data.padding,
-        max_position_embeddings=data.features + data.padding + 1,
-        num_labels=data.classes,
-        attn_implementation=ATTENTION,
+    settings: dict[str, Any] = {
+        "vocab_size": data.vocabulary,
+        "pad_token_id": data.padding,
+        "max_position_embeddings": data.features + data.padding + 1,
+        "num_labels": data.classes,
+        "attn_implementation": ATTENTION,
         **TINY,
-    )
-    return RobertaForSequenceClassification(config)
+    }
+    return RobertaForSequenceClassification(RobertaConfig(**settings)), {}
 
 
-def _checkpoint(
-    where: str, checkpoint: str, data: Description
-) -> tuple["PreTrainedModel", StateDict]:
+def _checkpoint(where: str, checkpoint: str, data: Description) -> tuple[nn.Module, StateDict]:
     """A model with a checkpoint's weights, and those alone."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -760,28 +774,29 @@ def _checkpoint(
     return model, pretrained
 
 
-def _layers(where: str, model: "PreTrainedModel") -> dict[str, nn.Module]:
+def _layers(where: str, model: nn.Module) -> dict[str, Layer]:
     """The layers that have parameters, by name."""
-    layers = {
-        name: layer
-        for name, layer in model.named_modules()
-        if next(layer.parameters(recurse=False), None) is not None
-    }
-    for name, layer in layers.items():
-        if type(layer) not in (nn.Linear, nn.Embedding, nn.LayerNorm):
-            kind = type(layer).__name__
-            raise InputError(f"{where}: {name} is a {kind}, of which no gradient can be clipped")
+    layers: dict[str, Layer] = {}
+    for name, layer in model.named_modules():
+        if next(layer.parameters(recurse=False), None) is None:
+            continue
+        kind = type(layer)
+        # A class that inherits from one of these may compute something else.
+        if not isinstance(layer, Layer) or kind not in (nn.Linear, nn.Embedding, nn.LayerNorm):
+            found = f"{name} is a {kind.__name__}"
+            raise InputError(f"{where}: {found}, of which no gradient can be clipped")
+        layers[name] = layer
     return layers
 
 
-def _check(where: str, model: "PreTrainedModel", data: Description) -> None:
+def _check(where: str, model: nn.Module, data: Description) -> None:
     """Whether a model fits the data."""
     names: dict[nn.Parameter, str] = {}
     for name, value in model.named_parameters(remove_duplicate=False):
         if value in names:
             raise InputError(f"{where}: {name} and {names[value]} are tied, expected no such")
         names[value] = name
-    config = model.config
+    config = _config(model)
     if config.vocab_size < data.vocabulary:
         found = f"a vocabulary of {config.vocab_size} tokens"
         raise InputError(f"{where}: {found}, data set {data.name} has {data.vocabulary}")

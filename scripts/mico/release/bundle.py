@@ -1,8 +1,8 @@
 """A track as one download: its released challenges, a data card, a starter kit, checksums.
 
-The public archive is refused unless every file in it is what the published form wants there, to the
-byte: no name beyond those of the phase, seeds that give the splits they are released for, models
-that hold the network's parameters and nothing besides. The organiser's reference archive holds the
+The bundle is refused unless every file in it is, to the byte, as the published form wants it: no
+name beyond those of the phase, seeds that give the splits they are released for, models that hold
+the network's parameters and nothing besides. The solutions, which stay with the organiser, hold the
 memberships of dev and final, for a scorer elsewhere.
 """
 
@@ -19,6 +19,7 @@ from string import Template
 import numpy as np
 
 from mico.challenge import splits
+from mico.challenge.layout import ATTACKED, MODEL, SOLUTION, model_folder, seed_files
 from mico.challenge.phases import PHASES, Phases
 from mico.challenge.scenarios import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
@@ -30,7 +31,7 @@ from mico.networks.build import build
 from mico.networks.facts import networks, parse
 from mico.networks.model_files import OPACUS_PREFIX
 from mico.privacy.budget import Privacy
-from mico.release.writer import TIMESTAMP, disclosed_seeds, solution
+from mico.release.writer import TIMESTAMP, solution
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
@@ -54,7 +55,7 @@ class Challenge:
 def write(
     path: Path, track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int
 ) -> None:
-    """Write the public archive of a track.
+    """Write the bundle of a track.
 
     Args:
         max_bytes: the largest packed submission that is taken.
@@ -78,27 +79,29 @@ def write(
     digests |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
     texts["SHA256SUMS"] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
-    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name in sorted([*files, *texts]):
             content = texts[name] if name in texts else files[name].read_bytes()
             if name in files and hashlib.sha256(content).hexdigest() != digests[name]:
                 raise InputError(f"{files[name]}: not the file that its checksum is of")
-            _add(archive, f"{track}/{name}", content)
+            _add(packed, f"{track}/{name}", content)
 
 
-def write_reference(
+def write_solutions(
     path: Path, track: str, challenges: Sequence[Challenge], phases: Phases
 ) -> None:
-    """Write the organiser's archive: <track>/<challenge>/{dev,final}/model_i/solution.csv."""
-    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    """Write the organiser's .zip: the memberships of dev and final, laid out as in the bundle."""
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for challenge in sorted(challenges, key=lambda one: one.scenario.challenge):
             for phase, model in phases.named():
-                if phase != "train":
-                    name = f"{challenge.scenario.challenge}/{phase}/model_{model}/solution.csv"
-                    _add(archive, f"{track}/{name}", solution(challenge.splits.membership[model]))
+                if phase in ATTACKED:
+                    folder = f"{track}/{challenge.scenario.challenge}/{model_folder(phase, model)}"
+                    _add(
+                        packed, f"{folder}/{SOLUTION}", solution(challenge.splits.membership[model])
+                    )
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+def _add(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
     """Add a file under zip's first date and mode 644, whoever and wherever we are.
 
     It is not compressed: weights hardly can be, and another zlib would give other bytes.
@@ -106,21 +109,21 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     info = zipfile.ZipInfo(name)
     info.create_system = 3  # Unix, which the mode needs
     info.external_attr = 0o100644 << 16
-    archive.writestr(info, content)
+    packed.writestr(info, content)
 
 
-# What may be in a public archive
+# What may be in a bundle
 
 
 def _names(challenge: Challenge, phases: Phases, files: Sequence[str]) -> list[str]:
     """The files of a released challenge, below its directory, with those of each model."""
     return [
-        f"{phase}/model_{model}/{file}"
+        f"{model_folder(phase, model)}/{file}"
         for phase, model in phases.named()
         for file in (
-            *disclosed_seeds(phase, challenge.scenario.disclosed),
+            *seed_files(phase, challenge.scenario.disclosed),
             *files,
-            *(["solution.csv"] if phase == "train" else []),
+            *([] if phase in ATTACKED else [SOLUTION]),
         )
     ]
 
@@ -148,10 +151,10 @@ def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
     names = _names(challenge, phases, tuple(network.facts.files))
     _check_names(directory, set(names))
     for phase, model in phases.named():
-        folder = directory / phase / f"model_{model}"
-        _check_seeds(folder, disclosed_seeds(phase, scenario.disclosed), challenge, model)
-        answer = folder / "solution.csv"
-        if phase == "train" and answer.read_bytes() != solution(known.membership[model]):
+        folder = directory / model_folder(phase, model)
+        _check_seeds(folder, seed_files(phase, scenario.disclosed), challenge, model)
+        answer = folder / SOLUTION
+        if phase not in ATTACKED and answer.read_bytes() != solution(known.membership[model]):
             raise InputError(f"{answer}: not the memberships of the organiser's splits")
         _check_model(folder, network, scenario.private)
     return names
@@ -285,7 +288,7 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
                 f" after every {scenario.lr_decay_epochs} epochs",
                 "differential privacy": "DP-SGD" if scenario.private else "none",
-                "ε": _number(spent.epsilon),
+                "ε": _number(spent.epsilon_spent),
                 "δ": _number(spent.delta),
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),
@@ -320,11 +323,11 @@ def _describe_network(challenge: Challenge) -> str:
     network = build(challenge.scenario.architecture, challenge.data)
     name = pretrained.public(challenge.scenario.architecture)
     found = network.describe(_first(challenge))
-    prefixed = challenge.scenario.private and "model.pt" in network.facts.files
+    prefixed = challenge.scenario.private and MODEL in network.facts.files
     prefix = f"; keys begin with `{OPACUS_PREFIX}`" if prefixed else ""
     return f"- {challenge.scenario.challenge}: {name}, {found}{prefix}"
 
 
 def _first(challenge: Challenge) -> Path:
     """The folder of a released model."""
-    return challenge.directory / "train" / "model_0"
+    return challenge.directory / model_folder(PHASES[0], 0)

@@ -1,7 +1,7 @@
 """Somebody's submission .zip, which is not to be trusted: read in memory, never unpacked to disk.
 
 It holds [<track>/]<challenge>/{dev,final}/model_i/prediction.csv. The work is bounded by the size
-of the archive and of what is expected in it, whatever the archive says of itself.
+of the .zip and of what is expected in it, whatever the .zip says of itself.
 """
 
 import io
@@ -18,10 +18,11 @@ from zipfile import ZipInfo
 
 import numpy as np
 
+from mico.challenge.layout import ATTACKED, PREDICTION, model_folder, model_name
 from mico.challenge.phases import Phases
 from mico.support.errors import InputError
 
-MAX_PACKED = 2_000_000  # bytes of an archive, as in the competition
+MAX_PACKED = 2_000_000  # bytes of a submission, as in the competition
 MAX_PROBLEMS = 20
 MAX_PATH = 200  # characters of a member's path
 MAX_SHOWN = 80  # characters of a path or a value in a message
@@ -29,8 +30,7 @@ MAX_RANGES = 10  # of missing models in a message
 BYTES_PER_NUMBER = 64  # 0.1 to its last binary digit takes 57
 SPARE_BYTES, SPARE_MEMBERS = 1024, 100
 
-ATTACKED = ("dev", "final")
-FILES = ("prediction.csv", "predictions.csv")
+FILES = (PREDICTION, "predictions.csv")
 ENCRYPTED = 0x1 | 0x40 | 0x2000  # flag bits: by password, strongly, with hidden headers
 BLANK = " \t\r\n"
 # What float() takes beyond this (nan, 1_0, other alphabets' digits) is no number of a CSV file.
@@ -66,15 +66,15 @@ def read(
     """Read a submission: each challenge's predictions (dev + final models, count) in [0, 1].
 
     Args:
-        track: the name of the top folder, which may be left out in the archive.
+        track: the name of the top folder, which may be left out in the submission.
         count: how many numbers a model has, 2m.
-        max_packed: the largest size of the archive in bytes.
+        max_packed: the largest size of the submission in bytes.
 
     Raises:
         Rejected: it holds anything else than one row of `count` numbers in [0, 1] for every model.
     """
     models = {
-        name: [f"{name}/{phase}/model_{i}" for phase in ATTACKED for i in phases.of(phase)]
+        name: [f"{name}/{model_folder(phase, i)}" for phase in ATTACKED for i in phases.of(phase)]
         for name in challenges
     }
     known = {
@@ -85,22 +85,22 @@ def read(
         for file in FILES
     }
     packed = _packed(path, max_packed)
-    with _unpacking("the archive"):
-        archive = zipfile.ZipFile(io.BytesIO(packed))
-    members = archive.infolist()
+    with _unpacking("the submission"):
+        unzipped = zipfile.ZipFile(io.BytesIO(packed))
+    members = unzipped.infolist()
     # Room for a file, its folder, macOS's shadows of both, and as much again of train models.
     most = 10 * sum(map(len, models.values())) + SPARE_MEMBERS
     if len(members) > most:
-        raise Rejected([f"the archive: {len(members):,} members, expected at most {most:,}"])
+        raise Rejected([f"the submission: {len(members):,} members, expected at most {most:,}"])
 
     given, strange, problems = _sorted(members, known)
     if sum(member.compress_size for some in given.values() for member in some) > len(packed):
-        raise Rejected(["the archive: smaller than the files in it, expected no overlap"])
+        raise Rejected(["the submission: smaller than the files in it, expected no overlap"])
     problems[:0] = _missing(challenges, phases, given) + _mixed(given) + _unknown(strange, known)
     rows = {}
     for model, some in given.items():
         try:
-            rows[model] = _row(archive, model, some, count)
+            rows[model] = _row(unzipped, model, some, count)
         except Rejected as error:
             problems += error.problems
     if problems:
@@ -109,20 +109,20 @@ def read(
 
 
 def _packed(path: Path, max_packed: int) -> bytes:
-    """The archive in memory, where it cannot change and no offset leads outside."""
+    """The submission in memory, where it cannot change and no offset leads outside."""
     if not path.is_file():
-        raise Rejected(["the archive: no such file"])
+        raise Rejected(["the submission: no such file"])
     with path.open("rb") as file:
         packed = file.read(max_packed + 1)
     if len(packed) > max_packed:
         size = path.stat().st_size
-        raise Rejected([f"the archive: {size:,} bytes, expected at most {max_packed:,}"])
+        raise Rejected([f"the submission: {size:,} bytes, expected at most {max_packed:,}"])
     return packed
 
 
 @contextmanager
 def _unpacking(where: str) -> Iterator[None]:
-    """Turn into `Rejected` what zipfile raises for a damaged archive: exceptions of many kinds."""
+    """Turn into `Rejected` what zipfile raises for a damaged .zip: exceptions of many kinds."""
     try:
         yield
     except Exception as error:
@@ -158,7 +158,7 @@ def _bad_path(path: str) -> str | None:
 def _missing(challenges: Sequence[str], phases: Phases, given: Container[str]) -> list[str]:
     problems = []
     for name, phase in product(challenges, ATTACKED):
-        missing = [i for i in phases.of(phase) if f"{name}/{phase}/model_{i}" not in given]
+        missing = [i for i in phases.of(phase) if f"{name}/{model_folder(phase, i)}" not in given]
         if missing:
             problems.append(f"{name}/{phase}: missing {_ranges(missing)}")
     return problems
@@ -169,7 +169,7 @@ def _ranges(numbers: Sequence[int]) -> str:
     runs = []
     for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         ends = [number for _, number in run]
-        first, last = f"model_{ends[0]}", f"model_{ends[-1]}"
+        first, last = model_name(ends[0]), model_name(ends[-1])
         runs.append(first if first == last else f"{first}-{last}")
     return ", ".join(runs if len(runs) <= MAX_RANGES else [*runs[:MAX_RANGES], "..."])
 
@@ -182,18 +182,20 @@ def _mixed(given: Mapping[str, Sequence[ZipInfo]]) -> list[str]:
     ]
     if sum(bare) in (0, len(bare)):
         return []
-    return [f"the archive: {sum(bare)} of {len(bare)} files lack the top folder the others have"]
+    return [f"the submission: {sum(bare)} of {len(bare)} files lack the top folder the others have"]
 
 
 def _unknown(strange: Iterable[str], known: Iterable[str]) -> list[str]:
     """A problem for each unknown folder, and for each unknown file in a known one."""
-    holds = defaultdict(dict)  # known folder, the top one being "" -> the names in it, in order
+    holds: dict[str, dict[str, None]] = defaultdict(
+        dict
+    )  # known folder, the top one being "" -> the names in it, in order
     for path in known:
         folder = ""
         for part in path.split("/"):
             holds[folder][part] = None
             folder += f"{part}/"
-    found = Counter()
+    found: Counter[tuple[str, str]] = Counter()
     for path in strange:
         folder, what = "", path
         for part in path.split("/")[:-1]:
@@ -213,16 +215,16 @@ def _unknown(strange: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _row(
-    archive: zipfile.ZipFile, model: str, members: Sequence[ZipInfo], count: int
+    unzipped: zipfile.ZipFile, model: str, members: Sequence[ZipInfo], count: int
 ) -> np.ndarray:
     if len(members) > 1:
         raise Rejected([f"{model}: given {len(members)} times, expected one file"])
     where = members[0].orig_filename
-    content = _content(archive, members[0], where, BYTES_PER_NUMBER * count + SPARE_BYTES)
+    content = _content(unzipped, members[0], where, BYTES_PER_NUMBER * count + SPARE_BYTES)
     return _numbers(content, where, count)
 
 
-def _content(archive: zipfile.ZipFile, member: ZipInfo, where: str, limit: int) -> bytes:
+def _content(unzipped: zipfile.ZipFile, member: ZipInfo, where: str, limit: int) -> bytes:
     """What a member unpacks to; hardly more than `limit` bytes of it ever are unpacked."""
     if member.flag_bits & ENCRYPTED:
         raise Rejected([f"{where}: encrypted, expected no password"])
@@ -235,7 +237,7 @@ def _content(archive: zipfile.ZipFile, member: ZipInfo, where: str, limit: int) 
     if declared > limit:
         raise Rejected([f"{where}: {declared:,} bytes unpacked, expected at most {limit:,}"])
     member.file_size = sys.maxsize  # zipfile would stop there and not see that there is more
-    with _unpacking(where), archive.open(member) as file:
+    with _unpacking(where), unzipped.open(member) as file:
         content = file.read(limit + 1)
     if len(content) != declared:
         found = f"{'more' if len(content) > declared else 'fewer'} bytes"
@@ -265,6 +267,6 @@ def _numbers(content: bytes, where: str, count: int) -> np.ndarray:
 
 
 def _shown(text: str) -> str:
-    """Text from the archive, quoted: short, on one line, plain ASCII and without markup."""
+    """Text from the submission, quoted: short, on one line, plain ASCII and without markup."""
     escaped = re.sub(r"[<>&]", lambda match: f"\\x{ord(match[0]):02x}", ascii(text))
     return escaped if len(escaped) <= MAX_SHOWN else f"{escaped[: MAX_SHOWN - 3]}..."

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mico.challenge import splits
+from mico.challenge.layout import model_folder, seed_files
 from mico.challenge.phases import Phases
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.networks.architecture import Architecture, Parameters, read_parameters
@@ -38,11 +39,12 @@ def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) ->
     trained = np.zeros((phases.train, records), bool)
     training = {}
     for phase, model in phases.named():
-        folder = directory / phase / f"model_{model}"
+        folder = directory / model_folder(phase, model)
+        needed = seed_files(phase)
         seeds = {
             kind: _read_seed(folder / kind)
             for kind in SPLIT_SEEDS
-            if phase == "train" or kind == "seed_challenge" or (folder / kind).exists()
+            if kind in needed or (folder / kind).exists()
         }
         if phase == "train":
             trained[model, splits.split(records, n, m, seeds).training_set] = True
@@ -61,7 +63,7 @@ def models(
         InputError: a released file is missing, corrupt or of another architecture.
     """
     for phase, model in phases.named():
-        parameters = read_parameters(directory / phase / f"model_{model}", architecture)
+        parameters = read_parameters(directory / model_folder(phase, model), architecture)
         yield {name: value.to(device) for name, value in parameters.items()}
 
 

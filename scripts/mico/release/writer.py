@@ -2,28 +2,19 @@
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mico.challenge.layout import SOLUTION, model_folder, model_name, seed_files
 from mico.challenge.phases import Phases
-from mico.challenge.seeds import SPLIT_SEEDS, Seeds
+from mico.challenge.seeds import Seeds
 from mico.networks.facts import networks
-from mico.support.atomic import atomic_directory, atomic_file
+from mico.support.atomic import atomic_directory, atomic_file, link_or_copy
 from mico.support.errors import InputError
 
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake leaves it in a directory; it is nobody's business
-
-
-def disclosed_seeds(phase: str, disclosed: Iterable[str]) -> list[str]:
-    """The seed files of a phase: all three for train, else the challenge and what is disclosed."""
-    return [
-        kind
-        for kind in SPLIT_SEEDS
-        if phase == "train" or kind == "seed_challenge" or kind in disclosed
-    ]
 
 
 def trained(shards: Iterable[Path], models: int) -> list[Path]:
@@ -32,7 +23,7 @@ def trained(shards: Iterable[Path], models: int) -> list[Path]:
     Raises:
         InputError: a model or a file of it is missing, or there is something else, a link too.
     """
-    names = [f"model_{model}" for model in range(models)]
+    names = [model_name(model) for model in range(models)]
     found: dict[str, Path] = {}
     for shard in shards:
         for entry in _entries(shard):
@@ -62,7 +53,7 @@ def _files(folder: Path) -> tuple[str, ...]:
     return form
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     if folder.is_symlink():
         raise InputError(f"{folder}: a link, not to be released")
     try:
@@ -78,7 +69,7 @@ def write(
     seeds: Seeds,
     membership: np.ndarray,
     models: Sequence[Path],
-    disclosed: Iterable[str],
+    disclosed: Collection[str],
 ) -> None:
     """Write a challenge: {train,dev,final}/model_i with its weights and what the phase discloses.
 
@@ -90,21 +81,14 @@ def write(
     """
     with atomic_directory(directory) as temporary:
         for (phase, model), source in zip(phases.named(), models, strict=True):
-            folder = temporary / phase / f"model_{model}"
+            folder = temporary / model_folder(phase, model)
             folder.mkdir(parents=True)
             for name in _files(source):
-                _link(source / name, folder / name)
-            for kind in disclosed_seeds(phase, disclosed):
+                link_or_copy(source / name, folder / name)
+            for kind in seed_files(phase, disclosed):
                 (folder / kind).write_text(f"{seeds[model][kind]}\n")
             if phase == "train":
-                (folder / "solution.csv").write_bytes(solution(membership[model]))
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # another device, too many links, a file system without them
-        shutil.copyfile(source, target, follow_symlinks=False)
+                (folder / SOLUTION).write_bytes(solution(membership[model]))
 
 
 def solution(membership: np.ndarray) -> bytes:

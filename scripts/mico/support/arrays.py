@@ -2,17 +2,25 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
-def write(path: Path, record: Any) -> None:
+def write(path: Path, record: "DataclassInstance") -> None:
     """Write the fields of a dataclass of arrays."""
     arrays = {field.name: getattr(record, field.name) for field in fields(record)}
     with atomic_file(path) as temporary, temporary.open("wb") as file:

@@ -7,21 +7,27 @@ from functools import cache
 from pathlib import Path
 
 
-def source_hash(program: Path) -> str:
+def source_hash(program: Path, *more: Path) -> str:
     """A hash of a program in scripts/ and of the `mico` modules that it imports, all the way down.
+
+    Args:
+        more: modules that the program imports by a name that it is given.
 
     Comments, docstrings and layout do not count: two hundred models are not trained again for a
     sentence. Other files of the package that a module reads, such as a template, are not seen.
     """
     digest = hashlib.sha256()
-    for path in sorted(imported_files(program)):
+    for path in sorted(imported_files(program, *more)):
         digest.update(_parse(path.read_text())[1].encode())
     return digest.hexdigest()[:16]
 
 
-def imported_files(program: Path) -> set[Path]:
-    """A program and the files of the package that it imports, and that those import."""
-    return _with_imports(program, {program})
+def imported_files(program: Path, *more: Path) -> set[Path]:
+    """A program, more modules, and the files of the package that they import all the way down."""
+    found = {program, *more}
+    for path in (program, *more):
+        _with_imports(path, found)
+    return found
 
 
 def _with_imports(path: Path, found: set[Path]) -> set[Path]:

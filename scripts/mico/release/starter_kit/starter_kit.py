@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,8 @@ class MLP(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mlp(x)
+        logits: Tensor = self.mlp(x)
+        return logits
 
 
 class CNN(nn.Module):
@@ -64,7 +66,8 @@ class CNN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cnn(x)
+        logits: Tensor = self.cnn(x)
+        return logits
 
 
 class Encoder(nn.Module):
@@ -79,7 +82,9 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         there = x != self.encoder.config.pad_token_id
         longest = int(there.sum(1).max())
-        return self.encoder(x[:, :longest], attention_mask=there[:, :longest]).logits
+        output = self.encoder(x[:, :longest], attention_mask=there[:, :longest])
+        logits: Tensor = output.logits
+        return logits
 
 
 def load_model(folder: Path) -> nn.Module:
@@ -87,6 +92,7 @@ def load_model(folder: Path) -> nn.Module:
     if (folder / "config.json").exists():
         return Encoder(folder).eval()
     loaded = torch.load(folder / "model.pt", weights_only=True)
+    model: nn.Module
     state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
     if "cnn.0.weight" in state_dict:
         model = CNN(*(len(state_dict[f"cnn.{layer}.bias"]) for layer in (0, 3, 5, 9)))
@@ -129,7 +135,8 @@ def cifar10(path: Path) -> np.ndarray:
     if path.name.endswith(".tar.gz"):
         with tarfile.open(path) as archive:
             names = [name for name in archive.getnames() if name.endswith(".bin")]
-            files = {name: archive.extractfile(name).read() for name in names}
+            opened = {name: archive.extractfile(name) for name in names}
+            files = {name: file.read() for name, file in opened.items() if file}
     else:
         paths = path.glob("*.bin") if path.is_dir() else [path]
         files = {file.name: file.read_bytes() for file in paths}
@@ -151,8 +158,9 @@ def to_input(features: np.ndarray) -> Tensor:
 def challenge_points(folder: Path, records: int, m: int) -> list[int]:
     """The positions in the data set of a model's 2m challenge points, in challenge order."""
     generator = torch.Generator().manual_seed(int((folder / "seed_challenge").read_text()))
-    challenge, _ = random_split(range(records), [2 * m, records - 2 * m], generator)
-    return list(challenge)
+    positions: Any = range(records)  # of a data set only the length matters here
+    challenge, _ = random_split(positions, [2 * m, records - 2 * m], generator)
+    return list(challenge.indices)
 
 
 def challenges(release: Path) -> list[Path]:
@@ -170,7 +178,8 @@ def models(challenge: Path, *phases: str) -> Iterator[Path]:
 def memberships(challenge: Path) -> np.ndarray:
     """Who is a member, for all train models: (models, 2m) bool."""
     files = [folder / "solution.csv" for folder in models(challenge, "train")]
-    return np.stack([np.loadtxt(file, delimiter=",") for file in files]) == 1
+    members: np.ndarray = np.stack([np.loadtxt(file, delimiter=",") for file in files]) == 1
+    return members
 
 
 @torch.no_grad()

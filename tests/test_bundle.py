@@ -1,4 +1,4 @@
-"""A track's archives hold what participants and scorers need, and a secret keeps them unwritten."""
+"""A track's bundle and solutions hold what participants and scorers need, and no secret."""
 
 import json
 import re
@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from mico.challenge import seeds, split_file, splits
-from mico.challenge.phases import Phases
 from mico.challenge.scenarios import Scenario
+
+from mico.challenge import layout, seeds, split_file, splits
+from mico.challenge.phases import Phases
+from mico.challenge.recipe import TrainingOptions
 from mico.challenge.seeds import SPLIT_SEEDS
 from mico.data import store
 from mico.data.store import Description
@@ -28,7 +29,6 @@ from mico.release import bundle, writer
 from mico.release.bundle import Challenge
 from mico.support.errors import InputError
 from mico.training import engine
-from mico.training.engine import TrainingOptions
 
 TRACK = "tiny"
 PHASES = Phases(train=3, dev=2, final=2)
@@ -63,7 +63,7 @@ def scenario(name: str, disclosed: tuple[str, ...], sigma: float | None) -> Scen
 
 
 def described(challenges: dict, name: str) -> Challenge:
-    """A challenge of the fixture as the archive's module takes it."""
+    """A challenge of the fixture as the bundle's module takes it."""
     one = challenges[name]
     return Challenge(
         scenario(name, one.disclosed, 0.7 if one.private else None),
@@ -142,12 +142,12 @@ def _challenge(
 
 
 def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Path]:
-    """Run the program on both challenges; the public archive and the reference."""
+    """Run the program on both challenges; the bundle and the solutions."""
     ones = [challenges[name] for name in NAMES]
     scenarios = [vars(described(challenges, name).scenario) for name in NAMES]
-    paths = folder / "tiny.zip", folder / "tiny-reference.zip"
+    paths = folder / "tiny.zip", folder / "tiny-solutions.zip"
     result = run_script(
-        "archive",
+        "bundle",
         *("--track", TRACK, "--phases", 3, 2, 2, "--max-bytes", 1_234_567),
         *("--challenges", *(one.directory for one in ones)),
         *("--checksums", *(one.checksums for one in ones)),
@@ -155,7 +155,7 @@ def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Pa
         *("--privacy", *(one.organiser / "privacy.json" for one in ones)),
         *("--splits", *(one.organiser / "splits.npz" for one in ones)),
         *("--data", *(one.data.directory for one in ones)),
-        *("--output", paths[0], "--reference", paths[1]),
+        *("--output", paths[0], "--solutions", paths[1]),
     )
     assert result.returncode == 0, result.stderr
     return paths
@@ -182,9 +182,7 @@ def contents(path: Path) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def test_public_archive_is_the_released_directories_and_a_few_files(
-    challenges: dict, public: Path
-) -> None:
+def test_bundle_is_the_released_directories_and_a_few_files(challenges: dict, public: Path) -> None:
     expected = {
         f"{TRACK}/{name}/{path.relative_to(challenges[name].directory).as_posix()}"
         for name in NAMES
@@ -217,9 +215,7 @@ def test_sums_check_inside_the_unzipped_folder(public: Path, tmp_path: Path) -> 
     assert check().returncode == 1
 
 
-def test_reference_archive_equals_the_memberships(
-    challenges: dict, packed: tuple[Path, Path]
-) -> None:
+def test_solutions_equal_the_memberships(challenges: dict, packed: tuple[Path, Path]) -> None:
     found = contents(packed[1])
     attacked = [(phase, model) for phase, model in MODELS if phase != "train"]
     assert list(found) == [
@@ -235,7 +231,7 @@ def test_reference_archive_equals_the_memberships(
             np.testing.assert_array_equal([int(v) for v in content.split(b",")], known[model])
 
 
-def test_reference_rows_are_written_as_those_of_train(challenges: dict) -> None:
+def test_solutions_are_written_as_those_of_train(challenges: dict) -> None:
     known = described(challenges, "plain").splits
     path = challenges["plain"].directory / "train/model_1/solution.csv"
     assert bundle.solution(known.membership[1]) == path.read_bytes()
@@ -257,11 +253,11 @@ def test_packing_again_elsewhere_and_later_gives_the_same_bytes(
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in packed]
 
 
-def test_order_of_the_challenges_does_not_reach_the_reference(
+def test_order_of_the_challenges_does_not_reach_the_solutions(
     challenges: dict, packed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     ones = [described(challenges, name) for name in reversed(NAMES)]
-    bundle.write_reference(tmp_path / "other.zip", TRACK, ones, PHASES)
+    bundle.write_solutions(tmp_path / "other.zip", TRACK, ones, PHASES)
     assert (tmp_path / "other.zip").read_bytes() == packed[1].read_bytes()
 
 
@@ -436,14 +432,14 @@ def row_forms(members: np.ndarray) -> Iterator[bytes]:
         yield members.astype(kind).tobytes()
 
 
-def test_nothing_withheld_is_in_the_public_archive(challenges: dict, public: Path) -> None:
-    """Entries are stored, those of model.pt too, so the archive's own bytes can be searched."""
+def test_nothing_withheld_is_in_the_bundle(challenges: dict, public: Path) -> None:
+    """Entries are stored, those of model.pt too, so the bundle's own bytes can be searched."""
     content = public.read_bytes()
     told = 0
     for challenge in challenges.values():
         known = np.load(challenge.organiser / "splits.npz")["membership"]
         for phase, model in MODELS:
-            given = writer.disclosed_seeds(phase, challenge.disclosed)
+            given = layout.seed_files(phase, challenge.disclosed)
             for kind, value in challenge.seeds[model].items():
                 found = any(form in content for form in forms(value))
                 assert found == (kind in given), (kind, model)
@@ -453,7 +449,7 @@ def test_nothing_withheld_is_in_the_public_archive(challenges: dict, public: Pat
     assert told == 2 * 3 * 3 + 4 * 1 + 4 * 2  # the search finds what is there
 
 
-def test_nothing_of_this_machine_is_in_the_archives(
+def test_nothing_of_this_machine_is_in_either_zip(
     challenges: dict, packed: tuple[Path, Path]
 ) -> None:
     root = challenges["plain"].directory.parents[1]
@@ -504,7 +500,7 @@ def replace_by_link(path: Path, challenge: object) -> None:
 
 
 def save(change: Callable[[dict], dict]) -> Plant:
-    """Save the model's changed state dict as `mico.weights` writes it."""
+    """Save the model's changed state dict as `mico.networks.model_files` writes it."""
 
     def do(path: Path, _: object) -> None:
         changed = change(torch.load(path, weights_only=True))
@@ -538,7 +534,7 @@ NOT_ITS_SEED = "not the seed of the organiser's splits"
 HOLDS_MORE = "holds more than the parameters"
 BIAS = "mlp.2.bias"
 
-# What is planted: where, how, and why the archive is refused; the message begins with the place.
+# What is planted: where, how, and why the bundle is refused; the message begins with the place.
 PLANTED: dict[str, tuple[str, Plant, str]] = {
     "solution of a dev model": (
         "plain/dev/model_3/solution.csv",
@@ -674,7 +670,7 @@ def copied(challenges: dict, tmp_path: Path) -> Path:
 
 
 def write_from(root: Path, challenges: dict, **changes: object) -> Path:
-    """Write the public archive of the copied directories; the first described otherwise."""
+    """Write the bundle of the copied directories; the first described otherwise."""
     ones = [
         replace(
             described(challenges, name), directory=root / name, checksums=root / f"{name}.sha256"
@@ -801,13 +797,13 @@ def test_program_refuses_in_one_line_and_writes_nothing(
     arguments = ["--track", TRACK, "--challenges", one.directory, "--checksums", one.checksums]
     arguments += ["--scenarios", json.dumps([wrong]), "--splits", one.organiser / "splits.npz"]
     arguments += ["--data", one.data.directory, "--phases", 3, 2, 2, "--max-bytes", 9]
-    arguments += ["--output", tmp_path / "a.zip", "--reference", tmp_path / "b.zip", "--privacy"]
+    arguments += ["--output", tmp_path / "a.zip", "--solutions", tmp_path / "b.zip", "--privacy"]
     path = one.organiser / "privacy.json"
     for given, message in (
         ([path], "must never be disclosed"),
         ([path, path], "--privacy: 2 given"),
     ):
-        result = run_script("archive", *arguments, *given)
+        result = run_script("bundle", *arguments, *given)
         assert result.returncode == 1
         assert re.fullmatch(rf"error: .*{message}.*\n", result.stderr)
     assert list(tmp_path.iterdir()) == []
@@ -938,7 +934,7 @@ def test_models_of_text_are_packed_without_the_place_of_their_checkpoint(
 
 
 def save_tensors(change: Callable[[dict], dict], **metadata: str) -> Plant:
-    """Save a model's changed tensors as `mico.transformer` writes them."""
+    """Save a model's changed tensors as `mico.networks.transformer` writes them."""
 
     def do(path: Path, _: object) -> None:
         from safetensors.torch import load_file, save_file

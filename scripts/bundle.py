@@ -4,9 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
+from mico.challenge.scenarios import Scenario
+
 from mico.challenge import split_file
 from mico.challenge.phases import Phases
-from mico.challenge.scenarios import Scenario
 from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle
@@ -29,8 +30,10 @@ def main() -> None:
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
     parser.add_argument("--max-bytes", type=int, required=True, help="limit of a submission's size")
-    parser.add_argument("--output", type=Path, required=True, help="public .zip to write")
-    parser.add_argument("--reference", type=Path, required=True, help="organiser's .zip to write")
+    parser.add_argument("--output", type=Path, required=True, help="the bundle, a .zip, to write")
+    parser.add_argument(
+        "--solutions", type=Path, required=True, help="the organiser's .zip to write"
+    )
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
@@ -47,7 +50,7 @@ def main() -> None:
             raise InputError(f"--{name}: {len(column)} given, expected {len(args.challenges)}")
     challenges = [Challenge(*values) for values in zip(*columns.values(), strict=True)]
     bundle.write(args.output, args.track, challenges, phases, args.max_bytes)
-    bundle.write_reference(args.reference, args.track, challenges, phases)
+    bundle.write_solutions(args.solutions, args.track, challenges, phases)
 
 
 if __name__ == "__main__":
