@@ -463,7 +463,7 @@ def test_what_has_shared_reference_models_has_more_than_shadow_models(paths: dic
 
     def share(run: dict) -> None:
         (attack,) = (attack for attack in run["attacks"] if attack["name"] == best)
-        attack.update(shared=32)
+        attack.update(shared_references=32)
 
     edit_run(paths, share)
     assert f"<strong>{html.escape(second)}</strong> with {rows[second]:.3f}, the best" in page(

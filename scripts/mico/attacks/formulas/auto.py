@@ -1,4 +1,4 @@
-"""Of all other attacks of a run, the one that does best on the train models.
+"""The attack that does best on the train models, among all others of a run.
 
 What an honest participant would submit: memberships of dev and final are not looked at. On the
 train models no attack knows the answer either, since each leaves a model out of its own statistics,
@@ -16,7 +16,7 @@ from mico.scoring import metrics
 from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
-# Of `scoring.METRICS`, the TPRs at FPRs where not just a few non-members decide.
+# Columns of `metrics.METRICS`: the TPRs at FPRs that more than a few non-members decide.
 JUDGED_BY = [column for column, fpr in enumerate(metrics.FPRS) if fpr >= 0.05]
 
 
