@@ -65,43 +65,17 @@ FACTS = {
         "white_box_shadows": 10,
     },
     "roberta-base": {
+        "like": "roberta-tiny",
         "summary": "for text: RoBERTa-base as published, downloaded from the hub",
         "record_seconds": 0.11,
         "step_seconds": 1.5,
         "weights_mb": 500,
         "pretrained": True,
-        "data": "tokens",
-        "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
-        "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
-        " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",
-        "files": {
-            "config.json": "its configuration, for `AutoConfig.from_pretrained(folder)`",
-            "model.safetensors": "its weights, for `safetensors.torch.load_file(path)`",
-        },
-        "forward": 0.3333,
-        "accuracy_records": 2_000,
-        "white_box_records": 500,
-        "white_box_shadows": 10,
     },
     "transformers": {
+        "like": "roberta-base",
         "summary": "for text: `transformers/<a checkpoint's folder or name>`",
         "checkpoint": True,
-        "record_seconds": 0.11,
-        "step_seconds": 1.5,
-        "weights_mb": 500,
-        "pretrained": True,
-        "data": "tokens",
-        "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
-        "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
-        " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",
-        "files": {
-            "config.json": "its configuration, for `AutoConfig.from_pretrained(folder)`",
-            "model.safetensors": "its weights, for `safetensors.torch.load_file(path)`",
-        },
-        "forward": 0.3333,
-        "accuracy_records": 2_000,
-        "white_box_records": 500,
-        "white_box_shadows": 10,
     },
 }
 # roberta-tiny: large enough to learn real sentences, and trained in seconds.

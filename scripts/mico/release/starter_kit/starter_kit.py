@@ -92,13 +92,15 @@ def load_model(folder: Path) -> nn.Module:
     if (folder / "config.json").exists():
         return Encoder(folder).eval()
     loaded = torch.load(folder / "model.pt", weights_only=True)
-    model: nn.Module
     state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
+    model: nn.Module
     if "cnn.0.weight" in state_dict:
         model = CNN(*(len(state_dict[f"cnn.{layer}.bias"]) for layer in (0, 3, 5, 9)))
-    else:
+    elif "mlp.0.weight" in state_dict:
         hidden, features = state_dict["mlp.0.weight"].shape
         model = MLP(features, hidden, len(state_dict["mlp.2.bias"]))
+    else:
+        raise SystemExit(f"{folder}: parameters {', '.join(state_dict)}: of no network known here")
     model.load_state_dict(state_dict)
     return model.eval()
 
