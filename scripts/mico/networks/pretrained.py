@@ -15,7 +15,7 @@ def files(architecture: str) -> list[Path]:
 
 
 def public(architecture: str) -> str:
-    """An architecture as others are told of it."""
+    """An architecture as others are told it: without the folder that a checkpoint lies in."""
     checkpoint = _checkpoint(architecture)
     return architecture.removesuffix(checkpoint) + without_place(checkpoint)
 
