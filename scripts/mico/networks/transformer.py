@@ -397,7 +397,7 @@ class Transformer:
         return torch.cat(values)[torch.cat(rows).argsort()]
 
     def _parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the parts of a batch (B, L): the sentences' positions, and their ids, cut."""
+        """Yield a batch (B, L) in parts: sentences' positions, and ids cut to their longest."""
         lengths = (x != self.padding).sum(1)
         ordered, order = lengths.sort(descending=True, stable=True)
         of_longest = ordered.tolist()
