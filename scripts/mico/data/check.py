@@ -1,4 +1,4 @@
-"""What is checked of a data set's options before a run begins."""
+"""Checks of a data set's options: by themselves, and that its file is there."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def check_format(options: DataOptions) -> None:
 
 
 def _check_tokenizer(options: DataOptions, is_text: bool) -> None:
-    """Text needs one, and only a vocabulary that is made here has a size that can be chosen."""
+    """Text needs a tokenizer, and only `bpe` has a vocabulary of a chosen size."""
     tokenizer = options.tokenizer
     if is_text != (tokenizer is not None):
         missing = "missing key 'tokenizer'"
