@@ -52,7 +52,7 @@ class DataOptions:
         str | None,
         Field(
             pattern="^[0-9a-f]{40}$",
-            description="another: the id of the file in a git repository, for which a commit vouches",
+            description="another: its id in a git repository, for which a commit vouches",
         ),
     ] = None
     files: Annotated[
@@ -63,9 +63,7 @@ class DataOptions:
             "`null` if it is not to be checked. Their order here is that of the records",
         ),
     ] = None
-    seed: Annotated[int | None, Field(ge=0, description="from which a generated one is drawn")] = (
-        None
-    )
+    seed: Annotated[int | None, Field(ge=0, description="a generated data set's seed")] = None
     tokenizer: Annotated[
         str | None,
         Field(
