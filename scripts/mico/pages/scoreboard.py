@@ -267,7 +267,7 @@ def _result(contender: Contender) -> dict[str, Any]:
 
 def _data(challenges: Mapping[str, str], board: Sequence[Standing]) -> dict[str, Any]:
     """What the page's program draws: values as (estimate, low, high), the mean's first."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for contender in (standing.contender for standing in board):
         values = {
             metric.name: [

@@ -64,13 +64,13 @@ class _Calls:
     @cached_property
     def lead(self) -> np.ndarray:
         """Members called less non-members called (models, T)."""
-        return self.members - self.nonmembers
+        return np.asarray(self.members - self.nonmembers)
 
     @cached_property
     def pairs(self) -> np.ndarray:
         """The area under one model's members and another's non-members (models, models)."""
         middle = (self.members[:, 1:] + self.members[:, :-1]) / 2
-        return middle @ np.diff(self.nonmembers, axis=1).T
+        return np.asarray(middle @ np.diff(self.nonmembers, axis=1).T)
 
 
 def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
@@ -167,7 +167,7 @@ class Resampled:
     @cached_property
     def _nonmembers(self) -> np.ndarray:
         """Non-members called (replicates, T)."""
-        return self._weights @ self.corners.nonmembers
+        return np.asarray(self._weights @ self.corners.nonmembers)
 
     @cached_property
     def _total(self) -> np.ndarray:
