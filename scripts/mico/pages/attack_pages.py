@@ -23,7 +23,7 @@ OPTION = r"\w+:( |$)"  # in a docstring of options, what begins the words on one
 
 
 def render(results: Results, attack: Mapping[str, Any]) -> str:
-    """The whole page on one of the run's attacks."""
+    """The page on one of the run's attacks, as HTML."""
     name, said = attack["name"], docstrings(attack["attack"])
     own = results.scores[results.scores.participant == name]
     scenarios = [
@@ -81,7 +81,7 @@ def _blocks(text: str, item: str | None) -> list[tuple[str, Markup]]:
 
 
 def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a scenario's section shows."""
+    """The values that a scenario's section shows, by name."""
     scenario = setting["id"]
     rows = next(iter(results.phases(scenario).values()))
     row = next((row for row in rows if row["participant"] == name), None)

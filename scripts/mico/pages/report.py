@@ -22,7 +22,7 @@ ENDS = figures.ENDS
 
 
 def render(results: Results) -> str:
-    """The whole page."""
+    """The report on a run, as HTML."""
     run, best = results.run, results.best()
     scored = [setting for setting in run["scenarios"] if setting["id"] in best]
     headline = pd.DataFrame([row for rows in best.values() for row in rows])

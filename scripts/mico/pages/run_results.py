@@ -39,7 +39,7 @@ Pairs = dict[tuple[str, str], tuple[float, float, float]]
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """All that is read of a run, of one mind about which scenarios and participants there are."""
+    """All that is read of a run; its parts agree on scenarios and participants."""
 
     run: dict[str, Any]
     scores: pd.DataFrame  # a row per (scenario, participant, phase)
@@ -252,7 +252,7 @@ def read_audit(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """Notes: scenario -> participant -> what it did, as the end of a sentence about it."""
+    """Notes: scenario -> participant -> what it did, as the end of a sentence."""
     notes = _read_json(path, [])
     for scenario, participants in notes.items():
         _require(participants, [], f"{path}: {scenario}")

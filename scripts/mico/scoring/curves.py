@@ -89,7 +89,7 @@ def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
 
 
 def _corners(calls: _Calls) -> _Calls:
-    """Without the thresholds inside a run of members only or of non-members only.
+    """The calls without thresholds inside a run of members only or of non-members only.
 
     Along such a run the curve goes straight up or straight right whatever the weights of the
     models: no area, no largest difference and no TPR at an FPR needs the points inside.
@@ -101,7 +101,7 @@ def _corners(calls: _Calls) -> _Calls:
 
 
 def _curves(calls: _Calls, weights: np.ndarray) -> Curves:
-    """Weighted sums of models' counts: one matrix product for all curves."""
+    """The curves of weighted sums of models' counts: one matrix product for all."""
 
     def rates(called: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
