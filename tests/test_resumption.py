@@ -29,7 +29,7 @@ def given_seeds(run: Path) -> str:
 
 
 def test_killed_at_any_moment_and_started_again(checkout: Path, tiny: Path) -> None:
-    """In other shards, on one core at the end, on a named device, and with the seeds from a file."""
+    """In other shards, on one core in the end, on a named device, with the seeds from a file."""
     (checkout / "given.csv").write_text(given_seeds(tiny))
     changes = ("run=killed", "seeds=given.csv", "shard_size=2", "device=cpu")
     run = (*TINY, "--config", *changes)

@@ -60,21 +60,21 @@ def submit(checkout: Path, participant: str, content: bytes, name: str = "entry.
     return path
 
 
-def archive(submission: Path, challenge: str) -> bytes:
+def packed(submission: Path, challenge: str) -> bytes:
     """A built-in attack's predictions for a challenge as a participant would hand them in."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
         for phase in ("dev", "final"):
             for path in sorted((submission / phase).rglob("prediction.csv")):
                 inside = path.relative_to(submission).as_posix()
                 file.writestr(f"shopping/{challenge}/{inside}", path.read_text())
-    return packed.getvalue()
+    return content.getvalue()
 
 
 def test_submissions_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path) -> None:
     """A copy of a built-in attack's predictions scores as it does; only the new entry is scored."""
     before = products(tiny)
-    good = archive(tiny / "predictions/lira/shopping/shopping_inf", "shopping_inf")
+    good = packed(tiny / "predictions/lira/shopping/shopping_inf", "shopping_inf")
     bad = {
         "mallory": b"PK not a zip",
         "<b>bold & 'quoted' {braces}": good,

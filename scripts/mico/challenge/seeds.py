@@ -10,8 +10,8 @@ from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
 SPLIT_SEEDS = ("seed_challenge", "seed_training", "seed_membership")
-# The published split seeds are three; seed_model draws what training draws: the initial weights,
-# the Poisson samples and the noise.
+# The published split seeds are three; from seed_model come all draws of training: the initial
+# weights, the order or Poisson samples, the noise and dropout.
 KINDS = (*SPLIT_SEEDS, "seed_model")
 LIMIT = 2**63
 
@@ -87,7 +87,11 @@ def read_shard(path: Path, scenario: str, first: int, last: int) -> dict[int, di
 
 
 def read(path: Path) -> Seeds:
-    """Seeds as `write` wrote them, model 0 first."""
+    """Read the seeds that `write` wrote, model 0 first.
+
+    Raises:
+        InputError: as for `read_given`.
+    """
     rows = _read_rows(path, ("model",))
     return _checked(path, rows, range(len(rows)))
 
@@ -103,7 +107,7 @@ def write(path: Path, seeds: Seeds, first: int = 0) -> None:
 
 
 def parse_seed(text: str, where: str) -> int:
-    """A seed written in decimal.
+    """Read a seed that is written in decimal.
 
     Raises:
         InputError: anything but an integer in [0, 2^63); `where` says whose it is.
