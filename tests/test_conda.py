@@ -17,7 +17,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from test_environments import RULES, environment
+from environments import RULES, environment
 from workflow_runs import ROOT, TINY, copy_checkout, products, start
 
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
