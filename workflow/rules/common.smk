@@ -413,7 +413,9 @@ def entry_flags(wildcards, input):
     if archive:
         taken = " ".join(checked.attacks)
         name = quote(archive.parent.name)
-        return f"--participant={name} --submission={quote(str(archive))} --taken {taken}"
+        return (
+            f"--participant={name} --submission={quote(str(archive))} --taken {taken}"
+        )
     return f"--participant {wildcards.entry} --predictions {input.entry}"
 
 

@@ -23,11 +23,6 @@ rule describe:
         "{params.program} --data {input.data} --run {params.run:q} --output {output} 2> {log}"
 
 
-def templates(*names):
-    """The paths of templates of pages."""
-    return [SCRIPTS / "mico/pages/templates" / name for name in names]
-
-
 # What pages show of the run.
 SHOWN = {
     "run": "<results>/run.json",
@@ -45,7 +40,8 @@ SHOWN = {
 rule report:
     input:
         **SHOWN,
-        templates=templates(
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
@@ -76,7 +72,8 @@ rule report:
 use rule report as attack_pages with:
     input:
         **SHOWN,
-        templates=templates(
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
             "attack_page.html.j2",
             "layout.html.j2",
             "macros.html.j2",

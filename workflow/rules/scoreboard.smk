@@ -1,7 +1,9 @@
 rule scoreboard:
     input:
         entries=track_entries,
-        template=multiext(str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"),
+        template=multiext(
+            str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"
+        ),
     output:
         page="<results>/scoreboard/{track}.html",
         winners="<results>/scoreboard/{track}-winners.json",
