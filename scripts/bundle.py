@@ -4,9 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
+from mico.challenge.scenarios import Scenario
+
 from mico.challenge import split_file
 from mico.challenge.phases import Phases
-from mico.challenge.scenarios import Scenario
 from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle

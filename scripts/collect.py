@@ -1,4 +1,4 @@
-"""Gather the standing entries of all tracks: scores, comparisons, audits, and ROC curves."""
+"""Gather the standing entries of all tracks: scores, comparisons, ROC curves, audits and notes."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mico.scoring import entries
+from mico.scoring import entries, scorer
 from mico.support import program
 from mico.support.atomic import atomic_file
 
@@ -19,29 +19,34 @@ def main() -> None:
     parser.add_argument("--comparisons", type=Path, required=True, help=".csv to write")
     parser.add_argument("--curves", type=Path, required=True, help=".json to write")
     parser.add_argument("--audit", type=Path, required=True, help=".json to write")
+    parser.add_argument("--notes", type=Path, required=True, help=".json to write")
     args = parser.parse_args()
 
-    standing = entries.standing(entries.read(args.entries))
-    rows = [row for entry in standing for row in entry["scores"]]
+    standing = entries.standing([entries.read(path) for path in args.entries])
+    rows = [row for entry in standing for row in entry.scores]
     rows.sort(key=lambda row: args.challenges.index(row["challenge"]))
-    comparisons = entries.comparisons(standing, args.challenges)
+    comparisons = scorer.comparisons(standing, args.challenges)
+    # Each scenario -> participant -> what is there.
     curves: dict[str, dict[str, object]] = {}
     audits: dict[str, dict[str, object]] = {}
+    notes: dict[str, dict[str, object]] = {}
     for entry in standing:
-        scenarios = {row["challenge"]: row["scenario"] for row in entry["scores"]}
+        scenarios = {row["challenge"]: row["scenario"] for row in entry.scores}
         for challenge, scenario in scenarios.items():
-            name = entry["participant"]
-            curves.setdefault(scenario, {})[name] = entry["curves"][challenge]["both"]
-            audits.setdefault(scenario, {})[name] = entry["audit"][challenge]
+            name = entry.participant
+            curves.setdefault(scenario, {})[name] = entry.curves[challenge]["both"]
+            audits.setdefault(scenario, {})[name] = entry.audit[challenge]
+            if challenge in entry.notes:
+                notes.setdefault(scenario, {})[name] = entry.notes[challenge]
 
     tables = {
         args.scores: pd.DataFrame(rows),
-        args.comparisons: pd.DataFrame(comparisons, columns=entries.COMPARISON),
+        args.comparisons: pd.DataFrame(comparisons, columns=scorer.COMPARISON),
     }
     for path, table in tables.items():
         with atomic_file(path) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
-    for path, content in (args.curves, curves), (args.audit, audits):
+    for path, content in (args.curves, curves), (args.audit, audits), (args.notes, notes):
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 

@@ -1,24 +1,22 @@
-"""Check and score one entry of a track, a built-in attack or somebody's archive."""
+"""Check and score one entry of a track, a built-in attack or somebody's submission."""
 
 import argparse
 import datetime
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mico.challenge import split_file
-from mico.challenge.phases import PHASES, Phases
+from mico.challenge.phases import Phases
 from mico.data import store
 from mico.privacy import budget
-from mico.release import intake, prediction_files
-from mico.scoring import entries
-from mico.scoring.audit import audit
+from mico.release import intake, names, prediction_files
+from mico.scoring import entries, scorer
+from mico.scoring.entries import Entry
+from mico.scoring.scorer import Challenge
 from mico.support import program
 from mico.support.progress import progress
-
-PARTICIPANT = re.compile(r"[^\W_][\w .-]{0,63}")
 
 
 def main() -> None:
@@ -38,90 +36,72 @@ def main() -> None:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--submissions", type=Path, nargs="+", help="a built-in attack's directories"
+        "--predictions", type=Path, nargs="+", help="a built-in attack's directories"
     )
-    source.add_argument("--archive", type=Path, help="a participant's .zip")
+    source.add_argument("--submission", type=Path, help="a participant's .zip")
     parser.add_argument("--taken", nargs="*", default=[], help="names a participant can't have")
-    parser.add_argument("--max-bytes", type=int, default=intake.MAX_PACKED, help="of an archive")
+    parser.add_argument("--max-bytes", type=int, default=intake.MAX_PACKED, help="of a submission")
     parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
-    splits = [split_file.read(path) for path in args.splits]
-    models = {phase: np.array(phases.of(phase)) for phase in PHASES}
-    models["both"] = np.concatenate([models["dev"], models["final"]])
-    entry: entries.Entry = {
-        "participant": args.participant,
-        "track": args.track,
-        "builtin": args.archive is None,
-        "file": None,
-        "submitted": None,
-        "problems": [],
-        "scores": [],
-        "curves": {},
-        "replicates": {},
-        "audit": {},
-    }
-    if args.archive:
-        entry["file"], entry["submitted"] = args.archive.name, _modified(args.archive)
-        entry["problems"] = _name_problems(args.participant, args.archive.name, args.taken)
-        predictions = []
-        try:
-            size = splits[0].membership.shape[1]
-            found = intake.read(
-                args.archive, args.track, args.challenges, phases, size, args.max_bytes
-            )
-            for challenge in args.challenges:
-                # Archives leave out the train models, whose memberships are public.
-                predictions.append(np.full((phases.models, size), np.nan))
-                predictions[-1][models["both"]] = found[challenge]
-        except intake.Rejected as rejected:
-            entry["problems"] += rejected.problems
+    splits = dict(zip(args.challenges, map(split_file.read, args.splits), strict=True))
+    count = splits[args.challenges[0]].membership.shape[1]
+    if args.submission:
+        entry, predictions = _submitted(args, phases, count)
     else:
-        predictions = [
-            prediction_files.read(directory, phases, split.membership.shape[1])
-            for directory, split in zip(args.submissions, splits, strict=True)
-        ]
-    if not entry["problems"]:
-        labels = [store.read(directory).labels for directory in args.datasets]
-        deltas = [budget.read(path).delta for path in args.privacy]
-        names = zip(args.challenges, args.scenarios, args.data, strict=True)
-        parts = zip(names, predictions, splits, labels, deltas, strict=True)
-        for (challenge, scenario, data), predicted, split, classes, delta in progress(
-            parts, len(args.challenges), "challenges"
+        folders = dict(zip(args.challenges, args.predictions, strict=True))
+        notes = {name: prediction_files.read_note(folder) for name, folder in folders.items()}
+        entry = Entry(
+            args.participant,
+            args.track,
+            builtin=True,
+            notes={name: note for name, note in notes.items() if note},
+        )
+        predictions = {
+            name: prediction_files.read(folder, phases, splits[name].membership.shape[1])
+            for name, folder in folders.items()
+        }
+    if not entry.problems:
+        columns = args.challenges, args.scenarios, args.data, args.datasets, args.privacy
+        rows = zip(*columns, strict=True)
+        for name, scenario, data, dataset, privacy in progress(
+            rows, len(args.challenges), "challenges"
         ):
-            about = {"scenario": scenario, "challenge": challenge, "track": args.track}
-            about |= {"data": data, "participant": args.participant}
-            given = ~np.isnan(predicted[:, 0])  # train models may be left out
-            attacked = {phase: own[given[own]] for phase, own in models.items() if given[own].any()}
-            scored = predicted, split.membership
-            rows, curves, replicates = entries.score(about, attacked, *scored)
-            entry["scores"] += rows
-            entry["curves"][challenge] = curves
-            entry["replicates"][challenge] = replicates
-            entry["audit"][challenge] = audit(
-                challenge, attacked, *scored, classes[split.challenge], delta
-            )
+            split = splits[name]
+            labels = store.read(dataset).labels[split.challenge]
+            delta = budget.read(privacy).delta
+            challenge = Challenge(name, scenario, data, split.membership, labels, delta)
+            entry = scorer.score(entry, phases, challenge, predictions[name])
     entries.write(args.output, entry)
 
 
-def _modified(path: Path) -> str:
-    """When a file was last written, which is when it was submitted."""
+def _submitted(
+    args: argparse.Namespace, phases: Phases, count: int
+) -> tuple[Entry, Mapping[str, np.ndarray]]:
+    """A submission's entry without scores, and its predictions (models, count) by challenge."""
+    path = args.submission
+    problems = names.problems(args.participant, path.name, args.taken)
+    predictions = {}
+    try:
+        found = intake.read(path, args.track, args.challenges, phases, count, args.max_bytes)
+        for challenge, attacked in found.items():
+            # It leaves out the train models, whose memberships are public.
+            left_out = np.full((phases.train, count), np.nan)
+            predictions[challenge] = np.concatenate([left_out, attacked])
+    except intake.Rejected as rejected:
+        problems += rejected.problems
+    # It was submitted when it was last written.
     modified = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
-    return modified.isoformat(timespec="seconds")
-
-
-def _name_problems(participant: str, file: str, taken: Sequence[str]) -> list[str]:
-    if entries.UNUSABLE_NAME.search(file):
-        return [f"file name {file[:80]!a}: expected plain text, without < > {{ }}"]
-    if not PARTICIPANT.fullmatch(participant):
-        return [
-            f"participant name {participant[:80]!a}: expected a letter or digit, then up to 63 "
-            "letters, digits, spaces, dots, hyphens or underscores"
-        ]
-    if participant in taken:
-        return [f"participant name {participant}: is that of a built-in attack"]
-    return []
+    entry = Entry(
+        args.participant,
+        args.track,
+        builtin=False,
+        file=path.name,
+        submitted=modified,
+        problems=problems,
+    )
+    return entry, predictions
 
 
 if __name__ == "__main__":

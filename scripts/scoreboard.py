@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mico.pages.scoreboard import REVEALED, announcement, read_entries, render
+from mico.pages.scoreboard import REVEALED, announcement, read, render
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 from mico.support.program import run
@@ -13,9 +13,7 @@ from mico.support.program import run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--track", required=True)
-    parser.add_argument(
-        "--entries", type=Path, nargs="*", required=True, help="scored submissions, JSON"
-    )
+    parser.add_argument("--entries", type=Path, nargs="*", required=True, help="JSON of score.py")
     parser.add_argument(
         "--challenges", nargs="+", required=True, help="the track's NAME=SCENARIO, in order"
     )
@@ -33,9 +31,9 @@ def main() -> None:
         if not separator:
             raise InputError(f"--challenges {text}: expected NAME=SCENARIO")
         challenges[name] = scenario
-    entries = read_entries(args.entries, args.track, challenges, args.reveal)
-    page = render(args.track, challenges, args.reveal, entries, args.synthetic)
-    places = announcement(args.track, challenges, args.reveal, entries)
+    contenders = read(args.entries, args.track, challenges, args.reveal)
+    page = render(args.track, challenges, args.reveal, contenders, args.synthetic)
+    places = announcement(args.track, challenges, args.reveal, contenders)
     with atomic_file(args.output) as temporary:
         temporary.write_text(page, encoding="utf-8")
     with atomic_file(args.winners) as temporary:

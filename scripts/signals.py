@@ -13,9 +13,11 @@ from mico.training.device import choose
 
 @torch.no_grad()
 def main() -> None:
-    args = arguments.parser(__doc__, "signals.npz").parse_args()
+    parser = arguments.parser(__doc__, "signals.npz")
+    arguments.add_network(parser)
+    args = parser.parse_args()
     dataset = store.read(args.data)
-    architecture = build(args.architecture, dataset.description)
+    architecture = build(args.architecture, dataset.description, args.physical_batch_size)
     computed = outputs.compute(
         args.challenge,
         Phases(*args.phases),

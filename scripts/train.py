@@ -5,8 +5,9 @@ import csv
 import hashlib
 import json
 import math
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,70 +15,62 @@ from typing import Any
 import torch
 
 from mico.challenge import seeds, splits
+from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.challenge.splits import Split
 from mico.data import store
 from mico.data.store import Dataset
 from mico.networks import pretrained
 from mico.networks.build import build
+from mico.networks.facts import source
 from mico.privacy import budget
 from mico.support import program
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 from mico.support.progress import Meter
 from mico.support.source_hash import source_hash
-from mico.training import checkpoint, engine, recipe_arguments
+from mico.training import arguments, checkpoint, engine
 from mico.training.device import choose
-from mico.training.engine import State, TrainingOptions
+from mico.training.engine import State
 
 # What a killed job loses at most, when a step takes no longer ...
 CHECKPOINT_SECONDS = 20.0
 # ... and the checkpoint of large models not either: it may cost a twentieth of the time.
 CHECKPOINT_PAUSE = 20.0  # times as long as it takes to write
+COLUMNS = (
+    *("model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
+    *(checkpoint.IDENTITY, checkpoint.DIGEST),
+)
 
 
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", required=True, help="the scenario's id")
-    parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
-    parser.add_argument("--data", type=Path, required=True, help="a stored data set")
-    parser.add_argument("--architecture", required=True, help="a network's name and variant")
-    recipe_arguments.add_arguments(parser, "model")
-    parser.add_argument("--n", type=int, required=True, help="records in a training set")
-    parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
     parser.add_argument(
-        "--null-run", action="store_true", help="leave the members out of training as well"
+        "--seeds", type=Path, required=True, help="a CSV with the seeds of its models"
     )
+    parser.add_argument("--data", type=Path, required=True, help="a stored data set")
+    arguments.add(parser, "model")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--models", type=Path, required=True, help="the directory to write")
     parser.add_argument("--rows", type=Path, required=True, help=".csv to write, a row per model")
     args = parser.parse_args()
 
     device = choose(args.device)
-    dataset = store.read(args.data)
-    spent = asdict(budget.read(args.privacy))
-    options = recipe_arguments.options(args)
-    all_seeds = seeds.read(args.seeds)
-    if not 0 <= args.first <= args.last < len(all_seeds):
-        raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
-    own_seeds = {model: all_seeds[model] for model in range(args.first, args.last + 1)}
+    if not 0 <= args.first <= args.last:
+        raise InputError(f"models {args.first} to {args.last}: expected the first not after it")
     job = Job(
-        dataset,
-        args.architecture,
-        args.physical_batch_size,
-        args.precision,
-        own_seeds,
-        args.n,
-        args.m,
-        args.null_run,
-        options,
+        store.read(args.data),
+        arguments.recipe(args),
+        budget.read(args.privacy).noise_multiplier,
+        seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
     )
     saved, rows = _train(job, args.models)
 
-    rows = [{"scenario": args.scenario} | row | spent for row in rows]
+    rows = [{"scenario": args.scenario} | row for row in rows]
     with atomic_file(args.rows) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer = csv.DictWriter(file, ["scenario", *COLUMNS], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     checkpoint.finish(saved, args.models)
@@ -88,53 +81,54 @@ class Job:
     """All that decides what a shard's models become."""
 
     dataset: Dataset
-    architecture: str
-    physical_batch_size: int
-    precision: str
+    recipe: Recipe
+    noise_multiplier: float | None
     seeds: Mapping[int, Mapping[str, int]]  # by model
-    n: int
-    m: int
-    null_run: bool
-    options: TrainingOptions
     device: torch.device
 
     def split(self, model: int) -> Split:
         """Who is in a model's training set and who is not."""
-        records = self.dataset.description.records
-        split = splits.split(records, self.n, self.m, self.seeds[model])
-        return replace(split, training_set=split.training_set[self.m * self.null_run :])
+        recipe, records = self.recipe, self.dataset.description.records
+        split = splits.split(records, recipe.n, recipe.m, self.seeds[model])
+        return replace(split, training_set=split.training_set[recipe.m * recipe.null_run :])
+
+    @property
+    def identities(self) -> dict[int, str]:
+        """For each model a hash of all that decides what it becomes."""
+        data = hashlib.sha256(self.dataset.stored)
+        data.update(self.dataset.labels)
+        common: list[object] = [asdict(self.dataset.description), data.hexdigest()]
+        common += [asdict(self.recipe), self.noise_multiplier, self.device.type]
+        for file in pretrained.files(self.recipe.architecture):
+            with file.open("rb") as opened:
+                common += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
+        common += [torch.__version__, source_hash(Path(__file__), source(self.recipe.architecture))]
+        return {
+            model: hashlib.sha256(json.dumps([*common, dict(own)]).encode()).hexdigest()
+            for model, own in self.seeds.items()
+        }
 
     @property
     def identity(self) -> str:
-        """A hash of it."""
-        data = hashlib.sha256(self.dataset.stored)
-        data.update(self.dataset.labels)
-        decisive = [asdict(self.dataset.description), data.hexdigest()]
-        decisive += [self.architecture, self.physical_batch_size, self.precision]
-        decisive += [
-            dict(self.seeds),
-            self.n,
-            self.m,
-            self.null_run,
-            asdict(self.options),
-            self.device.type,
-        ]
-        for file in pretrained.files(self.architecture):
-            with file.open("rb") as opened:
-                decisive += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
-        decisive += [torch.__version__, source_hash(Path(__file__))]
-        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+        """A hash of all that decides what the shard becomes."""
+        return hashlib.sha256(json.dumps(self.identities).encode()).hexdigest()
 
 
-def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
-    """The checkpoint that holds the models of the shard, and what is reported of each."""
-    dataset, device, options, n = job.dataset, job.device, job.options, job.n
+def _train(job: Job, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """The checkpoint that holds the models of the shard, and what is reported of each, in order."""
+    dataset, device, recipe = job.dataset, job.device, job.recipe
+    options, n = recipe.options(job.noise_multiplier), recipe.n
     architecture = build(
-        job.architecture, dataset.description, job.physical_batch_size, job.precision
+        recipe.architecture, dataset.description, recipe.physical_batch_size, recipe.precision
     )
     records = engine.load(architecture, dataset, device)
-    identity = job.identity
+    identity, identities = job.identity, job.identities
     saved, done = checkpoint.take(shard, identity, device)
+    if not done.rows and not done.state:
+        checkpoint.adopt(saved, done, shard, identities)
+        if done.rows:
+            count = len(job.seeds)
+            print(f"{len(done.rows)} of {count} were trained before", file=sys.stderr)
     count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
     meter = Meter(what, count * options.epochs * n, _records(done, options, n))
@@ -144,7 +138,8 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
     # bits do not depend on which others share its products.
     size = count if device.type != "cpu" and architecture.batched else 1
     while len(done.rows) < count:
-        group = names[len(done.rows) :][:size]
+        finished = {row["model"] for row in done.rows}
+        group = [model for model in names if model not in finished][:size]
         start = time.monotonic() - done.seconds
         sets = [job.split(model) for model in group]
 
@@ -174,21 +169,25 @@ def _train(job: Job, shard: Path) -> tuple[Path, Sequence[Mapping[str, Any]]]:
         state_dicts = architecture.to_state_dicts(parameters)
         for number, (model, split) in enumerate(zip(group, sets, strict=True)):
             one = {name: value[number : number + 1] for name, value in parameters.items()}
-            row: dict[str, Any] = {"model": model}
-            for name, indices in (
-                ("training_accuracy", split.training_set),
-                ("evaluation_accuracy", split.evaluation),
-            ):
-                measured = indices[: architecture.facts.accuracy_records]
-                row[name] = engine.accuracy(architecture, one, records, measured)
-            row["seconds"] = round(done.seconds / len(group), 3)
-            row["device"] = device.type
+            most = architecture.facts.accuracy_records
+            row = {
+                "model": model,
+                "training_accuracy": engine.accuracy(
+                    architecture, one, records, split.training_set[:most]
+                ),
+                "evaluation_accuracy": engine.accuracy(
+                    architecture, one, records, split.evaluation[:most]
+                ),
+                "seconds": round(done.seconds / len(group), 3),
+                "device": device.type,
+                checkpoint.IDENTITY: identities[model],
+            }
             private = options.clipping_norm is not None
             checkpoint.add(saved, done, row, architecture, state_dicts[number], private)
         done.state, done.seconds = None, 0.0
         checkpoint.write(saved, identity, done)
     meter.finish(f"{count} of {count}")
-    return saved, done.rows
+    return saved, sorted(done.rows, key=lambda row: row["model"])
 
 
 def _records(done: checkpoint.Checkpoint, options: TrainingOptions, n: int) -> float:

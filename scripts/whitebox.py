@@ -13,9 +13,11 @@ from mico.training.device import choose
 
 @torch.no_grad()
 def main() -> None:
-    args = arguments.parser(__doc__, "whitebox.npz").parse_args()
+    parser = arguments.parser(__doc__, "whitebox.npz")
+    arguments.add_network(parser)
+    args = parser.parse_args()
     dataset = store.read(args.data)
-    architecture = build(args.architecture, dataset.description)
+    architecture = build(args.architecture, dataset.description, args.physical_batch_size)
     computed = gradients.compute(
         args.challenge,
         Phases(*args.phases),

@@ -1,17 +1,26 @@
-"""A tiny competition, made by the stage programs and by the whole workflow."""
+"""A tiny competition, made by the stage programs and by the whole workflow; and slow tests.
 
+A test that takes a second or two, or starts another process, is marked `slow`: `make check` leaves
+it out. Who uses a run of the workflow needs no mark, and a test without one that starts a process
+fails.
+"""
+
+import contextlib
 import fcntl
-import json
+import importlib
+import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from recipes import recipe
 from torch import nn
 from workflow_runs import TINY, copy_checkout, snakemake
 
@@ -21,9 +30,50 @@ from mico.data import store
 from mico.data.store import Description
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
+from mico.support import program
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
+MARKS = {
+    "slow": "takes more than a second or starts a process",
+    "slurm": "needs SLURM; by itself in .ci/run",
+    "conda": "creates conda environments; by itself in .ci/run",
+}
+# A test that uses one of these is slow.
+SLOW_FIXTURES = {"checkout", "tiny"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
+_running_quick_test = False
+
+
+def _refuse(event: str, _: object) -> None:
+    """Python's audit hook: what a quick test must not do."""
+    if _running_quick_test and event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+        raise RuntimeError("a test that starts a process must be marked slow")
+
+
+sys.addaudithook(_refuse)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _running_quick_test
+    _running_quick_test = item.get_closest_marker("slow") is None
+    try:
+        return (yield)
+    finally:
+        _running_quick_test = False
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,11 +84,41 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def run_script() -> RunScript:
-    """Run a stage's program, `run_script("train", "--first", 0, ...)`, as the workflow does."""
+    """Run a stage's program, `run_script("train", "--first", 0, ...)`, in this process.
+
+    The workflow's own runs start each as a process.
+    """
 
     def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        main = importlib.import_module(name).main
+        command = [str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+        output, errors = io.StringIO(), io.StringIO()
+        status: int | str | None = 0
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(errors),
+        ):
+            patch.setattr(sys, "argv", command)
+            try:
+                program.run(main)
+            except SystemExit as ended:
+                status = ended.code
+        assert status is None or isinstance(status, int)
+        return subprocess.CompletedProcess(
+            command, status or 0, output.getvalue(), errors.getvalue()
+        )
+
+    return run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a stage's program in this process, `call("attack", "--phases", 3, ...)`; it may raise."""
+
+    def run(name: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        import_module(name).main()
 
     return run
 
@@ -155,15 +235,14 @@ def _make(
     budget.write(paths["privacy.json"], Privacy(1 / 10, 60, sigma))
     options = {"epochs": 6, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
     options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 2.6}
-    base = ("--seeds", paths["seeds.csv"], "--data", data.directory, "--n", n, "--m", m)
-    _succeed(run_script("splits", *base, "--output", paths["splits.npz"]))
+    base = ("--seeds", paths["seeds.csv"], "--data", data.directory)
+    _succeed(run_script("splits", *base, "--n", n, "--m", m, "--output", paths["splits.npz"]))
     shards = ("0-4", "5-6")
     for shard in shards:
         first, last = shard.split("-")
         chosen = ("--scenario", name, "--first", first, "--last", last, "--device", "cpu")
-        given = ("--privacy", paths["privacy.json"], "--options", json.dumps(options))
+        given = ("--privacy", paths["privacy.json"], "--recipe", recipe(n, m, **options))
         written = ("--models", organiser / shard, "--rows", organiser / f"{shard}.csv")
-        given += ("--architecture", "mlp", "--physical-batch-size", 32)
         _succeed(run_script("train", *base, *chosen, *given, *written))
     arguments = ("--seeds", paths["seeds.csv"], "--splits", paths["splits.npz"], "--shards")
     arguments += tuple(organiser / shard for shard in shards)

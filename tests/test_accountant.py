@@ -46,7 +46,7 @@ def test_published_noise(training, rate, steps, epsilon, sigma) -> None:
     assert found.delta == 1e-5
     assert found.noise_multiplier == pytest.approx(sigma, abs=0.01)
     # What is spent is never more than the budget, and hardly less.
-    assert epsilon - 0.02 <= found.epsilon <= epsilon
+    assert epsilon - 0.02 <= found.epsilon_spent <= epsilon
 
 
 @no_subsampling
@@ -54,7 +54,7 @@ def test_published_noise(training, rate, steps, epsilon, sigma) -> None:
 def test_budget_is_kept(training, epsilon) -> None:
     found = account(**training, delta=1e-5, epsilon=epsilon)
     # The search ends within 0.01 of the budget, from below.
-    assert epsilon - 0.02 <= found.epsilon <= epsilon
+    assert epsilon - 0.02 <= found.epsilon_spent <= epsilon
     again = account(**training, delta=1e-5, noise_multiplier=found.noise_multiplier)
     assert again == found
 
@@ -74,15 +74,18 @@ def test_sampling(n, batch_size, epochs, rate, steps) -> None:
     assert budget.sampling(n, batch_size, epochs) == (rate, steps)
     found = account(n, batch_size, epochs, delta=None)
     assert found == Privacy(rate, steps)
-    assert found.epsilon is found.noise_multiplier is found.delta is None
+    assert found.epsilon_spent is found.noise_multiplier is found.delta is None
 
 
 def test_more_noise_spends_less_and_more_epochs_more() -> None:
     base = account(**FAST, delta=1e-5, noise_multiplier=1.0)
     assert base.noise_multiplier == 1.0
-    assert account(**FAST, delta=1e-5, noise_multiplier=1.2).epsilon < base.epsilon
-    assert account(**FAST | {"epochs": 8}, delta=1e-5, noise_multiplier=1.0).epsilon > base.epsilon
-    assert account(**FAST, delta=1e-6, noise_multiplier=1.0).epsilon > base.epsilon
+    assert account(**FAST, delta=1e-5, noise_multiplier=1.2).epsilon_spent < base.epsilon_spent
+    assert (
+        account(**FAST | {"epochs": 8}, delta=1e-5, noise_multiplier=1.0).epsilon_spent
+        > base.epsilon_spent
+    )
+    assert account(**FAST, delta=1e-6, noise_multiplier=1.0).epsilon_spent > base.epsilon_spent
 
 
 def exact_epsilon(sigma, steps, delta) -> float:
@@ -109,10 +112,10 @@ def test_upper_bound_is_above_the_exact_epsilon(sigma, steps, delta) -> None:
     found = account(100, 100, steps, delta, noise_multiplier=sigma)
     assert (found.sample_rate, found.steps) == (1, steps)
     exact = exact_epsilon(sigma, steps, delta)
-    assert exact <= found.epsilon
+    assert exact <= found.epsilon_spent
     # The bound adds EPS_ERROR to an estimate that itself may be as much too high, and half a grid
     # step; the estimate is far better than it must be, so 10% of EPS_ERROR is much.
-    assert found.epsilon <= exact + 1.1 * EPS_ERROR
+    assert found.epsilon_spent <= exact + 1.1 * EPS_ERROR
 
 
 @pytest.mark.parametrize("epsilon", [0, -1, 100.1, 1e9, math.inf, math.nan])

@@ -10,9 +10,6 @@ The published codes are written down again on their own arrays, samples times mo
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -21,17 +18,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from each import each
 from scipy.special import logsumexp
 from scipy.stats import invgamma, norm, rankdata
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from mico.attacks import registry
+from mico.attacks import formulas, registry
+from mico.attacks import given as kinds
 from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays as stored
+from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 Setting = tuple[str, dict]
@@ -45,7 +46,7 @@ def describe(setting: object) -> str:
 
 def run(setting: Setting, given: Signals) -> np.ndarray:
     name, values = setting
-    return registry.ATTACKS[name].scores(given, registry.options(name, values))
+    return registry.load(name).scores(given, registry.options(name, values))
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def gaussian(
 def tpr(setting: Setting, truth: Truth) -> float:
     """At FPR .1, over all targets."""
     predictions = prediction_files.to_predictions(run(setting, truth.signals))[truth.targets]
-    curves = metrics.roc(predictions, truth.membership, np.ones(len(predictions)))
-    return float(metrics.metrics(curves)[metrics.METRICS.index(metrics.HEADLINE)])
+    curves = roc(predictions, truth.membership, np.ones(len(predictions)))
+    return float(metrics.metrics(curves)[metrics.HEADLINE])
 
 
 # ---- The published codes, on the inputs that they are made for: as many IN as OUT shadow models.
@@ -459,37 +460,38 @@ def full_size() -> Signals:
 # ---- docs/attacks.md
 
 
-def blocks(language: str) -> list[str]:
-    """The code in that language of the section on adding an attack."""
+def section(title: str) -> str:
     page = (ROOT / "docs" / "attacks.md").read_text()
-    section = page.partition("\n## Add an attack\n")[2].partition("\n## ")[0]
-    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    found = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    assert found
+    return found
 
 
-def test_the_attack_of_the_page_can_be_added(tmp_path: Path) -> None:
-    """As the page says: a module, its line in ATTACKS, and the program runs it as configured."""
-    module, line = blocks("python")
-    [item] = yaml.safe_load(blocks("yaml")[0])
+def blocks(title: str, language: str) -> list[str]:
+    """The code in that language of a section of the page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", section(title), re.DOTALL | re.MULTILINE)
+
+
+def test_the_attack_of_the_page_can_be_added(
+    call: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the page says: one file, and the program runs it as configured."""
+    title = "Add an attack"
+    [module] = blocks(title, "python")
+    [[item]] = map(yaml.safe_load, blocks(title, "yaml"))
     name, attack = item.pop("name"), item.pop("attack")
     assert name
-    assert line == f'    "{attack}": {attack},\n'
-
-    scripts = tmp_path / "scripts"
-    shutil.copytree(ROOT / "scripts", scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "mico" / "attacks" / f"{attack}.py").write_text(module)
-    registry = scripts / "mico" / "attacks" / "registry.py"
-    before, start, after = registry.read_text().partition("ATTACKS: dict[str, ModuleType] = {\n")
-    assert start
-    registry.write_text(f"{before}from mico.attacks import {attack}\n\n{start}{line}{after}")
+    file = f"{attack.replace('-', '_')}.py"
+    assert f"`scripts/mico/attacks/formulas/{file}`" in section(title)
+    monkeypatch.setattr(formulas, "__path__", [*formulas.__path__, str(tmp_path)])
+    (tmp_path / file).write_text(module)
 
     given = gaussian(13, shadows=8, targets=4, points=20, records=60).signals
     stored.write(tmp_path / "signals.npz", given)
-    command = [sys.executable, "-W", "error", str(scripts / "attack.py"), f"--attack={attack}"]
-    command += [f"--signals={tmp_path}/signals.npz", f"--options={json.dumps(item)}"]
-    command += ["--phases", "8", "2", "2", f"--output={tmp_path}/out"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
-    assert (done.returncode, done.stderr) == (0, "")
-
+    call(
+        *("attack", "--attack", attack, "--options", json.dumps(item), "--phases", 8, 2, 2),
+        *("--input", "signals", tmp_path / "signals.npz", "--output", tmp_path / "out"),
+    )
     predictions = prediction_files.read(tmp_path / "out", Phases(8, 2, 2), 20)
     expected = [
         [
@@ -501,10 +503,39 @@ def test_the_attack_of_the_page_can_be_added(tmp_path: Path) -> None:
     assert rankdata(predictions).tolist() == rankdata(np.round(expected, 9)).tolist()
 
 
-@pytest.mark.parametrize("attack", sorted({one for one, _ in [*ON_MARGINS, *ON_PROBABILITIES]}))
+def test_the_input_of_the_page_can_be_added(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its module reads what the page's program would write, and an attack can ask for it."""
+    title = "Add a kind of input"
+    reader, asking = blocks(title, "python")
+    [kind] = re.findall(r"`scripts/mico/attacks/given/(\w+)\.py`", section(title))
+    for package in formulas, kinds:
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    (tmp_path / kinds.__name__ / f"{kind}.py").write_text(reader)
+    imports = "import numpy as np\nfrom dataclasses import dataclass\n"
+    imports += "from mico.attacks.given.signals import Signals\n"
+    imports += "from mico.support.arrays import Floats\n"
+    imports += "@dataclass(frozen=True)\nclass Options:\n    pass\n"
+    (tmp_path / formulas.__name__ / "asking.py").write_text(imports + asking)
+    assert registry.inputs("asking") == ["signals", kind]
+
+    truth = gaussian(13, shadows=8, targets=4, points=20, records=60)
+    values = np.arange(60.0)
+    np.save(tmp_path / "a.npy", values)
+    read = registry.reader(kind)
+    found = read([tmp_path / "a.npy"], truth.signals, Phases(8, 2, 2))
+    scores = registry.load("asking").scores(truth.signals, found, registry.options("asking", {}))
+    np.testing.assert_array_equal(scores, values[truth.signals.challenge])
+    np.save(tmp_path / "b.npy", values[1:])
+    with pytest.raises(InputError, match=r"b\.npy: .*59.*60"):
+        read([tmp_path / "b.npy"], truth.signals, Phases(8, 2, 2))
+
+
+@each(attack=registry.attacks())
 def test_the_page_has_every_attack_with_its_options(attack: str) -> None:
-    page = (ROOT / "docs" / "attacks.md").read_text()
-    section = page.partition(f"\n## {attack}\n")[2].partition("\n## ")[0]
-    options = section.partition("Options: ")[2]
-    for field in fields(registry.ATTACKS[attack].Options):
+    options = section(attack).partition("Options: ")[2]
+    for field in fields(registry.load(attack).Options):
         assert f"`{field.name}`" in options

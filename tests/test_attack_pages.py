@@ -25,11 +25,10 @@ from test_report import (
     write_run,
 )
 
-from mico.attacks import docstrings
+from mico.attacks import docstrings, formulas
 from mico.attacks.formulas import lira, rmia
 from mico.pages.attack_pages import render
-from mico.pages.run_results import METRICS
-from mico.scoring.metrics import FPRS
+from mico.scoring.metrics import FPRS, METRICS
 from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "attack_pages.py"
@@ -93,7 +92,7 @@ def test_each_option_has_a_paragraph_of_its_own(
         '"""About `it`.\n\nprior: one that\nprior: is two lines.\n"""\n\nclass Options:\n'
         '    """All.\n\n    a: first\n    words\n    b: second\n        c < d\n    """\n'
     )
-    monkeypatch.setattr(docstrings, "MODULES", tmp_path)
+    monkeypatch.setattr(formulas, "__path__", [str(tmp_path)])
     text = page(paths)
     assert '<p class="lede">About <code>it</code>.</p>' in text
     section = text[text.index('aria-label="How it works"') :].partition("</section>")[0]
@@ -112,7 +111,7 @@ def test_an_attack_without_a_module_has_a_page_that_says_so(paths: dict) -> None
 
 
 def test_fingerprint_is_that_of_the_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(docstrings, "MODULES", tmp_path)
+    monkeypatch.setattr(formulas, "__path__", [str(tmp_path)])
     source = '"""Some words."""\n\nclass Options:\n    """More."""\n'
     (tmp_path / "new.py").write_text(source)
     assert docstrings.docstrings("new") == {"module": "Some words.", "Options": "More."}
@@ -124,26 +123,26 @@ def test_fingerprint_is_that_of_the_words(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert docstrings.fingerprint(["new", "old"]) != before
 
 
-def test_what_auto_chose(paths: dict, text: str) -> None:
-    """Whose predictions are the same as its own, scenario by scenario."""
+def test_what_the_attack_noted_and_whose_predictions_are_the_same(paths: dict, text: str) -> None:
     curves = json.loads(paths["curves"][0].read_text())
     curves["T1"]["auto"] = curves["T1"]["lira-online"]
-    curves["T2"]["auto"] = curves["T2"][EVIL]
     paths["curves"][0].write_text(json.dumps(curves))
-    edit_run(paths, lambda run: run["attacks"][3].update(name="auto", attack="auto"))
+    edit_json(paths["notes"][0], lambda notes: notes.update(T2={"auto": "chose rmia"}))
     sections = page(paths, "auto").split("<h2 id=")
     (first,) = (plain(one) for one in sections if one.startswith('"scenario-1"'))
     (second,) = (plain(one) for one in sections if one.startswith('"scenario-2"'))
-    assert "Its predictions rank records as those of lira-online , which it chose." in first
-    assert f"rank records as those of {EVIL} , which it chose." in second
+    assert "Its predictions rank records as those of lira-online ." in first
+    assert "It chose rmia." in second
+    assert "rank records as" not in second
     assert "rank records as those of auto ." in plain(page(paths))
     assert "rank records" not in plain(text)
+    assert "It chose" not in plain(text)
 
 
 def test_place_and_difference_from_the_highest(paths: dict, text: str) -> None:
     rows = table_rows(text, 'aria-label="Place in every scenario"')
     pairs = pd.read_csv(paths["comparisons"][0])
-    for scenario, epsilon in ("T1", "∞"), ("T2", "4.00"):
+    for scenario, epsilon in ("T1", "∞"), ("T2", "3.97"):
         tprs = headline_rows(paths, scenario).set_index("participant")["tpr_at_fpr_0.1"]
         cells = rows[scenario]
         assert cells[0].split()[0] == f"{tprs['lira-online']:.3f}"
@@ -163,7 +162,9 @@ def test_every_metric_in_every_scenario(paths: dict, text: str, phase: str, labe
     rows = table_rows(text, f'aria-label="Metrics, {label}"')
     assert len(scores) == len(rows) == 2
     for row in scores.to_dict("records"):
-        for metric, cell in zip(METRICS, rows[row["scenario"]], strict=False):
+        for metric, cell in zip(
+            (metric.name for metric in METRICS), rows[row["scenario"]], strict=False
+        ):
             value, low, high = (f"{row[metric + end]:.3f}" for end in ("", "_low", "_high"))
             assert cell.split() == [value, f"{low}–{high}"]  # noqa: RUF001
 
@@ -199,7 +200,7 @@ def test_epsilon_above_the_accountants_is_a_warning(paths: dict, text: str) -> N
     assert "That cannot be" not in text
     edit_json(paths["audit"][0], lambda audit: audit["T2"]["lira-online"].update(epsilon_lower=5))
     shown = page(paths)
-    assert "ε is at least 5.00 , and the accountant says 4.00. ⚠ That cannot be" in plain(shown)
+    assert "ε is at least 5.00 , and the accountant says 3.97. ⚠ That cannot be" in plain(shown)
 
 
 def test_scenario_without_the_attack(paths: dict) -> None:

@@ -9,26 +9,32 @@ the variance pooled within the points of the target.
 
 import itertools
 import json
+import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
+from each import each
 from scipy.stats import norm, spearmanr
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from mico.attacks import registry
+from mico.attacks import formulas, registry
+from mico.attacks import given as kinds
 from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.support import arrays
 from mico.support.errors import InputError
+from mico.support.source_hash import source_hash
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
+PROGRAM = Path(__file__).parents[1] / "scripts" / "attack.py"
 TRAIN, OTHERS, POINTS, RECORDS = 7, 5, 12, 60
 NAMES = ("loss", "conf", "margin")
 Setting = tuple[str, dict]
@@ -59,16 +65,9 @@ WITH_DEVIATIONS = LIRA + BASE + BAVARIA + EFFECT
 SETTINGS = THRESHOLD + CENTRED + RMIA + WITH_DEVIATIONS
 
 
-def describe(setting: Setting) -> str:
-    return "-".join([setting[0], *map(str, setting[1].values())])
-
-
-every_setting = pytest.mark.parametrize("setting", SETTINGS, ids=describe)
-
-
 def run(setting: Setting, given: Signals) -> np.ndarray:
     name, values = setting
-    scores = registry.ATTACKS[name].scores(given, registry.options(name, values))
+    scores = registry.load(name).scores(given, registry.options(name, values))
     assert scores.shape == given.challenge.shape
     assert scores.dtype == np.float64
     return scores
@@ -130,22 +129,22 @@ def naive_centred(given: Signals, target: int, record: int, centre: str, signal:
     inside, outside = sides(given, signal, target, record)
     own = value(given, signal, target, record)
     if centre == "in":
-        return own - np.mean(inside or outside)
+        return own - fmean(inside or outside)
     if centre == "mid":
-        return own - (np.mean(inside or outside) + np.mean(outside or inside)) / 2
-    return (own - np.mean(inside + outside)) / np.std(inside + outside)
+        return own - (fmean(inside or outside) + fmean(outside or inside)) / 2
+    return (own - fmean(inside + outside)) / np.std(inside + outside)
 
 
 def naive_lira(given: Signals, target: int, record: int, variant: str, signal: str) -> float:
     own = value(given, signal, target, record)
     both = sides(given, signal, target, record)
-    means = np.mean(both[0] or both[1]), np.mean(both[1] or both[0])
+    means = fmean(both[0] or both[1]), fmean(both[1] or both[0])
     deviations = []
     for number, side in enumerate(both):
         squares = freedom = 0
         for point in given.challenge[target]:
             values = sides(given, signal, target, point)[number]
-            squares += sum((one - np.mean(values)) ** 2 for one in values)
+            squares += sum((one - fmean(values)) ** 2 for one in values)
             freedom += max(len(values) - 1, 0)
         pooled = squares / freedom
         if variant == "fixed-variance" or len(side) < 2:
@@ -163,14 +162,14 @@ def naive_rmia(
     def ratio(point: int) -> float:
         inside, outside = sides(given, "conf", target, point)
         if variant == "online":
-            reference = (np.mean(inside or outside) + np.mean(outside or inside)) / 2
+            reference = (fmean(inside or outside) + fmean(outside or inside)) / 2
         else:
-            reference = ((1 + a) * np.mean(outside or inside) + (1 - a)) / 2
+            reference = ((1 + a) * fmean(outside or inside) + (1 - a)) / 2
         return value(given, "conf", target, point) / reference
 
     population = set(range(given.loss.shape[1])) - set(given.challenge[target].tolist())
     own = ratio(record)
-    return np.mean([own / ratio(point) > gamma for point in sorted(population)])
+    return fmean([own / ratio(point) > gamma for point in sorted(population)])
 
 
 def naive_base(
@@ -178,9 +177,9 @@ def naive_base(
 ) -> float:
     if variant == "base1":
         inside, outside = sides(given, "conf", target, record)
-        return np.log(value(given, "conf", target, record) / np.mean(inside + outside))
+        return np.log(value(given, "conf", target, record) / fmean(inside + outside))
     inside, outside = sides(given, signal, target, record)
-    means = np.mean(inside or outside), np.mean(outside or inside)
+    means = fmean(inside or outside), fmean(outside or inside)
     slope = (means[0] - means[1]) / naive_point_variance(given, target, record, signal)
     return slope * (value(given, signal, target, record) - sum(means) / 2)
 
@@ -190,9 +189,9 @@ def naive_point_variance(given: Signals, target: int, record: int, signal: str) 
     variances = {}
     for point in {record, *given.challenge[target].tolist()}:
         both = sides(given, signal, target, point)
-        squares = [(one - np.mean(side)) ** 2 for side in both for one in side]
-        variances[point] = np.mean(squares)
-    usual = np.mean([variances[point] for point in given.challenge[target]])
+        squares = [(one - fmean(side)) ** 2 for side in both for one in side]
+        variances[point] = fmean(squares)
+    usual = fmean([variances[point] for point in given.challenge[target]])
     return max(variances[record], 1e-6 * usual)
 
 
@@ -202,13 +201,13 @@ def naive_effect(given: Signals, target: int, record: int, signal: str) -> float
     def one_effect(point: int) -> float:
         inside, outside = sides(given, signal, target, point)
         deviation = naive_point_variance(given, target, point, signal) ** 0.5
-        return (np.mean(inside) - np.mean(outside)) / deviation
+        return (fmean(inside) - fmean(outside)) / deviation
 
     counts = {p: [*map(len, sides(given, signal, target, p))] for p in given.challenge[target]}
     known = [point for point in given.challenge[target] if min(counts[point]) > 0]
     effects = [one_effect(point) for point in known]
     errors = [1 / counts[point][0] + 1 / counts[point][1] for point in known]
-    effect, spread = np.mean(effects), np.var(effects) - np.mean(errors)
+    effect, spread = fmean(effects), np.var(effects) - fmean(errors)
     if record in known and spread > 0:
         reliability = spread / (spread + errors[known.index(record)])
         effect = reliability * effects[known.index(record)] + (1 - reliability) * effect
@@ -216,7 +215,7 @@ def naive_effect(given: Signals, target: int, record: int, signal: str) -> float
     inside, outside = sides(given, signal, target, record)
     share_in = len(inside) / len(inside + outside)
     deviation = naive_point_variance(given, target, record, signal) ** 0.5
-    mean_out = np.mean(inside + outside) - share_in * effect * deviation
+    mean_out = fmean(inside + outside) - share_in * effect * deviation
     mean_in = mean_out + effect * deviation
     own = value(given, signal, target, record)
     return norm.logpdf(own, mean_in, deviation) - norm.logpdf(own, mean_out, deviation)
@@ -246,7 +245,7 @@ def naive_bavaria(
             scale = (beta * (kappa + 1) / (alpha * kappa)) ** 0.5
             densities.append(student.logpdf(own, 2 * alpha, centre, scale))
         else:
-            mean = np.mean(both[side] or both[1 - side])
+            mean = fmean(both[side] or both[1 - side])
             densities.append(norm.logpdf(own, mean, (beta / (alpha - 1)) ** 0.5))
     return densities[0] - densities[1]
 
@@ -259,12 +258,12 @@ def naive_priors(
     for side in (0, 1):
         points = [sides(given, signal, target, r)[side] for r in given.challenge[target]]
         everything = [one for values in points for one in values]
-        squares = sum((one - np.mean(values)) ** 2 for values in points for one in values)
+        squares = sum((one - fmean(values)) ** 2 for values in points for one in values)
         variance = squares / sum(max(len(values) - 1, 0) for values in points)
         if prior == "total":
             variance = np.var(everything)
         kappa = min(variance / np.var(everything), 1)
-        priors.append((np.mean(everything), kappa, 1 + strength / 2, variance * strength / 2))
+        priors.append((fmean(everything), kappa, 1 + strength / 2, variance * strength / 2))
     return priors
 
 
@@ -299,14 +298,13 @@ def outsider(given: Signals, model: int) -> Signals:
 # ---- The formulas. Relative or absolute 1e-9: float64 with sums of at most a few hundred terms.
 
 
-@every_setting
-@pytest.mark.parametrize("seed", [1, 2])
+@each(setting=SETTINGS, seed=[1, 2])
 def test_scores_are_those_of_a_loop_over_points(setting: Setting, seed: int) -> None:
     given = make_signals(seed)
     np.testing.assert_allclose(run(setting, given), naive(setting, given), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("setting", CENTRED[:6] + WITH_DEVIATIONS, ids=describe)
+@each(setting=CENTRED[:6] + WITH_DEVIATIONS)
 def test_scores_are_those_of_a_loop_where_shadow_models_agree(setting: Setting) -> None:
     given = make_signals(3, digits=1)
     np.testing.assert_allclose(run(setting, given), naive(setting, given), rtol=1e-9, atol=1e-9)
@@ -343,8 +341,7 @@ def test_standardising_floors_the_deviation_where_shadow_models_agree() -> None:
 # ---- A train model under attack is not among its own shadow models.
 
 
-@every_setting
-@pytest.mark.parametrize("model", [0, 3, TRAIN - 1])
+@each(setting=SETTINGS, model=[0, 3, TRAIN - 1])
 def test_a_train_model_is_scored_as_if_it_were_no_shadow_model(
     setting: Setting, model: int
 ) -> None:
@@ -353,7 +350,7 @@ def test_a_train_model_is_scored_as_if_it_were_no_shadow_model(
     np.testing.assert_allclose(run(setting, given)[model], moved, rtol=1e-9, atol=1e-9)
 
 
-@every_setting
+@each(setting=SETTINGS)
 def test_a_train_models_memberships_do_not_change_its_own_scores(setting: Setting) -> None:
     given, model = make_signals(4), 0
     flipped = replace(given, trained=given.trained.copy())
@@ -367,7 +364,7 @@ def test_a_train_models_memberships_do_not_change_its_own_scores(setting: Settin
     assert (after[model + 1 :] != before[model + 1 :]).any() == told_apart
 
 
-@pytest.mark.parametrize("setting", CENTRED[:6], ids=describe)
+@each(setting=CENTRED[:6])
 def test_a_train_models_outputs_do_not_change_its_own_centre(setting: Setting) -> None:
     given, model = make_signals(4), 2
     changed = replace(given, loss=given.loss.copy(), margin=given.margin.copy())
@@ -378,7 +375,7 @@ def test_a_train_models_outputs_do_not_change_its_own_centre(setting: Setting) -
     np.testing.assert_allclose(centres[1], centres[0], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("setting", RMIA[::5], ids=describe)
+@each(setting=RMIA[::5])
 def test_rmia_leaves_out_a_model_that_is_far_more_confident_than_all_others(
     setting: Setting,
 ) -> None:
@@ -396,7 +393,7 @@ def test_rmia_leaves_out_a_model_that_is_far_more_confident_than_all_others(
 # ---- What scores may and may not depend on.
 
 
-@every_setting
+@each(setting=SETTINGS)
 def test_permuting_a_models_points_permutes_its_scores(setting: Setting) -> None:
     given = make_signals(6)
     orders = np.random.default_rng(6).permuted(
@@ -408,7 +405,7 @@ def test_permuting_a_models_points_permutes_its_scores(setting: Setting) -> None
     assert (expected != run(setting, given)).any()
 
 
-@every_setting
+@each(setting=SETTINGS)
 def test_the_order_of_the_records_does_not_matter(setting: Setting) -> None:
     given = make_signals(6)
     order = np.random.default_rng(7).permutation(given.loss.shape[1])
@@ -421,7 +418,7 @@ def test_the_order_of_the_records_does_not_matter(setting: Setting) -> None:
     np.testing.assert_allclose(run(setting, shuffled), run(setting, given), rtol=1e-9, atol=1e-9)
 
 
-@every_setting
+@each(setting=SETTINGS)
 def test_scores_do_not_depend_on_how_many_other_targets_there_are(setting: Setting) -> None:
     given = make_signals(8)
     expected = run(setting, given)
@@ -432,7 +429,7 @@ def test_scores_do_not_depend_on_how_many_other_targets_there_are(setting: Setti
         np.testing.assert_array_equal(run(setting, fewer), expected[:kept])
 
 
-@pytest.mark.parametrize("setting", THRESHOLD + CENTRED + WITH_DEVIATIONS, ids=describe)
+@each(setting=THRESHOLD + CENTRED + WITH_DEVIATIONS)
 def test_without_a_population_records_of_other_targets_do_not_matter(setting: Setting) -> None:
     given = make_signals(8)
     kept = TRAIN + 1
@@ -447,8 +444,7 @@ def test_without_a_population_records_of_other_targets_do_not_matter(setting: Se
     np.testing.assert_array_equal(run(setting, fewer), run(setting, given)[:kept])
 
 
-@pytest.mark.parametrize("setting", RMIA[::4], ids=describe)
-@pytest.mark.parametrize("target", [0, TRAIN + 1])
+@each(setting=RMIA[::4], target=[0, TRAIN + 1])
 def test_rmias_population_is_the_other_models_points_only(setting: Setting, target: int) -> None:
     given = make_signals(9)
     columns = given.challenge[target]
@@ -526,17 +522,12 @@ def _far(given: Signals, rng: np.random.Generator) -> Signals:
 
 
 DEGENERATE = [
-    *((change, TRAIN) for change in (_extreme, _constant, _agreeing_shadows, _all_in, _all_out)),
-    *((change, TRAIN) for change in (_one_out, _shared_points, _far)),
-    *((change, 2) for change in (_extreme, _constant, _all_in, _all_out, _shared_points, _far)),
+    *(_extreme, _constant, _agreeing_shadows, _all_in, _all_out, _one_out, _shared_points, _far)
 ]
 
 
-@every_setting
-@pytest.mark.parametrize(
-    ("change", "train"), DEGENERATE, ids=lambda x: getattr(x, "__name__", f"{x}-train")
-)
-def test_scores_and_predictions_are_finite(setting: Setting, change: Callable, train: int) -> None:
+@each(change=DEGENERATE, train=[2, TRAIN], setting=SETTINGS)
+def test_scores_and_predictions_are_finite(change: Callable, train: int, setting: Setting) -> None:
     given = change(make_signals(10, train=train), np.random.default_rng(11))
     scores = run(setting, given)
     assert np.isfinite(scores).all()
@@ -544,7 +535,7 @@ def test_scores_and_predictions_are_finite(setting: Setting, change: Callable, t
     assert ((predictions >= 0) & (predictions <= 1)).all()
 
 
-@pytest.mark.parametrize("setting", [*LIRA, *CENTRED[6:]], ids=describe)
+@each(setting=[*LIRA, *CENTRED[6:]])
 def test_a_deviation_that_nobody_knows_still_leaves_a_ranking(setting: Setting) -> None:
     """With two train models a train model has one shadow model: scores still follow the signal.
 
@@ -602,63 +593,64 @@ def test_lira_reaches_the_closed_form_on_gaussian_signals(variant: str, spread: 
 # ---- Options.
 
 
-@pytest.mark.parametrize(
-    ("attack", "values", "named"),
-    [
-        ("nope", {}, "nope"),
-        ("", {}, "attack"),
-        ("threshold", {}, "signal"),
-        ("threshold", {"signal": "logit"}, "logit"),
-        ("threshold", {"signal": "loss", "depth": 3}, "depth"),
-        ("threshold", {"signal": ["loss"]}, "signal"),
-        ("threshold", {"signal": None}, "signal"),
-        ("centred", {"centre": "mid"}, "signal"),
-        ("centred", {"signal": "loss"}, "centre"),
-        ("centred", {"centre": "out", "signal": "loss"}, "centre"),
-        ("centred", {"centre": ["mid"], "signal": "loss"}, "centre"),
-        ("centred", {"centre": "mid", "signal": "logit"}, "signal"),
-        ("lira", {"variant": "both"}, "variant"),
-        ("lira", {"variant": {}}, "variant"),
-        ("lira", {"signal": "probability"}, "signal"),
-        ("lira", {"gamma": 1}, "gamma"),
-        ("base", {}, "variant"),
-        ("base", {"variant": "base4"}, "variant"),
-        ("base", {"variant": ["base1"]}, "variant"),
-        ("base", {"variant": "base3", "signal": "logit"}, "signal"),
-        ("base", {"variant": "base1", "signal": "loss"}, "signal"),
-        ("base", {"variant": "base1", "signal": ["loss"]}, "signal"),
-        ("bavaria", {"variant": "normal"}, "variant"),
-        ("bavaria", {"variant": False}, "variant"),  # what n is in some dialects of YAML
-        ("bavaria", {"signal": "logit"}, "signal"),
-        ("bavaria", {"strength": 0.5}, "strength 0.5"),
-        ("bavaria", {"strength": 1e7}, "strength 1"),
-        ("bavaria", {"strength": float("nan")}, "strength nan"),
-        ("bavaria", {"strength": "2"}, "strength '2'"),
-        ("bavaria", {"strength": None}, "strength None"),
-        ("bavaria", {"prior": "between"}, "prior"),
-        ("effect", {"signal": "logit"}, "signal"),
-        ("effect", {"signal": None}, "signal"),
-        ("effect", {"strength": 2}, "strength"),
-        ("rmia", {"variant": "fixed-variance"}, "variant"),
-        ("rmia", {"signal": "loss"}, "signal"),
-        ("rmia", {"gamma": 0.99}, "gamma"),
-        ("rmia", {"gamma": float("nan")}, "gamma"),
-        ("rmia", {"gamma": "2"}, "gamma"),
-        ("rmia", {"gamma": None}, "gamma"),
-        ("rmia", {"a": -0.1}, "a -0.1"),
-        ("rmia", {"a": 1.1}, "a 1.1"),
-        ("rmia", {"a": float("nan")}, "a nan"),
-        ("rmia", {"a": "much"}, "a 'much'"),
-    ],
-)
-def test_bad_options_are_named(attack: str, values: dict, named: str) -> None:
+BAD_OPTIONS = [
+    ("nope", {}, "nope"),
+    ("", {}, "attack"),
+    ("threshold", {}, "signal"),
+    ("threshold", {"signal": "logit"}, "logit"),
+    ("threshold", {"signal": "loss", "depth": 3}, "depth"),
+    ("threshold", {"signal": ["loss"]}, "signal"),
+    ("threshold", {"signal": None}, "signal"),
+    ("centred", {"centre": "mid"}, "signal"),
+    ("centred", {"signal": "loss"}, "centre"),
+    ("centred", {"centre": "out", "signal": "loss"}, "centre"),
+    ("centred", {"centre": ["mid"], "signal": "loss"}, "centre"),
+    ("centred", {"centre": "mid", "signal": "logit"}, "signal"),
+    ("lira", {"variant": "both"}, "variant"),
+    ("lira", {"variant": {}}, "variant"),
+    ("lira", {"signal": "probability"}, "signal"),
+    ("lira", {"gamma": 1}, "gamma"),
+    ("base", {}, "variant"),
+    ("base", {"variant": "base4"}, "variant"),
+    ("base", {"variant": ["base1"]}, "variant"),
+    ("base", {"variant": "base3", "signal": "logit"}, "signal"),
+    ("base", {"variant": "base1", "signal": "loss"}, "signal"),
+    ("base", {"variant": "base1", "signal": ["loss"]}, "signal"),
+    ("bavaria", {"variant": "normal"}, "variant"),
+    ("bavaria", {"variant": False}, "variant"),  # what n is in some dialects of YAML
+    ("bavaria", {"signal": "logit"}, "signal"),
+    ("bavaria", {"strength": 0.5}, "strength 0.5"),
+    ("bavaria", {"strength": 1e7}, "strength 1"),
+    ("bavaria", {"strength": float("nan")}, "strength nan"),
+    ("bavaria", {"strength": "2"}, "strength '2'"),
+    ("bavaria", {"strength": None}, "strength None"),
+    ("bavaria", {"prior": "between"}, "prior"),
+    ("effect", {"signal": "logit"}, "signal"),
+    ("effect", {"signal": None}, "signal"),
+    ("effect", {"strength": 2}, "strength"),
+    ("rmia", {"variant": "fixed-variance"}, "variant"),
+    ("rmia", {"signal": "loss"}, "signal"),
+    ("rmia", {"gamma": 0.99}, "gamma"),
+    ("rmia", {"gamma": float("nan")}, "gamma"),
+    ("rmia", {"gamma": "2"}, "gamma"),
+    ("rmia", {"gamma": None}, "gamma"),
+    ("rmia", {"a": -0.1}, "a -0.1"),
+    ("rmia", {"a": 1.1}, "a 1.1"),
+    ("rmia", {"a": float("nan")}, "a nan"),
+    ("rmia", {"a": "much"}, "a 'much'"),
+]
+
+
+@each(case=BAD_OPTIONS)
+def test_bad_options_are_named(case: tuple[str, dict, str]) -> None:
+    attack, values, named = case
     with pytest.raises(InputError) as caught:
         registry.options(attack, values)
     assert named in str(caught.value).removeprefix(f"attack {attack}:")
     assert "\n" not in str(caught.value)
 
 
-@every_setting
+@each(setting=SETTINGS)
 def test_good_options_are_kept(setting: Setting) -> None:
     options = registry.options(*setting)
     for name, given in setting[1].items():
@@ -668,51 +660,163 @@ def test_good_options_are_kept(setting: Setting) -> None:
 # ---- scripts/attack.py
 
 
-def run_program(given: Signals, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    arrays.write(folder / "signals.npz", given)
-    command = [sys.executable, "-W", "error", str(SCRIPT), f"--signals={folder}/signals.npz"]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=50)
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[object]:
+    """All but the attack."""
+    arrays.write(tmp_path / "signals.npz", make_signals(16))
+    given = ["--input", "signals", tmp_path / "signals.npz"]
+    return [*given, "--phases", TRAIN, 3, 2, "--output", tmp_path / "out" / "attack"]
 
 
-def test_the_program_writes_a_submission(tmp_path: Path) -> None:
-    given, output = make_signals(16), tmp_path / "out" / "rmia"
+def test_the_program_writes_predictions(
+    arguments: list[object], run_script: Callable, tmp_path: Path
+) -> None:
     values = {"variant": "offline", "gamma": 1.3}
-    done = run_program(
-        given,
-        tmp_path,
-        "--attack=rmia",
-        f"--options={json.dumps(values)}",
-        *("--phases", "7", "3", "2"),
-        f"--output={output}",
-    )
+    done = run_script("attack", *arguments, "--attack", "rmia", "--options", json.dumps(values))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert [path.name for path in output.parent.iterdir()] == ["rmia"]
-    predictions = prediction_files.read(output, Phases(7, 3, 2), POINTS)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["attack"]
+    predictions = prediction_files.read(tmp_path / "out/attack", Phases(TRAIN, 3, 2), POINTS)
     # Predictions rank all models' points as their scores do, ties included.
-    scores = naive(("rmia", values), given).ravel()
+    scores = naive(("rmia", values), make_signals(16)).ravel()
     assert scores[np.argsort(predictions, axis=None)].tolist() == sorted(scores)
     assert len(np.unique(predictions)) == len(np.unique(scores))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["--attack=nope"], "nope"),
-        (["--attack=lira", '--options={"variant": "both"}'], "variant"),
-        (["--attack=lira", "--options={variant: online}"], "--options"),
-        (["--attack=lira", "--options=[1]"], "--options"),
-    ],
-)
-def test_the_program_refuses_bad_options_in_one_line(
-    tmp_path: Path, arguments: list[str], named: str
+def test_the_program_refuses_bad_input_in_one_line(
+    arguments: list[object], run_script: Callable, tmp_path: Path
 ) -> None:
-    output = tmp_path / "out" / "a"
-    done = run_program(
-        make_signals(16), tmp_path, *arguments, "--phases", "7", "3", "2", f"--output={output}"
+    done = run_script("attack", *arguments, "--attack", "nope")
+    assert (done.returncode, done.stdout) == (1, "")
+    expected = f"error: attack 'nope': expected one of {', '.join(registry.attacks())}\n"
+    assert done.stderr == expected
+    assert not (tmp_path / "out").exists()
+
+
+@each(
+    case=[
+        (["--attack=lira", '--options={"variant": "both"}'], "variant 'both': expected one of "),
+        (["--attack=lira", "--options={variant: online}"], "--options '{variant: online}': exp"),
+        (["--attack=lira", "--options=[1]"], "--options '[1]': expected a JSON object"),
+        (["--attack=lira", "--phases", 7, 2, 2], "signals.npz: 12 models, 7 of train; expected 11"),
+        (["--attack=lira", "--phases", 6, 3, 3], "signals.npz: 12 models, 7 of train; expected 12"),
+        (["--attack=lira", "--input", "signals", "x.npz"], "--input signals: expected once"),
+        (["--attack=lira", "--input", "whitebox", "x.npz"], "--input whitebox: attack lira asks "),
+        (["--attack=stacked", "--input", "whitebox"], "--input whitebox: expected once, with its"),
+        (["--attack=stacked"], "attack stacked: expected --input whitebox"),
+    ]
+)
+def test_the_program_says_what_is_wrong(
+    case: tuple[list[object], str], arguments: list[object], call: Callable, tmp_path: Path
+) -> None:
+    more, message = case
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        call("attack", *arguments, *more)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("*attack*"))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+# ---- Discovery.
+
+MODULE = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Options:
+    factor: float
+
+def scores(signals, colours, options):
+    return options.factor * colours[signals.challenge]
+"""
+KIND = """
+import numpy as np
+
+def read(paths, signals, phases):
+    assert phases.models == len(signals.challenge)
+    return np.concatenate([np.load(path) for path in paths])
+"""
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder for more attacks, and one in it, `given`, for more kinds of input."""
+    (tmp_path / "given").mkdir()
+    for package, folder in ((formulas, tmp_path), (kinds, tmp_path / "given")):
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith((formulas.__name__, kinds.__name__)):
+            del sys.modules[name]
+
+
+def test_an_attack_and_a_kind_of_input_are_one_file_each(
+    added: Path, arguments: list[object], call: Callable
+) -> None:
+    """Which are found, checked, run, and hashed with what runs them."""
+    before = source_hash(PROGRAM, *registry.sources("rmia"))
+    path = added / "of_colour.py"
+    path.write_text(MODULE.replace("colours", "signals"))
+    (added / "given" / "colours.py").write_text(KIND)
+    assert registry.source("of-colour") == path
+    path.write_text(MODULE)
+    assert registry.inputs("of-colour") == ["signals", "colours"]
+    with pytest.raises(InputError, match=r"^attack of-colour: .*'factor'"):
+        registry.options("of-colour", {})
+
+    rng = np.random.default_rng(1)
+    given, halves = make_signals(16), rng.random((2, make_signals(16).loss.shape[1] // 2 + 1))
+    for number, half in enumerate(halves):
+        np.save(added / f"{number}.npy", half)
+    call(
+        *("attack", *arguments, "--attack", "of-colour", "--options", '{"factor": -2}'),
+        *("--input", "colours", added / "0.npy", added / "1.npy"),
     )
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith("error: ")
-    assert named in done.stderr
-    assert not output.exists()
-    assert list(tmp_path.rglob("*.partial")) == []
+    found = prediction_files.read(added / "out/attack", Phases(TRAIN, 3, 2), POINTS)
+    scores = -2 * halves.ravel()[given.challenge]
+    np.testing.assert_array_equal(found, prediction_files.to_predictions(scores))
+
+    assert source_hash(PROGRAM, *registry.sources("rmia")) == before
+    hashes = [source_hash(PROGRAM, *registry.sources("of-colour"))]
+    for file in path, added / "given" / "colours.py":
+        file.write_text(file.read_text() + "X = 1\n")
+        hashes.append(source_hash(PROGRAM, *registry.sources("of-colour")))
+    assert len({before, *hashes}) == 4
+
+
+@each(
+    case=[
+        ("def scores", "def score", "attack new: .*new.py has no 'scores'$"),
+        ("class Options", "class Option", "attack new: .*new.py has no 'Options'$"),
+        ("signals, colours", "signals, colour", "attack new: there is no input 'colour' in mico"),
+        ("signals, colours", "colours", "attack new: expected 'signals' among what it asks for$"),
+    ]
+)
+def test_what_is_no_attack_is_said(case: tuple[str, str, str], added: Path) -> None:
+    old, new, message = case
+    (added / "given" / "colours.py").write_text(KIND)
+    (added / "new.py").write_text(MODULE.replace(old, new))
+    sys.modules.pop("mico.attacks.formulas.new", None)
+    with pytest.raises(InputError, match=message):
+        registry.inputs("new")
+
+
+def test_planning_imports_what_is_asked_for_only() -> None:
+    """No attack that is not configured, nor what an attack needs to be run."""
+    code = (
+        "import sys; from mico.attacks import registry;"
+        "registry.attacks(); registry.options('stacked', {}); registry.inputs('stacked');"
+        "registry.sources('auto');"
+        "print(*sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(PROGRAM.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = set(done.stdout.split())
+    assert "mico.attacks.formulas.stacked" in found
+    assert "mico.attacks.formulas.rmia" not in found
+    assert found.isdisjoint({"torch", "sklearn", "scipy"})

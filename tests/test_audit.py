@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from mico.scoring import metrics
+from mico.scoring import curves, metrics
 from mico.scoring.audit import audit, by_class, calibration, clopper_pearson, epsilon_lower
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -180,7 +180,7 @@ def test_calibration_is_counted_by_hand() -> None:
     dev, final = noisy(rng), noisy(rng, models=5)
     rows = calibration(*dev, *final, "xy")
     assert [row["fpr"] for row in rows] == list(metrics.FPRS)
-    drawn = [np.repeat(np.arange(5), counts) for counts in metrics.resamples(5, "xy")]
+    drawn = [np.repeat(np.arange(5), counts) for counts in curves.resamples(5, "xy")]
     for row in rows:
         candidates = [math.inf, *dev[0].ravel()]
         allowed = row["fpr"] + 1e-12
@@ -212,8 +212,8 @@ def test_classes_are_counted_by_hand() -> None:
         np.array([0, 3, 4, 250], np.uint8), membership.shape, p=[0.5, 0.3, 0.1, 0.1]
     )
     classes[~membership & (classes == 250)] = 0  # a class of members only
-    curve = metrics.roc(predictions, membership, np.ones(len(predictions)))
-    called = predictions >= metrics.threshold(curve, 0.1)
+    curve = curves.roc(predictions, membership, np.ones(len(predictions)))
+    called = predictions >= curves.threshold(curve, 0.1)
     rows = by_class(predictions, membership, classes)
     assert [row["class"] for row in rows] == [0, 3, 4, 250]
     for row in rows:

@@ -1,7 +1,6 @@
 """The choice of an attack: by the train models alone, and the same that an honest person would."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from mico.release import prediction_files
 from mico.support import arrays
 from mico.support.errors import InputError
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "attack.py"
 TRAIN, OTHERS, POINTS = 6, 4, 20
 PHASES = Phases(TRAIN, 2, 2)
 NOTHING = np.full((TRAIN, POINTS), np.nan)
@@ -219,42 +217,43 @@ def test_scores_are_the_chosen_attacks_predictions(signals: Signals) -> None:
     part = only(predictions(signals, 3, 1), [1, 4])
     others = {"bad": predictions(signals, 0, 2), "part": part}
     options = registry.options("auto", {})
-    np.testing.assert_array_equal(auto.scores(signals, others, options), part)
+    found, note = auto.scores(signals, others, options)
+    np.testing.assert_array_equal(found, part)
+    assert note == "chose part"
 
 
 def test_it_takes_no_options() -> None:
     with pytest.raises(InputError, match=r"^attack auto: .*'signal'"):
         registry.options("auto", {"signal": "loss"})
+    with pytest.raises(InputError, match=r"^shared_references: it looks at no models itself$"):
+        registry.options("auto", {"shared_references": 2})
     assert registry.inputs("auto") == ["signals", "others"]
 
 
 # ---- scripts/attack.py
 
 
-def run_program(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "error", str(SCRIPT), "--attack=auto", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50)
-
-
-def test_the_program_reads_other_submissions(signals: Signals, tmp_path: Path) -> None:
+def test_the_program_reads_other_predictions(
+    signals: Signals, call: Callable, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
     given = {
         "bad": predictions(signals, 0, 2),
         "good": only(predictions(signals, 3, 1), [0, 2, 3]),
         "worse": predictions(signals, -1, 3),
     }
     for name, rows in given.items():
-        prediction_files.write(tmp_path / name, PHASES, rows)
+        prediction_files.write(tmp_path / name / "toys" / "toys_lo", PHASES, rows)
     arrays.write(tmp_path / "signals.npz", signals)
-    base = [f"--signals={tmp_path}/signals.npz", "--phases", TRAIN, 2, 2]
-    base.append(f"--output={tmp_path}/auto")
-
-    done = run_program(*base)
-    assert (done.returncode, done.stderr) == (1, "error: attack auto: expected --others\n")
+    arguments = ["--attack", "auto", "--input", "signals", tmp_path / "signals.npz"]
+    arguments += ["--phases", TRAIN, 2, 2, "--output", tmp_path / "auto"]
+    with pytest.raises(InputError, match=r"^attack auto: expected --input others$"):
+        call("attack", *arguments)
     assert not (tmp_path / "auto").exists()
 
-    done = run_program(*base, "--others", *(tmp_path / name for name in given))
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"chosen: {tmp_path / 'good'}\n"
+    places = [tmp_path / name / "toys" / "toys_lo" for name in given]
+    call("attack", *arguments, "--input", "others", *places)
+    assert capsys.readouterr() == ("", "")
+    assert prediction_files.read_note(tmp_path / "auto") == "chose good"
     read = prediction_files.read(tmp_path / "auto", PHASES, POINTS)
     np.testing.assert_array_equal(np.isnan(read), np.isnan(given["good"]))
     kept = ~np.isnan(read)

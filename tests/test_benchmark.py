@@ -22,13 +22,14 @@ from torch.utils.data import DataLoader, Dataset
 import baselines
 import benchmark
 from baselines import PHYSICAL_BATCH, TEXT_PHYSICAL_BATCH, Network
+from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Description
 from mico.networks import cnn
 from mico.networks.architecture import Architecture, Parameters
 from mico.networks.build import build
 from mico.networks.cnn import CNN
 from mico.networks.mlp import MLP
-from mico.training.engine import OPTIMIZERS, Records, State, TrainingOptions, train
+from mico.training.engine import OPTIMIZERS, Records, State, train
 
 TOOLS = Path(__file__).parents[1] / "tools"
 CLASSES, RECORDS = 6, 300

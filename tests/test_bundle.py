@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mico.challenge.scenarios import Scenario
 
 from mico.challenge import layout, seeds, split_file, splits
 from mico.challenge.phases import Phases
-from mico.challenge.scenarios import Scenario
+from mico.challenge.recipe import TrainingOptions
 from mico.challenge.seeds import SPLIT_SEEDS
 from mico.data import store
 from mico.data.store import Description
@@ -28,7 +29,6 @@ from mico.release import bundle, writer
 from mico.release.bundle import Challenge
 from mico.support.errors import InputError
 from mico.training import engine
-from mico.training.engine import TrainingOptions
 
 TRACK = "tiny"
 PHASES = Phases(train=3, dev=2, final=2)

@@ -164,8 +164,8 @@ def test_the_bound_keeps_the_accountants_promise(epsilon: float) -> None:
     spent = account(3808, 64, 30, 1e-5, epsilon=epsilon)
     fpr = np.geomspace(1e-12, 1, 200)
     limit = bound(spent.sample_rate, spent.steps, spent.noise_multiplier, fpr)
-    assert (limit <= np.exp(spent.epsilon) * fpr + spent.delta).all()
-    assert (limit > np.exp(spent.epsilon - 0.2) * fpr + spent.delta).any()
+    assert (limit <= np.exp(spent.epsilon_spent) * fpr + spent.delta).all()
+    assert (limit > np.exp(spent.epsilon_spent - 0.2) * fpr + spent.delta).any()
 
 
 def test_the_program_writes_both_limits_or_none(tmp_path: Path, run_script: Callable) -> None:

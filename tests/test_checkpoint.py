@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recipes import recipe
 
 import train as program
 from mico.challenge import seeds
+from mico.challenge.recipe import Optimisation, Recipe, TrainingOptions
 from mico.data import store
 from mico.networks import model_files
 from mico.networks.mlp import MLP
@@ -32,7 +34,7 @@ from mico.privacy.budget import Privacy
 from mico.support.errors import InputError
 from mico.training import checkpoint
 from mico.training.checkpoint import Checkpoint
-from mico.training.engine import Records, State, TrainingOptions, train
+from mico.training.engine import Records, State, train
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 CPU = torch.device("cpu")
@@ -134,7 +136,7 @@ def contents(saved: Checkpoint) -> tuple[object, ...]:
 
     state = saved.state
     where = state and (state.epochs, state.steps, bits(state.weights), bits(state.optimizer))
-    return repr(saved.rows), saved.digests, where, saved.seconds
+    return repr(saved.rows), where, saved.seconds
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -177,7 +179,7 @@ def test_a_checkpoint_is_read_as_it_was_written(
 ) -> None:
     folder, nothing = checkpoint.take(shard_path, "job", CPU)
     assert nothing == Checkpoint()
-    done = put(folder, "job", (replace(written[0], rows=[], digests=[]), written[1]))
+    done = put(folder, "job", (replace(written[0], rows=[]), written[1]))
     before = files(folder)
     moved = folder.rename(other_process(shard_path))
     taken, found = checkpoint.take(shard_path, "job", CPU)
@@ -494,8 +496,7 @@ def jobs(
         options |= {"lr_decay": 0.9, "lr_decay_epochs": 2, "clipping_norm": sigma and 1.0}
         arguments = ("--scenario", "S", "--seeds", directory / "seeds.csv")
         arguments += ("--data", stored_data.directory, "--privacy", directory / "privacy.json")
-        arguments += ("--architecture", "mlp", "--physical-batch-size", 32)
-        arguments += ("--options", json.dumps(options), "--n", 100, "--m", 20, "--device", "cpu")
+        arguments += ("--recipe", recipe(100, 20, **options), "--device", "cpu")
         arguments += ("--first", 1, "--last", MODELS)
         paths = directory / "1-3", directory / "1-3.csv"
         result = run_script("train", *arguments, "--models", paths[0], "--rows", paths[1])
@@ -607,7 +608,13 @@ def shard(stored_data: object) -> program.Job:
     own_seeds = dict(enumerate(seeds.derive(3, "S", MODELS)))
     options = replace(PRIVATE, epochs=EPOCHS, batch_size=25)
     dataset = store.read(stored_data.directory)
-    return program.Job(dataset, "mlp", 32, "float32", own_seeds, 100, 20, False, options, CPU)
+    recipe = Recipe("mlp", 32, "float32", 100, 20, optimisation_of(options))
+    return program.Job(dataset, recipe, options.noise_multiplier, own_seeds, CPU)
+
+
+def optimisation_of(options: TrainingOptions) -> Optimisation:
+    names = [field.name for field in fields(Optimisation)]
+    return Optimisation(**{name: getattr(options, name) for name in names})
 
 
 def train_shard(
@@ -635,8 +642,16 @@ def train_shard(
     return written, files(saved / "models")
 
 
+def with_recipe(**changes: Any) -> Callable[[program.Job], program.Job]:
+    return lambda shard: replace(shard, recipe=replace(shard.recipe, **changes))
+
+
 def with_options(**changes: Any) -> Callable[[program.Job], program.Job]:
-    return lambda shard: replace(shard, options=replace(shard.options, **changes))
+    def change(shard: program.Job) -> program.Job:
+        optimisation = replace(shard.recipe.optimisation, **changes)
+        return with_recipe(optimisation=optimisation)(shard)
+
+    return change
 
 
 def with_another_seed(shard: program.Job) -> program.Job:
@@ -664,11 +679,11 @@ def with_another_class(shard: program.Job) -> program.Job:
 
 
 CHANGES = {
-    "n": lambda shard: replace(shard, n=99),
-    "m": lambda shard: replace(shard, m=21),
-    "physical batch size": lambda shard: replace(shard, physical_batch_size=16),
-    "precision": lambda shard: replace(shard, precision="bfloat16"),
-    "null_run": lambda shard: replace(shard, null_run=True),
+    "n": with_recipe(n=99),
+    "m": with_recipe(m=21),
+    "physical batch size": with_recipe(physical_batch_size=16),
+    "precision": with_recipe(precision="bfloat16"),
+    "null_run": with_recipe(null_run=True),
     "seed": with_another_seed,
     "labels": with_another_label,
     "features": with_another_feature,
@@ -683,8 +698,8 @@ CHANGES = {
     "lr_decay": with_options(lr_decay=0.6),
     "lr_decay_epochs": with_options(lr_decay_epochs=1),
     "clipping_norm": with_options(clipping_norm=4.1),
-    "noise_multiplier": with_options(noise_multiplier=0.7),
-    "secure": with_options(secure=True),
+    "noise_multiplier": lambda shard: replace(shard, noise_multiplier=0.7),
+    "secure": with_recipe(secure=True),
 }
 
 
@@ -701,14 +716,14 @@ def test_a_stopped_shard_goes_on_if_nothing_has_changed(
 
 
 def test_a_checkpoint_belongs_to_an_architecture(shard: program.Job) -> None:
-    assert replace(shard, architecture="cnn").identity != shard.identity
+    assert with_recipe(architecture="cnn")(shard).identity != shard.identity
 
 
 def test_a_checkpoint_belongs_to_the_pretrained_weights_in_a_folder(
     shard: program.Job, tmp_path: Path
 ) -> None:
     """And to their configuration; not to what else lies there."""
-    job = replace(shard, architecture=f"transformers/{tmp_path}")
+    job = with_recipe(architecture=f"transformers/{tmp_path}")(shard)
     found = {job.identity}
     for name, content in (
         ("config.json", "{}"),
@@ -741,6 +756,66 @@ def test_a_checkpoint_of_other_code_is_not_used(
 ) -> None:
     with pytest.raises(StoppedError):
         train_shard(shard, tmp_path / "stopped", monkeypatch, 5)
-    monkeypatch.setattr(program, "source_hash", lambda path: f"other code of {path}")
+    monkeypatch.setattr(program, "source_hash", lambda *paths: f"other code of {paths}")
     written, _ = train_shard(shard, tmp_path / "stopped", monkeypatch)
     assert written == ALL
+
+
+# Models that other shards have finished
+
+
+def finish_shard(shard: program.Job, path: Path) -> dict[str, bytes]:
+    """Train a shard to its end, as the program does, and give what it holds."""
+    saved, rows = program._train(shard, path)
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    checkpoint.finish(saved, path)
+    return files(path)
+
+
+def part(shard: program.Job, *models: int) -> program.Job:
+    return replace(shard, seeds={model: shard.seeds[model] for model in models})
+
+
+def test_a_shard_takes_over_what_others_have_finished(
+    shard: program.Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And trains the rest, to the same bytes; in any place among them."""
+    whole = finish_shard(shard, tmp_path / "all" / "0-2")
+    for model in range(MODELS):
+        finish_shard(part(shard, model), tmp_path / f"{model}" / f"{model}-{model}")
+        trained = []
+        original = program.engine.train
+
+        def train(*arguments: Any, trained: list = trained) -> Any:
+            trained.append(arguments)
+            return original(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(program.engine, "train", train)
+            assert finish_shard(shard, tmp_path / f"{model}" / "0-2") == whole
+        assert len(trained) == MODELS - 1
+
+
+@pytest.mark.parametrize("damage", ["file", "identity", "folder", "table"])
+def test_what_is_not_the_same_is_trained_again(
+    shard: program.Job, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that has changed, another recipe's models, no models, or no table of them."""
+    other = part(shard, 0, 1)
+    if damage == "identity":
+        other = with_options(learning_rate=0.02)(other)
+    whole = finish_shard(shard, tmp_path / "all" / "0-2")
+    finish_shard(other, tmp_path / "0-1")
+    if damage == "file":
+        for model in tmp_path.glob("0-1/model_*/model.pt"):
+            model.write_bytes(model.read_bytes()[:-1] + b"x")
+    elif damage == "folder":
+        shutil.rmtree(tmp_path / "0-1")
+    elif damage == "table":
+        (tmp_path / "0-1.csv").write_text("scenario,model\nS,zero\n")
+    capsys.readouterr()
+    assert finish_shard(shard, tmp_path / "0-2") == whole
+    assert "trained before" not in capsys.readouterr().err

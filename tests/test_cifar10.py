@@ -111,7 +111,7 @@ def write(tmp_path, place, batches=BATCHES) -> Path:
 def read(path, files=MD5, records=None) -> tuple[np.ndarray, np.ndarray]:
     if records is None:
         records = sum(SIZES[NAMES.index(name)] for name in files)
-    return cifar10_binary.read(path, records, PIXELS, CLASSES, files)
+    return cifar10_binary.read_files(path, records, PIXELS, CLASSES, files)
 
 
 def chosen(*names) -> dict[str, str]:
@@ -277,7 +277,7 @@ def test_path_that_is_not_there(tmp_path) -> None:
 
 def test_other_number_of_features(tmp_path) -> None:
     with pytest.raises(InputError, match="3071 features expected, but CIFAR-10 has 3072"):
-        cifar10_binary.read(write_folder(tmp_path / "files"), 10, 3071, CLASSES, MD5)
+        cifar10_binary.read_files(write_folder(tmp_path / "files"), 10, 3071, CLASSES, MD5)
 
 
 # What an archive may hold besides, or instead.
@@ -345,7 +345,7 @@ import resource, sys
 from pathlib import Path
 from mico import cifar10
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
-cifar10_binary.read(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": None})
+cifar10_binary.read_files(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": None})
 """
 
 

@@ -17,10 +17,11 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from mico.challenge.recipe import TrainingOptions
 from mico.networks.architecture import Parameters
 from mico.networks.cnn import CNN
 from mico.networks.randomness import RandomStream, poisson_sample
-from mico.training.engine import Records, State, TrainingOptions, train
+from mico.training.engine import Records, State, train
 
 MEAN = (0.49139968, 0.48215841, 0.44653091)
 STD = (0.24703223, 0.24348513, 0.26158784)

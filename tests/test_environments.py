@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mico.attacks import registry
 from mico.support.source_hash import imported_files
 
 ROOT = Path(__file__).parents[1]
@@ -68,13 +69,19 @@ def test_text_is_an_extra() -> None:
     assert {name for content in found.values() for name in content} >= set(EXTRA)
 
 
+def attack_modules() -> set[Path]:
+    """What the program imports by the name of an attack or of an input."""
+    return {path for attack in registry.attacks() for path in registry.sources(attack)}
+
+
 @pytest.mark.parametrize(("program", "env", "other_for_text"), RULES)
 def test_environment_holds_what_the_program_imports(
     program: str, env: str, other_for_text: bool
 ) -> None:
     """With two environments, that for text has all that the other has, and the extra."""
     imported = set()
-    for file in imported_files(ROOT / "scripts" / f"{program}.py"):
+    named = attack_modules() if program == "attack" else []
+    for file in imported_files(ROOT / "scripts" / f"{program}.py", *named):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}

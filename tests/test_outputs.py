@@ -18,7 +18,7 @@ from mico.support.errors import InputError
 from mico.training.engine import Records
 
 NAMES = ("plain", "private")
-NETWORK = MLP(37, 4)
+NETWORK, PHASES = MLP(37, 4), Phases(3, 2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def records(stored_data: object) -> Records:
 
 
 def compute(directory: Path, records: Records, network: MLP = NETWORK) -> Signals:
-    return outputs.compute(directory, Phases(3, 2, 2), network, records, n=150, m=10)
+    return outputs.compute(directory, PHASES, network, records, n=150, m=10)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def naive(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("at_once", [4096, 7])
+@pytest.mark.parametrize("at_once", [32 * 128, 7])
 def test_loss_and_margin_equal_a_naive_softmax(
     challenges: dict,
     records: Records,
@@ -100,7 +100,8 @@ def test_loss_and_margin_equal_a_naive_softmax(
     at_once: int,
 ) -> None:
     """Also where the records are passed through in several parts, the last of them short."""
-    monkeypatch.setattr(outputs, "RECORDS_AT_ONCE", at_once)
+    monkeypatch.setattr(MLP, "physical_batch_size", 1 if at_once == 7 else 32)
+    monkeypatch.setattr(outputs, "PHYSICAL_BATCHES", 7 if at_once == 7 else 128)
     challenge = challenges[name]
     found = compute(challenge.directory, records)
     columns = np.unique(challenge_points(challenges, name))
@@ -161,7 +162,7 @@ def test_signals_are_by_name_and_round_trip(computed: dict, tmp_path: Path) -> N
     np.testing.assert_array_equal(found.signal("margin"), found.margin)
     np.testing.assert_allclose(np.log(found.signal("conf")), found.loss, rtol=1e-12, atol=1e-12)
     arrays.write(tmp_path / "a.npz", found)
-    returned = signals.read(tmp_path / "a.npz")
+    returned = signals.read([tmp_path / "a.npz"], PHASES)
     for name in ("loss", "margin", "trained", "challenge"):
         one, other = getattr(returned, name), getattr(found, name)
         assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
@@ -178,7 +179,7 @@ def test_program_writes_what_is_computed(
     arguments += ["--phases", 3, 2, 2, "--n", 150, "--m", 10, "--device", "cpu"]
     result = run_script("signals", *arguments, "--output", path)
     assert result.returncode == 0, result.stderr
-    written, expected = signals.read(path), computed["private"]
+    written, expected = signals.read([path], PHASES), computed["private"]
     np.testing.assert_allclose(written.loss, expected.loss, atol=1e-6)
     np.testing.assert_allclose(written.margin, expected.margin, atol=1e-5)
     np.testing.assert_array_equal(written.trained, expected.trained)

@@ -19,9 +19,10 @@ import pytest
 import torch
 from scipy import optimize, stats
 
+from mico.challenge.recipe import TrainingOptions
 from mico.networks.mlp import MLP
 from mico.privacy.accountant import account
-from mico.training.engine import Records, State, TrainingOptions, train
+from mico.training.engine import Records, State, train
 
 MODELS = 10_000  # with the example, and as many without
 DELTA = 0.1  # where the best test has rates of percents, which so many models can measure
@@ -123,10 +124,10 @@ def test_the_worst_case_comes_near_the_accountants_epsilon_and_not_above() -> No
     exact = gaussian_epsilon(math.sqrt(EPOCHS) / SIGMA)
     # The accountant adds the 0.1 by which it may err on epsilon, and sets a thousandth of delta
     # aside for its error on that: 7e-4 of epsilon here.
-    assert exact <= claimed.epsilon < exact + 0.101
+    assert exact <= claimed.epsilon_spent < exact + 0.101
     found = lower_bound(*scores(6, SIGMA))
     # Exact Gaussians give 0.85 +- 0.08, of 1.16: the limits of the rates take the rest.
-    assert 0.45 * exact < found < claimed.epsilon
+    assert 0.45 * exact < found < claimed.epsilon_spent
 
 
 @torch.no_grad()
@@ -134,7 +135,7 @@ def test_too_little_noise_is_found_out() -> None:
     """The audit has power: with two thirds of the noise that is claimed it exceeds the claim."""
     claimed = account(6, 6, EPOCHS, DELTA, noise_multiplier=SIGMA)
     # Exact Gaussians give 1.80 +- 0.12, and 1.26 is claimed.
-    assert lower_bound(*scores(6, SIGMA * 2 / 3)) > claimed.epsilon
+    assert lower_bound(*scores(6, SIGMA * 2 / 3)) > claimed.epsilon_spent
 
 
 @torch.no_grad()
@@ -145,5 +146,5 @@ def test_subsampling_amplifies_as_the_accountant_says() -> None:
     assert claimed.sample_rate == pytest.approx(1 / 3)
     found = lower_bound(*scores(2, SIGMA))
     # Exact Gaussians give 0.22 +- 0.04, and 0.54 is claimed.
-    assert 0 < found < claimed.epsilon
-    assert claimed.epsilon < gaussian_epsilon(math.sqrt(3 * EPOCHS) / SIGMA)
+    assert 0 < found < claimed.epsilon_spent
+    assert claimed.epsilon_spent < gaussian_epsilon(math.sqrt(3 * EPOCHS) / SIGMA)

@@ -4,7 +4,6 @@ Statistical tests have fixed seeds, so they give the same answer every time. Und
 right program would fail each with a chance of 1e-4, if nothing else is said.
 """
 
-import json
 import math
 import shutil
 import subprocess
@@ -16,18 +15,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recipes import recipe
 from scipy import stats
 from torch import Tensor, nn
 
-import references as program
+import target_references as program
 from mico.attacks import reference_training
-from mico.attacks.given import outputs, target_references
+from mico.attacks.given import outputs
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.reference_training import sample, train_inferred, train_known
 from mico.attacks.shadows import Target
 from mico.challenge import splits
+from mico.challenge.recipe import TrainingOptions
 from mico.networks.mlp import MLP
+from mico.support import arrays
 from mico.support.errors import InputError
-from mico.training.engine import Records, State, TrainingOptions
+from mico.training.engine import Records, State
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -334,7 +337,7 @@ def hear(event, arguments):
     if event in ("open", "os.open", "os.listdir", "os.scandir"):
         opened.append(str(arguments[0]))
 sys.addaudithook(hear)
-runpy.run_path(f"{scripts}/references.py", run_name="__main__")
+runpy.run_path(f"{scripts}/target_references.py", run_name="__main__")
 with open(log, "w") as file:
     file.write("\\n".join(opened))
 """
@@ -345,16 +348,20 @@ def arguments_of(challenge: object) -> list[object]:
     options = TRAINING | {"clipping_norm": 2.6 if challenge.private else None}
     return [
         *("--challenge", challenge.directory, "--data", challenge.data.directory),
-        *("--architecture", "mlp", "--physical-batch-size", 32),
-        *("--privacy", challenge.organiser / "privacy.json", "--options", json.dumps(options)),
-        *("--phases", 3, 2, 2, "--n", 150, "--m", 10, "--device", "cpu"),
+        *(
+            "--privacy",
+            challenge.organiser / "privacy.json",
+            "--recipe",
+            recipe(150, 10, **options),
+        ),
+        *("--phases", 3, 2, 2, "--device", "cpu"),
     ]
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     """In this process, which stays as it is."""
     monkeypatch.setattr(program, "choose", torch.device)
-    monkeypatch.setattr(sys, "argv", ["references.py", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", ["target_references.py", *map(str, arguments)])
     program.main()
 
 
@@ -372,7 +379,6 @@ def two_targets(
     shutil.copy(challenge.organiser / "privacy.json", folder / "privacy.json")
     arguments = [*arguments_of(challenge), "--first", 2, "--last", 3, "--count", 10]
     arguments += ["--challenge", folder / "plain", "--data", folder / "data"]
-    arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
     arguments += ["--privacy", folder / "privacy.json", "--output", folder / "2-3.npz"]
     command = [sys.executable, "-c", LISTEN, SCRIPTS, folder / "log", *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
@@ -380,10 +386,15 @@ def two_targets(
     return folder / "2-3.npz", (folder / "log").read_text().splitlines(), folder
 
 
+def stored(path: Path) -> TargetReferences:
+    """What the program wrote."""
+    return arrays.read(path, TargetReferences, "target references")
+
+
 def test_the_program_trains_reference_models(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
-    found = target_references.read(two_targets[:1])
+    found = stored(two_targets[0])
     assert found.targets.tolist() == [2, 3]
     assert found.loss.shape == found.margin.shape == found.trained.shape == (2, 10, 20)
     assert (found.loss.dtype, found.margin.dtype, found.trained.dtype) == (float, float, bool)
@@ -424,15 +435,15 @@ def test_the_programs_output_depends_on_nothing_else(
     """To the byte, from files at another place; nor do a target's models on its shard."""
     arguments = arguments_of(challenges["plain"])
     again = ["--first", 2, "--last", 3, "--count", 10, "--output", tmp_path / "again.npz"]
-    result = run_script("references", *arguments, *again)
+    result = run_script("target_references", *arguments, *again)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "again.npz").read_bytes() == two_targets[0].read_bytes()
 
     alone = ["--first", 3, "--last", 3, "--count", 8, "--output", tmp_path / "alone.npz"]
     run_here(monkeypatch, *arguments, *alone)
     found, expected = (
-        target_references.read([tmp_path / "alone.npz"]),
-        target_references.read(two_targets[:1]),
+        stored(tmp_path / "alone.npz"),
+        stored(two_targets[0]),
     )
     assert found.targets.tolist() == [3]
     np.testing.assert_array_equal(found.trained[0], expected.trained[1, :8])
@@ -498,7 +509,7 @@ def test_known_records_are_those_that_were_trained_on(
     assert len(names) == len(asked["train_known"].calls) == 7
     assert all("private" in name for name in names)
     # Each target's models are in its row.
-    found = target_references.read([output])
+    found = stored(output)
     assert found.targets.tolist() == list(range(7))
     assert (found.loss == np.arange(1, 8)[:, None, None]).all()
     assert (found.margin == -found.loss).all()
@@ -549,8 +560,8 @@ BAD = [
     (["--first", -1, "--last", 2], "models -1 to 2: expected 0 to 6"),
     (["--first", 5, "--last", 7], "models 5 to 7: expected 0 to 6"),
     (["--count", 1], "count 1: expected at least 2"),
-    (["--n", 10], "n = 10, m = 10"),
-    (["--n", 291], "n = 291, m = 10"),
+    (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
+    (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
     (["--phases", 1, 2, 2], "expected at least 2 train"),
     (["--phases", 3, 2, 3], "seed_challenge"),
     (["--challenge", "absent"], "absent/train/model_0/seed_challenge"),
@@ -578,6 +589,6 @@ def test_the_program_says_it_in_one_line(
     challenges: dict, run_script: Callable, tmp_path: Path
 ) -> None:
     arguments = [*arguments_of(challenges["plain"]), "--first", 0, "--last", 7, "--count", 4]
-    result = run_script("references", *arguments, "--output", tmp_path / "out.npz")
+    result = run_script("target_references", *arguments, "--output", tmp_path / "out.npz")
     assert result.returncode == 1
     assert result.stderr == "error: models 0 to 7: expected 0 to 6\n"

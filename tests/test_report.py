@@ -18,8 +18,10 @@ import pandas as pd
 import pytest
 
 from mico.pages.report import marks, render
-from mico.pages.run_results import METRICS, Results, read
-from mico.scoring.metrics import COMPARED, FPRS
+from mico.pages.run_results import Results, read
+from mico.privacy import budget
+from mico.privacy.budget import Privacy
+from mico.scoring.metrics import COMPARED, FPRS, METRICS, TITLES
 from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "report.py"
@@ -29,7 +31,9 @@ PHASES = {"train": (0, 1), "dev": (0, 2), "final": (1, 2), "both": (0, 1)}
 NAMES = ["references-8", "references-2", "auto", "lira-online", EVIL, COST, "rmia", "loss"]
 NAMES += ["visitor", "gap", "coin"]
 HALF = 0.02  # of a paired difference's interval
-SEVERAL = ("models", "ceilings")  # inputs of more than one file
+# What T2 spends, which is less than its target of 4.
+PRIVATE = {"noise_multiplier": 0.54, "epsilon_spent": 3.97, "delta": 1e-5}
+SEVERAL = ("models", "privacy", "ceilings")  # inputs of more than one file
 
 
 def write_run(
@@ -64,6 +68,10 @@ def write_run(
             for one, other in combinations(participants, 2):
                 lead = _metrics(curves[one])[metric] - _metrics(curves[other])[metric]
                 pairs.append((scenario, metric, one, other, lead, lead - HALF, lead + HALF))
+        spent = {} if epsilon is None else PRIVATE
+        path = folder / "privacy" / f"{scenario}.json"
+        path.parent.mkdir(exist_ok=True)
+        budget.write(path, Privacy(128 / 7600, 78100, **spent))
         path = folder / "ceilings" / f"{scenario}.json"
         path.parent.mkdir(exist_ok=True)
         fpr = [] if epsilon is None else sorted({*np.geomspace(1e-5, 1, 40).round(6), *FPRS})
@@ -73,17 +81,13 @@ def write_run(
             table = pd.DataFrame({"scenario": scenario, "model": numbers})
             table["training_accuracy"] = 0.99 if epsilon is None else 0.41
             table["evaluation_accuracy"] = 0.61 if epsilon is None else 0.38
-            table["epsilon"], table["delta"] = epsilon, epsilon and 1e-5
-            table["noise_multiplier"] = epsilon and 0.54
-            table["sample_rate"], table["steps"] = 128 / 7600, 78100
             table["seconds"], table["device"] = rng.uniform(15, 18, len(table)), "cpu"
             model_paths.append(folder / f"{scenario}-{shard}.csv")
             table.to_csv(model_paths[-1], index=False)
         settings.append(
             {"id": scenario, "challenge": challenge, "track": "purchase100", "m": m, "n": 7600}
             | {"data": "purchase100-synthetic", "architecture": "mlp", "epochs": 20}
-            | {"batch_size": 128, "epsilon": epsilon, "delta": epsilon and 1e-5}
-            | {"noise_multiplier": epsilon and 0.54, "clipping_norm": epsilon and 2.6}
+            | {"batch_size": 128, "epsilon": epsilon, "clipping_norm": epsilon and 2.6}
             | {"disclosed": ["seed_training"], "an extra key": 1}
         )
     pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
@@ -108,13 +112,16 @@ def write_run(
     curves_json.write_text(json.dumps(all_curves))
     paths = {"scores": scores, "curves": [curves_json], "models": model_paths, "run": run_json}
     paths["ceilings"] = [folder / "ceilings" / f"{scenario}.json" for scenario in all_curves]
+    paths["privacy"] = [folder / "privacy" / f"{scenario}.json" for scenario in all_curves]
+    paths["notes"] = [folder / "notes.json"]
+    paths["notes"][0].write_text(json.dumps({"T1": {"auto": f"chose {EVIL}"}}))
     return paths | {"comparisons": [folder / "comparisons.csv"], "audit": [folder / "audit.json"]}
 
 
 def _attack(name: str) -> dict:
     kind, _, count = name.partition("-")
     if kind == "references":
-        return {"name": name, "attack": "references", "count": int(count), "signal": "loss"}
+        return {"name": name, "attack": "target-references", "count": int(count), "signal": "loss"}
     return {"name": name, "attack": "auto" if kind == "auto" else "lira", "signal": "margin"}
 
 
@@ -249,7 +256,7 @@ def test_banner_only_for_synthetic_data(paths: dict) -> None:
 @pytest.mark.parametrize("metric", COMPARED)
 def test_headline_numbers_are_those_of_the_table(paths: dict, text: str, metric: str) -> None:
     scores = pd.read_csv(paths["scores"][0])
-    rows = table_rows(text, f'aria-label="Scores: {METRICS[metric]}"')
+    rows = table_rows(text, f'aria-label="Scores: {TITLES[metric]}"')
     means = scores[scores.phase == "both"].groupby("participant")[metric].mean()
     assert [means[name] for name in rows] == sorted(means, reverse=True)
     for i, scenario in enumerate(["T1", "T2"]):
@@ -319,7 +326,7 @@ def test_every_metric_of_every_phase(paths: dict, text: str, phase: str, label: 
     rows = table_rows(text, f'aria-label="Metrics of T2, {label}"')
     for row in scores[(scores.scenario == "T2") & (scores.phase == phase)].to_dict("records"):
         shown = [cell.split()[0] for cell in rows[row["participant"]] if cell]
-        assert shown == [f"{row[metric]:.3f}" for metric in METRICS]
+        assert shown == [f"{row[metric.name]:.3f}" for metric in METRICS]
 
 
 def test_downloads_carry_the_inputs(paths: dict, text: str) -> None:
@@ -354,7 +361,19 @@ def test_settings_and_training_are_shown(text: str) -> None:
     assert rows["Training records, n"][:2] == ["7,600", "7,600"]
     assert rows["Models"][:2] == ["12", "12"]
     assert rows["Steps"][:2] == ["78,100", "78,100"]
+    assert rows["ε spent"][:2] == ["–", "3.97"]  # noqa: RUF001
+    assert rows["Noise multiplier, σ"][:2] == ["–", "0.54"]  # noqa: RUF001
+    assert rows["δ"][:2] == ["–", "1e-05"]  # noqa: RUF001
     assert rows["Evaluation accuracy"][:2] == ["0.61", "0.38"]
+
+
+def test_what_an_attack_noted_is_said_where_it_was(paths: dict, text: str) -> None:
+    sections = text.split("<h2 id=")
+    said = f"<p>auto chose {html.escape(EVIL)}.</p>"
+    assert [said in section for section in sections[1:]] == [True, False, False]
+    edit_json(paths["notes"][0], lambda notes: notes["T1"].update(auto=3))
+    with pytest.raises(InputError, match=r"notes.json: T1.auto: 3: expected a text"):
+        page(paths)
 
 
 def test_names_from_outside_are_escaped(paths: dict) -> None:
@@ -364,11 +383,11 @@ def test_names_from_outside_are_escaped(paths: dict) -> None:
     assert text.count("<script>") == 1
     assert html.escape(EVIL) in text
     assert html.escape(COST) in text
-    assert f'href="attacks/{quote(EVIL, safe="")}.html"' in text
+    assert f'href="attack_pages/{quote(EVIL, safe="")}.html"' in text
 
 
 def test_only_built_in_attacks_have_a_page(paths: dict, text: str) -> None:
-    linked = set(re.findall(r'<a href="attacks/([^"]*)\.html">', text))
+    linked = set(re.findall(r'<a href="attack_pages/([^"]*)\.html">', text))
     run = json.loads(paths["run"][0].read_text())
     assert {unquote(name) for name in linked} == {attack["name"] for attack in run["attacks"]}
 
@@ -377,7 +396,7 @@ def test_nothing_is_loaded_from_outside(text: str) -> None:
     targets = re.findall(r'(?:src|srcset|href|action|poster|data)="([^"]*)"', text)
     targets += re.findall(r"url\(([^)]*)\)", text)
     assert targets
-    assert all(target.startswith(("#", "data:", "attacks/")) for target in targets)
+    assert all(target.startswith(("#", "data:", "attack_pages/")) for target in targets)
     assert "@import" not in text
     assert all(name.startswith("www.w3.org/") for name in re.findall(r"https?://(\S+)", text))
 
@@ -398,17 +417,17 @@ def verdict_of(text: str, scenario: str) -> str:
 def test_verdict_shows_what_attacks_found_beside_what_they_could(paths: dict, text: str) -> None:
     assert 'id="privacy-T1"' not in text  # no DP
     assert 'role="alert"' not in text
-    assert verdict_of(text, "T2").startswith("✓ Consistent with ε = 4. No score is above")
+    assert verdict_of(text, "T2").startswith("✓ Consistent with ε = 3.97. No score is above")
     rows = table_rows(text, 'id="privacy-T2"')
     for fpr in 0.1, 0.01:
         metric = f"tpr_at_fpr_{fpr:g}"
         best = headline_rows(paths, "T2").sort_values(metric).iloc[-1]
         ends = f"{best[metric + '_low']:.3f}–{best[metric + '_high']:.3f}"  # noqa: RUF001
-        (cells,) = (cells for name, cells in rows.items() if name.startswith(METRICS[metric]))
+        (cells,) = (cells for name, cells in rows.items() if name.startswith(TITLES[metric]))
         assert cells[0].split() == [f"{best[metric]:.3f}", ends]
         assert cells[1:3] == [f"{fpr**0.8:.3f}", f"{fpr**0.5:.3f}"]
     assert rows["ε at leastreferences-8"][:1] == ["1.30"]
-    assert rows["ε at leastreferences-8"][2].split() == ["4.00", "accountant"]
+    assert rows["ε at leastreferences-8"][2].split() == ["3.97", "accountant"]
     assert text.count(">bound</text>") == text.count(">heuristic</text>") == 1  # in a ROC
 
 
@@ -420,7 +439,7 @@ def test_score_above_the_bound_is_a_warning(paths: dict) -> None:
     row = headline_rows(paths, "T2").set_index("participant").loc["references-8"]
     assert row["tpr_at_fpr_0.1_low"] > 0.1 * 1.02
     verdict = verdict_of(text, "T2")
-    assert verdict.startswith("⚠ Exceeds what ε = 4 allows. Something is wrong")
+    assert verdict.startswith("⚠ Exceeds what ε = 3.97 allows. Something is wrong")
     assert f"references-8 has a TPR of {row['tpr_at_fpr_0.1']:.3f} (" in verdict
     assert "at FPR 0.1, where the bound is 0.102" in verdict
     assert 'class="banner" role="alert"' in text
@@ -430,8 +449,8 @@ def test_score_above_the_bound_is_a_warning(paths: dict) -> None:
 def test_lower_bound_above_epsilon_is_a_warning(paths: dict) -> None:
     edit_json(paths["audit"][0], lambda audit: audit["T2"]["rmia"].update(epsilon_lower=4.25))
     verdict = verdict_of(page(paths), "T2")
-    assert "Exceeds what ε = 4 allows" in verdict
-    assert "of rmia show that ε is at least 4.25, where the accountant says 4.00" in verdict
+    assert "Exceeds what ε = 3.97 allows" in verdict
+    assert "of rmia show that ε is at least 4.25, where the accountant says 3.97" in verdict
 
 
 def test_gain_curves_show_reference_models_that_differ_in_number_only(
@@ -463,7 +482,7 @@ def test_what_has_shared_reference_models_has_more_than_shadow_models(paths: dic
 
     def share(run: dict) -> None:
         (attack,) = (attack for attack in run["attacks"] if attack["name"] == best)
-        attack.update(shared=32)
+        attack.update(shared_references=32)
 
     edit_run(paths, share)
     assert f"<strong>{html.escape(second)}</strong> with {rows[second]:.3f}, the best" in page(
@@ -645,6 +664,27 @@ def test_bad_audit_is_named(paths: dict, edit: Callable[[dict], object], message
 )
 def test_bad_ceiling_is_named(paths: dict, edit: Callable[[dict], object], message: str) -> None:
     edit_json(paths["ceilings"][1], edit)
+    with pytest.raises(InputError, match=re.escape(message)):
+        page(paths)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda spent: spent.pop("steps"), "T2.json: expected what training spends: "),
+        (lambda spent: spent.update(epsilon=4), "T2.json: expected what training spends: "),
+        (
+            lambda spent: spent.update(delta=None),
+            "T2.json: noise_multiplier, epsilon_spent, delta ",
+        ),
+        (
+            lambda spent: spent.update(dict.fromkeys(PRIVATE)),
+            "ceilings: scenario 'T2': expected none without DP, as privacy says",
+        ),
+    ],
+)
+def test_bad_privacy_is_named(paths: dict, edit: Callable[[dict], object], message: str) -> None:
+    edit_json(paths["privacy"][1], edit)
     with pytest.raises(InputError, match=re.escape(message)):
         page(paths)
 

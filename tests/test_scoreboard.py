@@ -16,17 +16,16 @@ import numpy as np
 import pytest
 
 from mico.pages.scoreboard import (
-    METRICS,
-    Entry,
+    Contender,
     announcement,
     difference,
-    read_entries,
+    read,
     render,
     standings,
     visible,
 )
-from mico.scoring import metrics
-from mico.scoring.metrics import HEADLINE
+from mico.scoring.curves import roc
+from mico.scoring.metrics import HEADLINE, METRICS, metrics
 from mico.support.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "scoreboard.py"
@@ -55,14 +54,15 @@ def content(participant: str, tprs: tuple[float, ...], hour: int = 12, **changes
         "scores": [],
         "curves": {},
         "replicates": {},
+        "audit": {},
     }
     for (challenge, scenario), tpr in zip(CHALLENGES.items(), tprs, strict=True):
         about = {"scenario": scenario, "challenge": challenge, "participant": participant}
         for phase in ("dev", "final", "both"):
             value = tpr - 0.001 * (phase == "dev")
             row = about | {"track": "purchase100", "phase": phase, "models": 50}
-            for metric in metrics.METRICS:
-                row |= {metric: value, f"{metric}_low": value / 2, f"{metric}_high": value + 0.1}
+            for name in (metric.name for metric in METRICS):
+                row |= {name: value, f"{name}_low": value / 2, f"{name}_high": value + 0.1}
             entry["scores"].append(row)
             curve = {"fpr": [0.0, 0.001, 0.1, 1.0], "tpr": [0.0, value / 10, value, 1.0]}
             entry["curves"].setdefault(challenge, {})[phase] = curve
@@ -89,7 +89,7 @@ def scored(
     counts = np.array([np.bincount(drawn, minlength=predictions.shape[1]) for drawn in resamples])
     for challenge, own, members in zip(CHALLENGES, predictions, membership, strict=True):
         value, *replicates = [
-            metrics.metrics(metrics.roc(own, members, weights))[metrics.METRICS.index(HEADLINE)]
+            float(metrics(roc(own, members, weights))[HEADLINE])
             for weights in [np.ones(len(own)), *counts]
         ]
         for row in entry["scores"]:
@@ -99,7 +99,7 @@ def scored(
     return entry
 
 
-Load = Callable[..., list[Entry]]
+Load = Callable[..., list[Contender]]
 
 
 def write(folder: Path, contents: list[Content]) -> list[Path]:
@@ -113,23 +113,19 @@ def write(folder: Path, contents: list[Content]) -> list[Path]:
 def load(tmp_path: Path) -> Load:
     """Entries read back from files: `load(content, ..., phase="dev")`."""
 
-    def load(*contents: Content, phase: str = "dev") -> list[Entry]:
-        return read_entries(write(tmp_path, list(contents)), "purchase100", CHALLENGES, phase)
+    def load(*contents: Content, phase: str = "dev") -> list[Contender]:
+        return read(write(tmp_path, list(contents)), "purchase100", CHALLENGES, phase)
 
     return load
 
 
-def page(entries: list[Entry], phase: str = "dev", synthetic: bool = False) -> str:
+def page(entries: list[Contender], phase: str = "dev", synthetic: bool = False) -> str:
     return render("purchase100", CHALLENGES, phase, entries, synthetic)
 
 
-def ranks(entries: list[Entry]) -> list[tuple[int, str]]:
+def ranks(entries: list[Contender]) -> list[tuple[int, str]]:
     board = standings(entry for entry in entries if entry.counts)
-    return [(place.rank, place.entry.participant) for place in board]
-
-
-def test_metrics_are_those_of_the_scorer() -> None:
-    assert tuple(METRICS) == metrics.METRICS
+    return [(place.rank, place.contender.participant) for place in board]
 
 
 def test_ranks_by_the_mean_over_challenges_of_the_phase(load: Load) -> None:
@@ -140,7 +136,7 @@ def test_ranks_by_the_mean_over_challenges_of_the_phase(load: Load) -> None:
             row[HEADLINE] = 0.9
     assert ranks(load(*contents)) == [(1, "bob"), (2, "lira"), (3, "alice")]
     assert ranks(load(*contents, phase="final")) == [(1, "alice"), (2, "bob"), (3, "lira")]
-    first = standings(load(*contents, phase="final"))[0].entry
+    first = standings(load(*contents, phase="final"))[0].contender
     assert first.mean == pytest.approx(0.9)
     assert first.dev == pytest.approx(0.199)
 
@@ -156,7 +152,7 @@ def test_ties_share_a_rank_and_show_no_difference(load: Load) -> None:
     contents = [content("a", (0.1, 0.7)), content("b", (0.7, 0.1)), content("c", (0.3, 0.3))]
     contents += [builtin("attack", (0.4, 0.4 + 1e-13)), content("d", (0.4, 0.5))]
     board = standings(load(*contents))
-    assert [(place.rank, place.entry.participant) for place in board] == [
+    assert [(place.rank, place.contender.participant) for place in board] == [
         (1, "d"),
         (2, "a"),
         (2, "b"),
@@ -385,7 +381,7 @@ def test_program_writes_page_and_winners(tmp_path: Path, reveal: str) -> None:
     paths = write(tmp_path, [content(name, (0.2, 0.3)) for name in ("alice", *HOSTILE)])
     done = run_program(paths, tmp_path, reveal)
     assert (done.returncode, done.stderr) == (0, "")
-    entries = read_entries(reversed(paths), "purchase100", CHALLENGES, reveal)
+    entries = read(reversed(paths), "purchase100", CHALLENGES, reveal)
     assert (tmp_path / "board.html").read_text() == page(entries, reveal, synthetic=True)
     written = json.loads((tmp_path / "winners.json").read_text())
     assert written == announcement("purchase100", CHALLENGES, reveal, entries)
@@ -396,11 +392,13 @@ def test_program_writes_page_and_winners(tmp_path: Path, reveal: str) -> None:
     ("changes", "message"),
     [
         ({"track": "cifar10"}, "0.json: track 'cifar10': expected 'purchase100'"),
-        ({"submitted": "yesterday"}, "0.json: expected a scored submission: Invalid isoformat"),
+        ({"submitted": "yesterday"}, "0.json: expected an entry: Invalid isoformat"),
         ({"submitted": "2026-11-24T10:30"}, "0.json: .* expected a time zone"),
         ({"scores": []}, r"0.json: \('purchase100_hi', 'dev'\) is missing"),
         ({"replicates": {}}, "0.json: 'purchase100_hi' is missing"),
-        ({"curves": None}, "0.json: expected a scored submission"),
+        ({"builtin": 1}, "0.json: expected an entry: builtin 1: expected true or false"),
+        ({"unknown": 1}, "0.json: expected an entry: .*'unknown'"),
+        ({"curves": None}, "0.json: expected an entry: curves None: expected an object"),
     ],
 )
 def test_bad_entry_is_named(load: Load, changes: Content, message: str) -> None:
@@ -412,7 +410,7 @@ def test_program_reports_bad_input_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "0.json").write_text("[")
     done = run_program([tmp_path / "0.json"], tmp_path, "dev")
     assert done.returncode == 1
-    assert re.fullmatch(r"error: .*0.json: expected a scored submission: .*\n", done.stderr)
+    assert re.fullmatch(r"error: .*0.json: expected an entry: .*\n", done.stderr)
     assert not (tmp_path / "board.html").exists()
 
 
@@ -496,7 +494,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     contents += [rejected("carol" * 50, 9, *HOSTILE)]
     for row in contents[0]["scores"]:
         row["auc"] = 0.9
-    entries = read_entries(write(folder, contents), "purchase100", CHALLENGES, "dev")
+    entries = read(write(folder, contents), "purchase100", CHALLENGES, "dev")
     text = page(entries)
     allowed = base64.b64encode(hashlib.sha256(PROBE.encode()).digest()).decode()
     text = text.replace("script-src ", f"script-src 'sha256-{allowed}' ", 1)

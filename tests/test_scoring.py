@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +28,8 @@ from mico.data import store
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
 from mico.release import prediction_files
-from mico.scoring import audit, entries, metrics
+from mico.scoring import audit, curves, entries, metrics, scorer
+from mico.scoring.entries import Entry
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
@@ -68,7 +72,17 @@ def library(
     predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray | None = None
 ) -> np.ndarray:
     weights = np.ones(len(predictions)) if weights is None else weights
-    return metrics.metrics(metrics.roc(predictions, membership, weights))
+    """The metrics (..., len(METRICS))."""
+    found = metrics.metrics(curves.roc(predictions, membership, weights))
+    return np.stack([found[name] for name in METRICS], axis=-1)
+
+
+def bootstrap(
+    predictions: np.ndarray, membership: np.ndarray, challenge: str, replicates: int = 1000
+) -> np.ndarray:
+    """The metrics (replicates, len(METRICS)) of resamples."""
+    found = metrics.bootstrap(predictions, membership, challenge, replicates)
+    return np.stack([found[name] for name in METRICS], axis=-1)
 
 
 def all_points(predictions: np.ndarray, membership: np.ndarray) -> list[tuple[float, int, int]]:
@@ -102,7 +116,7 @@ def by_definition(predictions: np.ndarray, membership: np.ndarray) -> list[float
 
 
 def test_the_metrics_are_the_published_ones() -> None:
-    assert list(metrics.METRICS) == METRICS
+    assert [metric.name for metric in metrics.METRICS] == METRICS
     assert metrics.HEADLINE == "tpr_at_fpr_0.1"
 
 
@@ -116,7 +130,7 @@ def test_metrics_follow_the_definition(kind: str, models: int, m: int, seed: int
 @every_kind
 def test_the_curve_is_scikit_learns(kind: str) -> None:
     predictions, membership = make(kind)
-    curve = metrics.roc(predictions, membership, np.ones(len(predictions)))
+    curve = curves.roc(predictions, membership, np.ones(len(predictions)))
     fpr, tpr, thresholds = roc_curve(
         membership.ravel(), predictions.ravel(), drop_intermediate=False
     )
@@ -141,8 +155,8 @@ def test_the_number_of_false_positives_allowed_is_exact(others: int, models: int
         np.testing.assert_allclose(
             library(predictions, membership, weights)[: len(RATES)], expected, rtol=0, atol=1e-12
         )
-    curve = metrics.roc(predictions, membership, np.ones(models))
-    called = predictions[0] >= metrics.threshold(curve, 0.1)
+    curve = curves.roc(predictions, membership, np.ones(models))
+    called = predictions[0] >= curves.threshold(curve, 0.1)
     assert (called & ~membership[0]).sum() == allowed[RATES.index("0.1")]
     assert (called & membership[0]).sum() == allowed[RATES.index("0.1")]
 
@@ -187,13 +201,13 @@ def test_a_decreasing_map_mirrors_the_auc() -> None:
 def test_the_threshold_at_a_rate_is_that_of_its_tpr(kind: str, rate: str) -> None:
     for seed in range(5):
         predictions, membership = make(kind, models=3, seed=seed)
-        curve = metrics.roc(predictions, membership, np.ones(3))
-        threshold = metrics.threshold(curve, float(rate))
+        curve = curves.roc(predictions, membership, np.ones(3))
+        threshold = curves.threshold(curve, float(rate))
         points = all_points(predictions, membership)
         others = int((~membership).sum())
         assert threshold == smallest_threshold(points, others, rate)[0]
         tpr = (predictions[membership] >= threshold).mean()
-        assert metrics.metrics(curve)[RATES.index(rate)] == pytest.approx(tpr, abs=1e-12)
+        assert metrics.metrics(curve)[f"tpr_at_fpr_{rate}"] == pytest.approx(tpr, abs=1e-12)
 
 
 def published_rule(points: list[tuple[float, int, int]], others: int) -> tuple[int, int]:
@@ -275,27 +289,27 @@ def test_the_bootstrap_is_a_loop_over_resampled_models(kind: str, replicates: in
     )
     rows = [np.repeat(np.arange(6), one) for one in counts]
     values = [by_definition(predictions[one], membership[one]) for one in rows]
-    found = metrics.bootstrap(predictions, membership, "xy", replicates)
+    found = bootstrap(predictions, membership, "xy", replicates)
     np.testing.assert_allclose(found, values, rtol=0, atol=1e-12)
     expected = np.quantile(values, [0.025, 0.975], axis=0)
-    np.testing.assert_allclose(metrics.interval(found), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(curves.interval(found), expected, rtol=0, atol=1e-12)
 
 
 def test_all_participants_are_compared_on_the_same_resamples() -> None:
     """One whose predictions rank alike gets the same values, and so does any repetition."""
     predictions, membership = make("good")
-    values = metrics.bootstrap(predictions, membership, "a", 50)
+    values = bootstrap(predictions, membership, "a", 50)
     assert values.shape == (50, len(METRICS))
-    np.testing.assert_array_equal(values, metrics.bootstrap(predictions, membership, "a", 50))
-    alike = metrics.bootstrap(np.arctan(predictions), membership, "a", 50)
+    np.testing.assert_array_equal(values, bootstrap(predictions, membership, "a", 50))
+    alike = bootstrap(np.arctan(predictions), membership, "a", 50)
     np.testing.assert_array_equal(values, alike)
     # Another challenge has other models.
-    assert (values != metrics.bootstrap(predictions, membership, "b", 50)).any()
+    assert (values != bootstrap(predictions, membership, "b", 50)).any()
 
 
 def test_intervals_of_the_published_size_enclose_the_estimate() -> None:
     predictions, membership = make("good", models=30)
-    low, high = metrics.interval(metrics.bootstrap(predictions, membership, "a"))
+    low, high = curves.interval(bootstrap(predictions, membership, "a"))
     estimate = library(predictions, membership)
     assert (low < estimate).all()
     assert (estimate < high).all()
@@ -334,7 +348,7 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
     widths = {"models": 0.0, "points": 0.0}
     for _ in range(200):
         data, true = simulate(rng)
-        low, high = metrics.interval(metrics.bootstrap(*data, "a", replicates=120))
+        low, high = curves.interval(bootstrap(*data, "a", replicates=120))
         for metric, value in true.items():
             covered[metric] += low[metric] <= value <= high[metric]
         widths["models"] += high[HEADLINE] - low[HEADLINE]
@@ -386,7 +400,7 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=50)
 
 
-def score(folder: Path, name: str, source: str = "submissions") -> subprocess.CompletedProcess:
+def score(folder: Path, name: str, source: str = "predictions") -> subprocess.CompletedProcess:
     about = ("--challenges=purchase100_inf", "--scenarios=T1", "--data=made-up")
     about += ("--track=purchase100", f"--participant={name}", f"--splits={folder}/splits.npz")
     about += (f"--privacy={folder}/privacy.json", f"--datasets={folder}/made-up")
@@ -403,7 +417,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
         done = score(folder, name)
         assert done.returncode == 0, done.stderr
     paths = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
-    names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json"]
+    names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json"]
     outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
     done = run("collect.py", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
@@ -431,8 +445,8 @@ def test_the_table_holds_the_librarys_values(scored: tuple[Path, dict[str, Data]
         models = list(sets[row["phase"]])
         predictions, membership = (array[models] for array in scored[1][row["participant"]])
         values = library(predictions, membership)
-        resampled = metrics.bootstrap(predictions, membership, "purchase100_inf")
-        low, high = metrics.interval(resampled)
+        resampled = bootstrap(predictions, membership, "purchase100_inf")
+        low, high = curves.interval(resampled)
         for number, metric in enumerate(METRICS):
             assert float(row[metric]) == values[number]
             assert float(row[f"{metric}_low"]) == low[number]
@@ -502,9 +516,7 @@ def test_every_two_participants_are_compared_on_the_same_resamples(
     assert set(table.scenario) == {"T1"}
     both = {name: [array[3:] for array in arrays] for name, arrays in scored[1].items()}
     values = {name: library(*arrays) for name, arrays in both.items()}
-    resampled = {
-        name: metrics.bootstrap(*arrays, "purchase100_inf") for name, arrays in both.items()
-    }
+    resampled = {name: bootstrap(*arrays, "purchase100_inf") for name, arrays in both.items()}
     for row in table.itertuples():
         column = METRICS.index(row.metric)
         difference = values[row.participant][column] - values[row.other][column]
@@ -519,22 +531,24 @@ def test_every_two_participants_are_compared_on_the_same_resamples(
 def test_a_participant_does_not_differ_from_a_copy_and_one_alone_from_nobody(
     scored: tuple[Path, dict[str, Data]],
 ) -> None:
-    entry = entries.read([scored[0].parent / "entries" / "tied.json"])[0]
-    rows = entries.comparisons([entry, entry], ["purchase100_inf"])
+    entry = entries.read(scored[0].parent / "entries" / "tied.json")
+    rows = scorer.comparisons([entry, entry], ["purchase100_inf"])
     names = ("tied", "tied", 0, 0, 0)
     assert rows == [("T1", metric, *names) for metric in ("tpr_at_fpr_0.1", "tpr_at_fpr_0.01")]
-    assert entries.comparisons([entry], ["purchase100_inf"]) == []
+    assert scorer.comparisons([entry], ["purchase100_inf"]) == []
 
 
 def test_the_standing_entry_is_the_latest_of_a_participant_in_a_track() -> None:
-    def entry(track: str, hour: int | None = None, **changes: object) -> entries.Entry:
-        made = {"participant": "lira", "track": track, "builtin": hour is None, "problems": []}
-        submitted = hour and f"2026-11-24T{hour:02}:00:00+00:00"
-        return made | {"file": hour and "a.zip", "submitted": submitted} | changes
+    def entry(track: str, hour: int | None = None, **changes: Any) -> Entry:
+        made = Entry("lira", track, builtin=hour is None)
+        if hour:
+            made = replace(made, file="a.zip", submitted=datetime(2026, 11, 24, hour, tzinfo=UTC))
+        return replace(made, **changes)
 
     latest = [entry("ddp", 8), entry("toys", 9), entry("toys")]
     others = [entry("toys", 8), entry("toys", 10, problems=["not a zip"])]
-    others += [entry("toys", submitted="2026-11-24T09:30:00+01:00", file="b.zip", builtin=False)]
+    east = timezone(timedelta(hours=1))
+    others += [entry("toys", 1, submitted=datetime(2026, 11, 24, 9, 30, tzinfo=east), file="b.zip")]
     for order in latest + others, others + latest:
         assert entries.standing(order) == latest
 
@@ -573,7 +587,7 @@ def test_train_models_may_be_left_out(tmp_path: Path) -> None:
 def test_a_rejected_archive_has_no_scores_and_no_audit(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
-    assert score(tmp_path, "eve.zip", "archive").returncode == 0
+    assert score(tmp_path, "eve.zip", "submission").returncode == 0
     entry = json.loads((tmp_path / "entries" / "eve.zip.json").read_text())
     assert len(entry["problems"]) == 1
     assert [entry[key] for key in ("scores", "curves", "replicates", "audit")] == [[], {}, {}, {}]

@@ -6,6 +6,7 @@ right program would fail each with a chance of at most 1e-4.
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import test_stacked
 import torch
+from recipes import recipe
 from scipy import stats
 from test_attack_formulas import Setting, describe, gaussian, run
 from test_reference_training import (
@@ -37,22 +39,25 @@ from mico.attacks.formulas import target_references as of_targets
 from mico.attacks.given import outputs, shared_references
 from mico.attacks.given.shared_references import SharedReferences
 from mico.attacks.given.signals import Signals
-from mico.attacks.given.target_references import References
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.reference_training import shared_training_set, train_shared
 from mico.challenge.phases import Phases
+from mico.challenge.recipe import TrainingOptions
 from mico.data import store
 from mico.networks.build import build
 from mico.networks.mlp import MLP
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays
 from mico.support.errors import InputError
 from mico.training import engine
-from mico.training.engine import Records, TrainingOptions, load
+from mico.training.engine import Records, load
 
 # ---- A shared reference model is a shadow model like any other.
 
 TRAIN, SHARED, TARGETS = 30, 10, 20
+PHASES = Phases(3, 2, 2)
 ATTACKS: list[Setting] = [
     ("threshold", {"signal": "loss"}),
     ("centred", {"centre": "mid", "signal": "conf"}),
@@ -130,11 +135,11 @@ def test_a_targets_own_reference_models_are_compared_with_all_shadow_models(
     shape = (1 + TARGETS, 6, 60)
     margin = rng.normal(2, 2, shape)
     own = -np.logaddexp(0, -margin), margin, rng.random(shape) < 0.5
-    options = registry.options("references", {"count": 5, "signal": signal})
+    options = registry.options("target-references", {"count": 5, "signal": signal})
 
     def scores(given: Signals) -> np.ndarray:
         targets = np.array([2, *range(given.train_models, len(given.challenge))])
-        return of_targets.scores(given, References(targets, *own), options)
+        return of_targets.scores(given, TargetReferences(targets, *own), options)
 
     expected = scores(all_train)[REMAINING]
     found = scores(moved(all_train))
@@ -148,12 +153,12 @@ def test_a_targets_own_reference_models_are_compared_with_all_shadow_models(
 def test_a_target_without_reference_models_of_its_own_is_named(all_train: Signals) -> None:
     """Shared ones are no excuse; nor are as many targets as there are of them."""
     given = moved(all_train)
-    options = registry.options("references", {"count": 2})
+    options = registry.options("target-references", {"count": 2})
     for missing in TRAIN, TRAIN + SHARED - 1, TRAIN + TARGETS - 1:
         targets = np.setdiff1d(np.arange(TRAIN, TRAIN + TARGETS), missing)
         cube = np.random.default_rng(4).normal(size=(len(targets), 2, 60))
         with pytest.raises(InputError, match=f"^model {missing} has no reference models$"):
-            of_targets.scores(given, References(targets, cube, cube, cube > 0), options)
+            of_targets.scores(given, TargetReferences(targets, cube, cube, cube > 0), options)
 
 
 @pytest.mark.parametrize(("variant", "gamma"), [("online", 1.0), ("offline", 1.2)])
@@ -308,8 +313,8 @@ class NearlyAllIn:
         """At FPR .1, over all targets, with so many shared reference models."""
         given = shared_references.add(self.signals, self.shared, count) if count else self.signals
         rows = prediction_files.to_predictions(run(setting, given))[given.train_models :]
-        curve = metrics.roc(rows, self.membership, np.ones(len(rows)))
-        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
+        curve = roc(rows, self.membership, np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.HEADLINE])
 
 
 @pytest.fixture(scope="module")
@@ -615,7 +620,7 @@ def made(challenges: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     arguments = [*arguments_of(challenge), "--first", 0, "--last", 9]
     arguments += ["--challenge", folder / "plain", "--data", folder / "data"]
     arguments += ["--privacy", folder / "privacy.json", "--output", folder / "0-9.npz"]
-    listen = LISTEN.replace("references.py", "shared_references.py")
+    listen = LISTEN.replace("target_references.py", "shared_references.py")
     command = [sys.executable, "-c", listen, SCRIPTS, folder / "log", *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -623,9 +628,14 @@ def made(challenges: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return folder / "0-9.npz", (folder / "log").read_text().splitlines()
 
 
+def stored(path: Path) -> SharedReferences:
+    """What the program wrote."""
+    return arrays.read(path, SharedReferences, "shared reference models")
+
+
 def check_models(path: Path, count: int, challenge: object) -> SharedReferences:
     """Shapes and what is true of any reference models."""
-    found = shared_references.read([path])
+    found = stored(path)
     columns = len(np.unique(organisers(challenge)["challenge"]))
     assert found.loss.shape == found.margin.shape == found.trained.shape == (count, columns)
     assert (found.loss.dtype, found.margin.dtype, found.trained.dtype) == (float, float, bool)
@@ -659,8 +669,8 @@ def test_columns_are_those_of_the_challenges_signals(
     data = store.read(challenge.data.directory)
     architecture = build("mlp", data.description, 32)
     records = load(architecture, data, torch.device("cpu"))
-    signals = outputs.compute(challenge.directory, Phases(3, 2, 2), architecture, records, 150, 10)
-    found = shared_references.read(made[:1])
+    signals = outputs.compute(challenge.directory, PHASES, architecture, records, 150, 10)
+    found = shared_references.read(made[:1], signals, PHASES)
     joined = shared_references.add(signals, found, 10)
     assert joined.train_models == 3
     scores = run(("effect", {}), joined)
@@ -699,8 +709,8 @@ def test_a_shard_depends_on_nothing_else(
     shard = ["--first", 3, "--last", 5, "--output", tmp_path / "3-5.npz"]
     assert run_script("shared_references", *arguments, *shard).returncode == 0
     found, expected = (
-        shared_references.read([tmp_path / "3-5.npz"]),
-        shared_references.read(made[:1]),
+        stored(tmp_path / "3-5.npz"),
+        stored(made[0]),
     )
     np.testing.assert_array_equal(found.trained, expected.trained[3:6])
     np.testing.assert_array_equal(found.margin, expected.margin[3:6])
@@ -745,7 +755,7 @@ def test_what_the_program_asks_for(
     own = {"clipping_norm": 2.6, "noise_multiplier": 0.7} if challenge.private else {}
     assert options == TrainingOptions(**TRAINING, **own)
     assert not options.secure
-    found, (expected, trained) = shared_references.read([output]), train()
+    found, (expected, trained) = stored(output), train()
     np.testing.assert_array_equal(found.loss, expected[0])
     np.testing.assert_array_equal(found.margin, expected[1])
     np.testing.assert_array_equal(found.trained, trained)
@@ -756,8 +766,8 @@ def test_what_the_program_asks_for(
     [
         (["--first", 3, "--last", 2], "models 3 to 2: expected the first not after it"),
         (["--first", -1, "--last", 2], "models -1 to 2: expected "),
-        (["--n", 10], "n = 10, m = 10"),
-        (["--n", 291], "n = 291, m = 10"),
+        (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
+        (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
         (["--phases", 1, 2, 2], "expected at least 2 train"),
         (["--phases", 3, 2, 3], "seed_challenge"),
         (["--challenge", "absent"], "absent/train/model_0/seed_challenge"),
@@ -798,9 +808,15 @@ def some(seed: int, count: int, records: int) -> SharedReferences:
     return SharedReferences(-np.logaddexp(0, -margin), margin, rng.random(margin.shape) < 0.5)
 
 
+def signals_of(records: int) -> Signals:
+    """Of so many records, and of seven models, four of them train models."""
+    values = np.ones((7, records))
+    return Signals(values, values, values[:4] > 0, np.ones((7, 2), int))
+
+
 def test_shards_are_read_as_one(tmp_path: Path) -> None:
     """In the order in which they are named."""
-    whole, paths = some(10, 6, 9), []
+    whole, paths, signals = some(10, 6, 9), [], signals_of(9)
     for part in ([0, 1], [2, 3, 4], [5]):
         paths.append(tmp_path / f"{part[0]}.npz")
         arrays.write(paths[-1], SharedReferences(*(value[part] for value in vars(whole).values())))
@@ -809,7 +825,7 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
         ((1,), [2, 3, 4]),
         ((2, 0), [5, 0, 1]),
     ):
-        read = shared_references.read([paths[i] for i in order])
+        read = shared_references.read([paths[i] for i in order], signals, PHASES)
         for name, value in vars(whole).items():
             found = getattr(read, name)
             assert found.dtype == value.dtype
@@ -819,8 +835,11 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
 def test_shards_of_other_records_are_refused(tmp_path: Path) -> None:
     arrays.write(tmp_path / "a.npz", some(11, 2, 9))
     arrays.write(tmp_path / "b.npz", some(12, 2, 8))
-    with pytest.raises(InputError, match=r"a\.npz: not of as many records as the other files"):
-        shared_references.read([tmp_path / "a.npz", tmp_path / "b.npz"])
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    with pytest.raises(InputError, match=r"b\.npz: loss of shape \(2, 8\), .*a\.npz of \(2, 9\)$"):
+        shared_references.read(paths, signals_of(9), PHASES)
+    with pytest.raises(InputError, match=r"a\.npz: of 9 records, signals of 8$"):
+        shared_references.read(paths[:1], signals_of(8), PHASES)
 
 
 def whole_file(folder: Path) -> Path:
@@ -849,7 +868,7 @@ def wrong_file(kind: str, folder: Path) -> Path:
         arrays.write(path, Signals(margin, margin, margin[:3] > 0, np.ones((4, 2), int)))
     elif kind == "references":
         cube = np.ones((3, 4, 9))
-        arrays.write(path, References(np.arange(3), cube, cube, cube > 0))
+        arrays.write(path, TargetReferences(np.arange(3), cube, cube, cube > 0))
     return path
 
 
@@ -861,7 +880,7 @@ def test_a_file_of_something_else_is_refused_by_name(kind: str, tmp_path: Path) 
     path = wrong_file(kind, tmp_path)
     for given in ([path], [whole_file(tmp_path), path]):
         with pytest.raises(InputError) as caught:
-            shared_references.read(given)
+            shared_references.read(given, signals_of(9), PHASES)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -882,17 +901,13 @@ def test_the_first_are_added_after_all_models(all_train: Signals) -> None:
     assert len(given.loss) == 50
 
 
-def test_more_than_there_are_or_of_other_records_is_refused(all_train: Signals) -> None:
+def test_more_than_there_are_is_refused(all_train: Signals) -> None:
     extra = some(15, 5, 400)
-    with pytest.raises(InputError, match=r"^shared 6: there are 5 shared reference models$"):
+    with pytest.raises(InputError, match=r"^shared_references 6: there are 5 of them$"):
         shared_references.add(all_train, extra, 6)
-    with pytest.raises(InputError, match=r"of 399 records, signals of 400$"):
-        shared_references.add(all_train, some(15, 5, 399), 5)
 
 
 # ---- scripts/attack.py
-
-WHITEBOX = ("--whitebox", "whitebox.npz")
 
 
 @pytest.fixture(scope="module")
@@ -908,12 +923,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def arguments(folder: Path, setting: Setting) -> list[object]:
-    name, options = setting
+def attack_arguments(folder: Path, setting: Setting, count: int) -> list[object]:
+    """All but the shared reference models."""
+    name, values = setting
+    options = json.dumps(values | {"shared_references": count})
     return [
-        *("--attack", name, "--options", json.dumps(options), "--phases", test_stacked.TRAIN, 5, 3),
-        *("--signals", folder / "signals.npz", "--output", folder / "out"),
-        *(("--whitebox", folder / "whitebox.npz") if name == "stacked" else ()),
+        *("--attack", name, "--options", options, "--phases", test_stacked.TRAIN, 5, 3),
+        *("--output", folder / "out", "--input", "signals", folder / "signals.npz"),
+        *(("--input", "whitebox", folder / "whitebox.npz") if name == "stacked" else ()),
     ]
 
 
@@ -930,12 +947,11 @@ SHARDS = [f"shared-{shard}.npz" for shard in range(3)]
     ids=describe,
 )
 def test_the_attack_program_adds_the_first_shared_reference_models(
-    setting: Setting, count: int, files: Path, run_script: Callable
+    setting: Setting, count: int, files: Path, call: Callable
 ) -> None:
     """Of several shards, in all but the last."""
-    given = [*("--shared", *(files / shard for shard in SHARDS)), "--shared-count", count]
-    result = run_script("attack", *arguments(files, setting), *given)
-    assert (result.returncode, result.stderr) == (0, "")
+    shards = ["--input", "shared_references", *(files / shard for shard in SHARDS)]
+    call("attack", *attack_arguments(files, setting, count), *shards)
     found = prediction_files.read(
         files / "out", Phases(test_stacked.TRAIN, 5, 3), test_stacked.POINTS
     )
@@ -953,29 +969,33 @@ def test_the_attack_program_adds_the_first_shared_reference_models(
     name, values = setting
     more = {"whitebox": simulated.whitebox} if name == "stacked" else {}
     options = registry.options(name, values)
-    scores = registry.ATTACKS[name].scores(joined, **more, options=options)
+    scores = registry.load(name).scores(joined, **more, options=options)
     np.testing.assert_array_equal(found, prediction_files.to_predictions(scores))
-    without_them = registry.ATTACKS[name].scores(before, **more, options=options)
+    without_them = registry.load(name).scores(before, **more, options=options)
     assert (prediction_files.to_predictions(without_them) != found).any(axis=1).all()
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (["--shared", *SHARDS, "--shared-count", 7], "shared 7: there are 6 shared reference mod"),
-        (["--shared", SHARDS[0], "--shared-count", 3], "shared 3: there are 2 shared reference"),
-        (["--shared", "absent.npz", "--shared-count", 2], "absent.npz: not a file of shared ref"),
-        (["--shared", "whitebox.npz", "--shared-count", 2], "whitebox.npz: not a file of shared"),
-        (["--shared", *SHARDS], "--shared-count"),
-    ],
-    ids=["too many", "too few shards", "no file", "another file", "no count"],
-)
-def test_the_attack_program_says_what_is_wrong_in_one_line(
-    given: list[object], message: str, files: Path, run_script: Callable
-) -> None:
-    paths = [files / one if str(one).endswith(".npz") else one for one in given]
-    result = run_script("attack", *arguments(files, ("effect", {})), *paths)
-    assert result.returncode != 0
-    assert message in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
-    assert not (files / "out").exists()
+def test_the_attack_program_says_what_is_wrong(files: Path, call: Callable) -> None:
+    for shards, count, message in (
+        (SHARDS, 7, "shared_references 7: there are 6 of them"),
+        (SHARDS[:1], 3, "shared_references 3: there are 2 of them"),
+        (SHARDS, 1, "shared_references 1: expected an integer of at least 2"),
+        (SHARDS, None, "shared_references None: expected an integer of at least 2"),
+        (["absent.npz"], 2, "absent.npz: not a file of shared ref"),
+        (["whitebox.npz"], 2, "whitebox.npz: not a file of shared ref"),
+    ):
+        paths = ["--input", "shared_references", *(files / shard for shard in shards)]
+        with pytest.raises(InputError, match=re.escape(message)) as caught:
+            call("attack", *attack_arguments(files, ("effect", {}), count), *paths)
+        assert "\n" not in str(caught.value)
+        assert not (files / "out").exists()
+    with pytest.raises(InputError, match=r"^attack effect: expected --input shared_references$"):
+        call("attack", *attack_arguments(files, ("effect", {}), 2))
+
+
+def test_no_option_of_the_attacks_own_is_needed_for_them() -> None:
+    """They are an input beside the attack's own, and no value of its options."""
+    assert registry.inputs("stacked", {"shared_references": 3}) == [
+        *("signals", "whitebox", "shared_references")
+    ]
+    assert registry.options("stacked", {"shared_references": 3}) == registry.options("stacked", {})

@@ -84,7 +84,7 @@ def write(tmp_path, place, files=FILES) -> Path:
 
 
 def read(path, files=MD5, records=5) -> tuple[list[str], np.ndarray]:
-    return sst2.read(path, records, 2, files)
+    return sst2.read_files(path, records, 2, files)
 
 
 def assert_read(found, sentences=SENTENCES, labels=LABELS) -> None:
@@ -488,7 +488,7 @@ present = pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is abse
 @present
 def test_real_files() -> None:
     entry = CONFIGURED["sst2"]
-    sentences, labels = sst2.read(REAL, entry["records"], entry["classes"], entry["files"])
+    sentences, labels = sst2.read_files(REAL, entry["records"], entry["classes"], entry["files"])
     assert len(sentences) == 67_349 + 872
     assert np.bincount(labels[:67_349]).tolist() == [29_780, 37_569]
     assert np.bincount(labels[67_349:]).tolist() == [428, 444]
@@ -501,8 +501,8 @@ def test_real_files() -> None:
 def test_real_files_in_the_hubs_form(tmp_path) -> None:
     """Their rows make the official files again, to the byte."""
     entry = CONFIGURED["sst2"]
-    sentences, labels = sst2.read(REAL, entry["records"], entry["classes"], entry["files"])
+    sentences, labels = sst2.read_files(REAL, entry["records"], entry["classes"], entry["files"])
     rows = list(zip(sentences, labels.tolist(), strict=True))
     path = write_parquet(tmp_path / "files", {"train.tsv": rows[:67_349], "dev.tsv": rows[67_349:]})
-    again = sst2.read(path, entry["records"], entry["classes"], entry["files"])
+    again = sst2.read_files(path, entry["records"], entry["classes"], entry["files"])
     assert_read(again, sentences, labels.tolist())

@@ -20,6 +20,7 @@ from mico.attacks.given.whitebox import WhiteBox
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays
 from mico.support.errors import InputError
 
@@ -53,8 +54,8 @@ class Simulated:
     def tpr(self, scores: np.ndarray, models: slice) -> float:
         """At FPR .1."""
         rows = prediction_files.to_predictions(scores)[models]
-        curve = metrics.roc(rows, self.membership[models], np.ones(len(rows)))
-        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
+        curve = roc(rows, self.membership[models], np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.HEADLINE])
 
 
 def simulate(
@@ -96,7 +97,7 @@ def single() -> Callable[[Simulated, slice], dict[str, float]]:
     def tprs(simulated: Simulated, models: slice) -> dict[str, float]:
         return {
             name: simulated.tpr(
-                registry.ATTACKS[attack].scores(
+                registry.load(attack).scores(
                     simulated.signals, options=registry.options(attack, values)
                 ),
                 models,
@@ -267,7 +268,7 @@ def test_features_are_formulas_class_means_and_the_white_box(fits: Fits) -> None
     found = np.stack(fits.rows_of_models(simulated.scores(WITH)))
     assert found.shape == (TRAIN + OTHERS, POINTS, 9)
     for column, (attack, values) in enumerate(FORMULAS.values()):
-        expected = registry.ATTACKS[attack].scores(signals, registry.options(attack, values))
+        expected = registry.load(attack).scores(signals, registry.options(attack, values))
         np.testing.assert_allclose(found[..., column], expected.clip(-50, 50), rtol=1e-9)
     for model, columns in enumerate(signals.challenge):
         own = set(columns.tolist())
@@ -394,18 +395,16 @@ def test_bad_options_are_named(values: dict, named: str) -> None:
     assert named in str(caught.value)
 
 
-def test_the_program_reads_white_box_features(run_script: Callable, tmp_path: Path) -> None:
+def test_the_program_reads_white_box_features(call: Callable, tmp_path: Path) -> None:
     simulated = simulate(9, effect=1.0, informative=1.0)
     arrays.write(tmp_path / "signals.npz", simulated.signals)
     arrays.write(tmp_path / "whitebox.npz", simulated.whitebox)
     arguments = ["--attack", "stacked", "--phases", TRAIN, 5, 3]
-    arguments += ["--signals", tmp_path / "signals.npz", "--output", tmp_path / "out"]
-    result = run_script("attack", *arguments)
-    expected = (1, "error: attack stacked: expected --whitebox\n")
-    assert (result.returncode, result.stderr) == expected
+    arguments += ["--input", "signals", tmp_path / "signals.npz", "--output", tmp_path / "out"]
+    with pytest.raises(InputError, match=r"^attack stacked: expected --input whitebox$"):
+        call("attack", *arguments)
 
-    result = run_script("attack", *arguments, "--whitebox", tmp_path / "whitebox.npz")
-    assert (result.returncode, result.stderr) == (0, "")
+    call("attack", *arguments, "--input", "whitebox", tmp_path / "whitebox.npz")
     found = prediction_files.read(tmp_path / "out", Phases(TRAIN, 5, 3), POINTS)
     expected = prediction_files.to_predictions(simulated.scores(WITH))
     np.testing.assert_array_equal(found, expected)

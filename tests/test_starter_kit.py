@@ -38,10 +38,10 @@ from mico.data.formats import cifar10_binary
 from mico.networks.build import build
 from mico.release import bundle, intake, reader
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.training import engine
 
 BATCH = Path(__file__).parents[2] / "shared" / "data" / "cifar10" / "data_batch_1.bin"
-HEADLINE = metrics.METRICS.index(metrics.HEADLINE)
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +140,8 @@ def test_it_prints_the_score_on_train(written: tuple[Path, str], challenges: dic
         known = split_file.read(challenges[name].organiser / "splits.npz").membership
         train = slice(PHASES.train)
         scores = tabular_scores(challenges, name)[train]
-        curve = metrics.roc(scores, known[train], np.ones(PHASES.train))
-        tpr = metrics.metrics(curve)[HEADLINE]
+        curve = roc(scores, known[train], np.ones(PHASES.train))
+        tpr = metrics.metrics(curve)[metrics.HEADLINE]
         assert f"{name}: 7 models attacked, TPR @ 0.1 FPR on train {tpr:.4f}\n" in written[1]
     assert "plain: 300 records of 37 features\n" in written[1]
     size = written[0].stat().st_size
@@ -241,8 +241,8 @@ def test_score_is_that_of_the_definition_and_of_the_scorer(
         "perfect": known.astype(float),
     }[kind]
     tpr = kit.tpr_at_fpr(predictions, known)
-    curve = metrics.roc(predictions, known, np.ones(models))
-    assert tpr == pytest.approx(metrics.metrics(curve)[HEADLINE], abs=1e-12)
+    curve = roc(predictions, known, np.ones(models))
+    assert tpr == pytest.approx(metrics.metrics(curve)[metrics.HEADLINE], abs=1e-12)
     nonmembers, members = predictions[~known], predictions[known]
     allowed = [
         limit for limit in [np.inf, *predictions.flat] if (nonmembers >= limit).sum() <= models
@@ -428,7 +428,7 @@ def test_official_files_are_read_in_their_order(
 @pytest.mark.skipif(not BATCH.exists(), reason=f"no {BATCH}")
 def test_official_file_is_read_as_the_library_does(kit: ModuleType) -> None:
     features, labels = kit.load_data(BATCH)
-    pixels, expected = cifar10_binary.read(BATCH, 10_000, 3072, 10, {BATCH.name: None})
+    pixels, expected = cifar10_binary.read_files(BATCH, 10_000, 3072, 10, {BATCH.name: None})
     np.testing.assert_array_equal(features.reshape(10_000, -1), pixels)
     np.testing.assert_array_equal(labels, expected)
     # The published mean and deviation are of five such batches.

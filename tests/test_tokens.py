@@ -273,7 +273,7 @@ def test_program_needs_what_the_format_does(run_script, tmp_path, given, needed)
 def test_real_sentences_fit_and_come_back() -> None:
     """As many tokens as the configuration provides for, with a vocabulary as it says."""
     entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]["sst2-bpe"]
-    sentences, _ = sst2.read(REAL, entry["records"], entry["classes"], entry["files"])
+    sentences, _ = sst2.read_files(REAL, entry["records"], entry["classes"], entry["files"])
     tokenizer = tokens.train(sentences, entry["vocabulary"])
     assert tokenizer.vocabulary == entry["vocabulary"]
     ids = tokenizer.encode(sentences, entry["features"])
@@ -288,6 +288,6 @@ def test_real_sentences_fit_and_come_back() -> None:
 def test_real_sentences_fit_a_checkpoints_tokenizer() -> None:
     """In the 67 that the published run filled up to."""
     files = dict.fromkeys(("train.tsv", "dev.tsv"))
-    sentences, _ = sst2.read(REAL, 68_221, 2, files)
+    sentences, _ = sst2.read_files(REAL, 68_221, 2, files)
     tokenizer = tokens.load(str(CHECKPOINT))
     assert (tokenizer.encode(sentences, 67) != tokenizer.padding).sum(1).max() == 66

@@ -5,10 +5,9 @@ right engine would fail a p-value (held to 1e-4) with that chance, a mean or cor
 4.5 standard deviations) with a chance of 7e-6.
 """
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +15,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from recipes import recipe
 from scipy import stats
 from torch import Tensor, nn
 
 import train as program
 from mico.challenge import seeds, splits
+from mico.challenge.recipe import Optimisation, Recipe, TrainingOptions
 from mico.data import store
 from mico.networks import model_files, randomness
 from mico.networks.facts import networks
@@ -29,8 +30,9 @@ from mico.networks.randomness import RandomStream, poisson_sample
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
 from mico.support.errors import InputError
+from mico.support.records import build
 from mico.training import engine as training
-from mico.training.engine import Records, State, TrainingOptions, accuracy, train
+from mico.training.engine import Records, State, accuracy, train
 
 FEATURES, CLASSES, RECORDS = 12, 6, 80
 NETWORK = MLP(FEATURES, CLASSES)
@@ -41,6 +43,7 @@ StateDict = dict[str, Tensor]
 # a wrong factor, batch, order or schedule moves weights by a good part of the learning rate, 0.01.
 ROUNDING = 1e-6
 
+OPTIMISATION = [field.name for field in fields(Optimisation)]
 PLAIN = TrainingOptions(
     epochs=5,
     batch_size=5,
@@ -410,11 +413,11 @@ def test_a_batchs_gradient_is_clipped_as_torch_clips_it(
     ("changes", "message"),
     [
         ({"shuffle": True}, "shuffle: expected false with DP"),
-        ({"max_gradient_norm": 1.0}, "max_gradient_norm: expected none with DP"),
+        ({"max_gradient_norm": 1.0}, "max_gradient_norm: 1.0: expected null with DP"),
     ],
 )
 def test_options_that_do_not_go_with_dp(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(ValueError, match=message):
         replace(PRIVATE, **changes)
 
 
@@ -456,9 +459,8 @@ def test_program_trains_the_same_bits_in_any_shard(
     options = {"epochs": 2, "batch_size": 10, "optimizer": "adam", "learning_rate": 0.01}
     options |= {"lr_decay": 0.9, "lr_decay_epochs": 1, "clipping_norm": 1.0}
     base = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--data", stored_data.directory]
-    base += ["--architecture", "mlp", "--physical-batch-size", 32]
-    base += ["--privacy", tmp_path / "privacy.json", "--options", json.dumps(options)]
-    base += ["--n", 100, "--m", 20, "--device", "cpu"]
+    base += ["--privacy", tmp_path / "privacy.json", "--recipe", recipe(100, 20, **options)]
+    base += ["--device", "cpu"]
 
     def run(name: str, first: int, last: int) -> int:
         outputs = ["--models", tmp_path / name, "--rows", tmp_path / f"{name}.csv"]
@@ -489,7 +491,17 @@ def null_job(stored_data: object) -> program.Job:
     own_seeds = {0: own, 1: own | {"seed_membership": other["seed_membership"]}}
     dataset = store.read(stored_data.directory)
     device = torch.device("cpu")
-    return program.Job(dataset, "mlp", 32, "float32", own_seeds, 100, 20, True, PLAIN, device)
+    recipe = Recipe("mlp", 32, "float32", 100, 20, optimisation_of(PLAIN), null_run=True)
+    return program.Job(dataset, recipe, None, own_seeds, device)
+
+
+def optimisation_of(options: TrainingOptions) -> Optimisation:
+    return Optimisation(**{name: getattr(options, name) for name in OPTIMISATION})
+
+
+def normal(job: program.Job) -> program.Job:
+    """The same job with members in the training sets."""
+    return replace(job, recipe=replace(job.recipe, null_run=False))
 
 
 def train_models(job: program.Job, shard: Path) -> tuple[list[StateDict], list[dict]]:
@@ -504,21 +516,22 @@ def test_a_null_run_does_not_see_members(
     null_job: program.Job, tmp_path: Path, options: TrainingOptions
 ) -> None:
     """Who is a member makes no difference, and training is on the other records in their order."""
-    null_job = replace(null_job, options=options)
+    recipe = replace(null_job.recipe, optimisation=optimisation_of(options))
+    null_job = replace(null_job, recipe=recipe, noise_multiplier=options.noise_multiplier)
     models, rows = train_models(null_job, tmp_path / "0-1")
     assert largest_difference(*models) == 0
-    normal_job = replace(null_job, null_run=False)
-    normal, _ = train_models(normal_job, tmp_path / "0-1")
-    assert largest_difference(*normal) > 0.01
+    normal_job = normal(null_job)
+    with_members, _ = train_models(normal_job, tmp_path / "0-1")
+    assert largest_difference(*with_members) > 0.01
     assert null_job.identity != normal_job.identity
 
     architecture = MLP(37, 4)
     records = training.load(architecture, null_job.dataset, null_job.device)
-    for model, job in (normal, normal_job), (models, null_job):
+    for model, job in (with_members, normal_job), (models, null_job):
         split = splits.split(300, 100, 20, null_job.seeds[1])
-        rest = split.training_set[20 * job.null_run :]
+        rest = split.training_set[20 * job.recipe.null_run :]
         assert set(split.challenge) & set(rest) == (
-            set() if job.null_run else set(split.challenge[split.membership])
+            set() if job.recipe.null_run else set(split.challenge[split.membership])
         )
         seed = job.seeds[1]["seed_model"]
         expected = train(architecture, records, [rest], [seed], options)
@@ -534,7 +547,7 @@ def test_accuracy_is_of_as_many_records_as_a_network_can_afford(
 ) -> None:
     """Here 7 of both kinds, the first."""
     monkeypatch.setattr(MLP, "facts", replace(networks()["mlp"], accuracy_records=7))
-    models, rows = train_models(replace(null_job, null_run=False), tmp_path / "0-1")
+    models, rows = train_models(normal(null_job), tmp_path / "0-1")
     architecture = MLP(37, 4)
     records = training.load(architecture, null_job.dataset, null_job.device)
     for model, state_dict in enumerate(models):
@@ -554,13 +567,13 @@ def test_program_takes_a_null_run(
 ) -> None:
     seeds.write(tmp_path / "seeds.csv", seeds.derive(3, "S", 2))
     budget.write(tmp_path / "privacy.json", Privacy(0.1, 20))
-    options = {name: value for name, value in asdict(PLAIN).items() if name != "noise_multiplier"}
-    arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
+    options = {name: value for name, value in asdict(PLAIN).items() if name in OPTIMISATION}
+    arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv"]
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
-    arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
-    arguments += ["--options", json.dumps(options), "--first", 0, "--last", 0, "--device", "cpu"]
+    arguments += ["--recipe", recipe(100, 20, null_run=True, **options)]
+    arguments += ["--first", 0, "--last", 0, "--device", "cpu"]
     outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
-    result = run_script("train", *arguments, *outputs, "--null-run")
+    result = run_script("train", *arguments, *outputs)
     assert result.returncode == 0, result.stderr
     models, _ = train_models(null_job, tmp_path / "0-1")
     written = model_files.read_state_dict(tmp_path / "out/model_0/model.pt")
@@ -574,14 +587,14 @@ def test_program_refuses_models_that_have_no_seeds(
     budget.write(tmp_path / "privacy.json", Privacy(0.1, 20))
     options = {"epochs": 1, "batch_size": 10, "optimizer": "sgd", "learning_rate": 0.01}
     options |= {"lr_decay": 1, "lr_decay_epochs": 1, "clipping_norm": None}
-    arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv", "--n", 100, "--m", 20]
+    arguments = ["--scenario", "S", "--seeds", tmp_path / "seeds.csv"]
     arguments += ["--data", stored_data.directory, "--privacy", tmp_path / "privacy.json"]
-    arguments += ["--architecture", "mlp", "--physical-batch-size", 32]
-    arguments += ["--options", json.dumps(options), "--first", 2, "--last", 4]
+    arguments += ["--recipe", recipe(100, 20, **options), "--first", 2, "--last", 4]
     outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs)
     assert result.returncode == 1
-    assert result.stderr == "error: models 2 to 4: expected 0 to 3\n"
+    path = tmp_path / "seeds.csv"
+    assert result.stderr == f"error: {path}: model 4 is missing (2 to 4 are needed)\n"
     assert not (tmp_path / "out").exists()
 
 
@@ -833,20 +846,28 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": "rmsprop"}, "optimizer 'rmsprop': expected adam or adamw or sgd"),
-        ({"epochs": 0}, "epochs 0"),
-        ({"learning_rate": math.nan}, "learning_rate nan"),
-        ({"noise_multiplier": 1.0}, "expected both or neither"),
-        ({"clipping_norm": 1.0}, "expected both or neither"),
-        ({"clipping_norm": 0.0, "noise_multiplier": 1.0}, "clipping_norm 0.0"),
-        ({"clipping_norm": 1.0, "noise_multiplier": -1.0}, "noise_multiplier -1.0"),
+        ({"optimizer": "rmsprop"}, "optimizer: 'rmsprop' is not one of 'adam', 'sgd' or 'adamw'"),
+        ({"epochs": 0}, "epochs: 0 is less than"),
+        ({"learning_rate": math.nan}, "learning_rate: nan: expected a finite number"),
+        ({"noise_multiplier": 1.0}, "clipping_norm and noise_multiplier: expected both or neither"),
+        ({"clipping_norm": 1.0}, "clipping_norm and noise_multiplier: expected both or neither"),
+        (
+            {"clipping_norm": 0.0, "noise_multiplier": 1.0},
+            "clipping_norm: 0.0 is less than or equal to the minimum of 0",
+        ),
+        (
+            {"clipping_norm": 1.0, "noise_multiplier": -1.0},
+            "noise_multiplier: -1.0 is less than the minimum of 0",
+        ),
         ({"secure": True}, "secure: expected false without DP"),
-        ({"max_gradient_norm": 0.0}, "max_gradient_norm 0.0: expected a positive number"),
+        ({"max_gradient_norm": 0.0}, "max_gradient_norm: 0.0 is less than or equal to"),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(ValueError, match=r"."):
         replace(PLAIN, **changes)
+    with pytest.raises(InputError, match=f"^--options: {message}"):
+        build(TrainingOptions, asdict(PLAIN) | changes, "--options: ")
 
 
 def test_stored_data_is_trained_on_as_it_was_stored(stored_data: object) -> None:

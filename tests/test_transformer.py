@@ -21,6 +21,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Description
 from mico.networks import dropout
 from mico.networks.architecture import Parameters
@@ -34,7 +35,7 @@ from mico.networks.transformer import (
 )
 from mico.support.errors import InputError
 from mico.training import engine
-from mico.training.engine import Records, State, TrainingOptions, train
+from mico.training.engine import Records, State, train
 
 transformers = pytest.importorskip("transformers", reason="the text track's package")
 

@@ -257,7 +257,8 @@ def test_records_may_be_passed_through_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last of them short."""
-    monkeypatch.setattr(gradients, "RECORDS_AT_ONCE", 9)
+    monkeypatch.setattr(MLP, "physical_batch_size", 3)
+    monkeypatch.setattr(outputs, "PHYSICAL_BATCHES", 3)
     found, expected = compute(challenges["private"].directory, records), computed["private"]
     assert len(expected.classes) % 9
     np.testing.assert_array_equal(found.classes, expected.classes)
@@ -268,7 +269,11 @@ def test_records_may_be_passed_through_in_parts(
 
 
 def test_program_writes_what_is_computed(
-    challenges: dict, computed: dict[str, WhiteBox], run_script: Callable, tmp_path: Path
+    challenges: dict,
+    records: Records,
+    computed: dict[str, WhiteBox],
+    run_script: Callable,
+    tmp_path: Path,
 ) -> None:
     challenge, path = challenges["private"], tmp_path / "whitebox.npz"
     arguments = ["--challenge", challenge.directory, "--data", challenge.data.directory]
@@ -276,7 +281,8 @@ def test_program_writes_what_is_computed(
     arguments += ["--phases", 3, 2, 2, "--n", 150, "--m", 10, "--device", "cpu"]
     result = run_script("whitebox", *arguments, "--output", path)
     assert result.returncode == 0, result.stderr
-    written, expected = whitebox.read(path), computed["private"]
+    given = outputs.compute(challenge.directory, PHASES, NETWORK, records, 150, 10)
+    written, expected = whitebox.read([path], given, PHASES), computed["private"]
     assert written.names.tolist() == expected.names.tolist()
     np.testing.assert_array_equal(written.classes, expected.classes)
     np.testing.assert_allclose(written.features, expected.features, rtol=1e-4, atol=1e-4)
@@ -285,11 +291,29 @@ def test_program_writes_what_is_computed(
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
 
 
-def test_missing_and_other_files_are_named(challenges: dict, tmp_path: Path) -> None:
+def test_features_of_other_models_or_records_are_refused(
+    challenges: dict, records: Records, computed: dict[str, WhiteBox], tmp_path: Path
+) -> None:
+    path = tmp_path / "whitebox.npz"
+    given = outputs.compute(challenges["plain"].directory, PHASES, NETWORK, records, 150, 10)
+    found = computed["plain"]
+    features = found.features
+    for wrong in features[:-1], features[:, :-1]:
+        arrays.write(path, replace(found, features=wrong))
+        with pytest.raises(InputError, match=rf"^{path}: models and records .*, signals have "):
+            whitebox.read([path], given, PHASES)
+    with pytest.raises(InputError, match=r"other: expected one file of white-box features$"):
+        whitebox.read([path, tmp_path / "other"], given, PHASES)
+
+
+def test_missing_and_other_files_are_named(
+    challenges: dict, records: Records, tmp_path: Path
+) -> None:
+    given = outputs.compute(challenges["plain"].directory, PHASES, NETWORK, records, 150, 10)
     splits = challenges["plain"].organiser / "splits.npz"
     for path in tmp_path / "absent.npz", tmp_path, splits:
         with pytest.raises(InputError, match=f"{path}: not a file of white-box features"):
-            whitebox.read(path)
+            whitebox.read([path], given, PHASES)
 
 
 def test_missing_models_are_named(challenges: dict, records: Records, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from workflow_runs import TINY, files, planned, products, snakemake, start
 
 from mico.attacks.given import signals as stored_signals
 from mico.challenge import splits
+from mico.challenge.phases import Phases
 from mico.data import store
 
 ATTACKS = (
@@ -98,7 +99,8 @@ def test_the_text_track_is_like_any_other(checkout: Path) -> None:
     data = store.read(made / "data" / "reviews")
     labels = torch.from_numpy(data.labels.astype(int))
     for name in challenges:
-        signals = stored_signals.read(made / f"{name.replace('challenge', 'signals', 1)}.npz")
+        path = made / f"{name.replace('challenge', 'signals', 1)}.npz"
+        signals = stored_signals.read([path], Phases(4, 2, 1))
         for phase, model in (("train", 0), ("dev", 5), ("final", 6)):
             folder = made / name / phase / f"model_{model}"
             classifier = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
@@ -169,7 +171,7 @@ def test_archives_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path)
         "score": 7,
         "collect_scores": 1,
         "scoreboard": 1,
-        "details": 1,
+        "detailed_results": 1,
         "report": 1,
         "attack_pages": 1,
         "all": 1,
@@ -230,7 +232,7 @@ def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny
         "score": 4,
         "collect_scores": 1,
         "scoreboard": 2,
-        "details": 2,
+        "detailed_results": 2,
         "describe": 1,
         "report": 1,
         "attack_pages": 1,

@@ -1,5 +1,8 @@
 # A built-in attack is a participant: it reads the released challenge and the public data set.
 # Nothing under private/ may ever be an input of a rule in this file.
+from mico.attacks import registry
+
+
 rule signals:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
@@ -15,98 +18,40 @@ rule signals:
         environment("attack")
     threads: 1
     resources:
-        mem_mb=growing(compute_mb),
-        runtime=growing(signals_minutes),
-        gpu=GPU,
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(resources.signals_minutes),
+        gpu=plan.gpu,
     params:
         program=program("signals"),
-        code=fingerprint("signals"),
-        phases=PHASES,
+        code=network_code("signals"),
+        phases=plan.phases,
         architecture=field("architecture"),
+        physical_batch_size=config["physical_batch_size"],
         n=field("n"),
         m=field("m"),
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
         " --architecture {params.architecture:q}"
+        " --physical-batch-size {params.physical_batch_size}"
         " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
         " --output {output} 2> {log}"
 
 
-rule whitebox:
-    input:
-        challenge="<results>/challenge/{track}/{challenge}",
-        checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=scenario_data,
+use rule signals as whitebox with:
     output:
         "<results>/whitebox/{track}/{challenge}.npz",
     log:
         "<logs>/whitebox/{track}/{challenge}.log",
     benchmark:
         "<benchmarks>/whitebox/{track}/{challenge}.tsv"
-    conda:
-        environment("attack")
-    threads: 1
     resources:
-        mem_mb=growing(compute_mb),
-        runtime=growing(white_box_minutes),
-        gpu=GPU,
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(resources.white_box_minutes),
+        gpu=plan.gpu,
     params:
         program=program("whitebox"),
-        code=fingerprint("whitebox"),
-        phases=PHASES,
-        architecture=field("architecture"),
-        n=field("n"),
-        m=field("m"),
-        device=config["device"],
-    shell:
-        "{params.program} --challenge {input.challenge} --data {input.data}"
-        " --architecture {params.architecture:q}"
-        " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
-        " --output {output} 2> {log}"
-
-
-rule references:
-    input:
-        challenge="<results>/challenge/{track}/{challenge}",
-        checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=scenario_data,
-        privacy=challenge_privacy,
-        pretrained=pretrained_files,
-    output:
-        "<results>/references/{track}/{challenge}/{first}-{last}.npz",
-    log:
-        "<logs>/references/{track}/{challenge}/{first}-{last}.log",
-    benchmark:
-        "<benchmarks>/references/{track}/{challenge}/{first}-{last}.tsv"
-    conda:
-        environment("train")
-    threads: 1
-    resources:
-        mem_mb=growing(compute_mb),
-        runtime=growing(reference_minutes),
-        gpu=GPU,
-    params:
-        program=program("references"),
-        code=fingerprint("references"),
-        phases=PHASES,
-        architecture=field("architecture"),
-        physical_batch_size=config["physical_batch_size"],
-        precision=config["precision"],
-        n=field("n"),
-        m=field("m"),
-        options=reference_options,
-        models=config["references"]["count"],
-        device=config["device"],
-    shell:
-        "{params.program} --challenge {input.challenge} --data {input.data}"
-        " --architecture {params.architecture:q}"
-        " --physical-batch-size {params.physical_batch_size}"
-        " --precision {params.precision}"
-        " --privacy {input.privacy} --phases {params.phases}"
-        " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
-        " --options {params.options:q} --count {params.models} --device {params.device}"
-        " --output {output} 2> {log}"
+        code=network_code("whitebox"),
 
 
 rule shared_references:
@@ -114,48 +59,74 @@ rule shared_references:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
         data=scenario_data,
-        privacy=challenge_privacy,
+        privacy=scenario_privacy,
         pretrained=pretrained_files,
     output:
-        "<results>/shared/{track}/{challenge}/{first}-{last}.npz",
+        "<results>/shared_references/{track}/{challenge}/{first}-{last}.npz",
     log:
-        "<logs>/shared/{track}/{challenge}/{first}-{last}.log",
+        "<logs>/shared_references/{track}/{challenge}/{first}-{last}.log",
     benchmark:
-        "<benchmarks>/shared/{track}/{challenge}/{first}-{last}.tsv"
+        "<benchmarks>/shared_references/{track}/{challenge}/{first}-{last}.tsv"
     conda:
         environment("train")
     threads: 1
     resources:
-        mem_mb=growing(compute_mb),
-        runtime=growing(training_minutes),
-        gpu=GPU,
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(resources.training_minutes),
+        gpu=plan.gpu,
     params:
         program=program("shared_references"),
-        code=fingerprint("shared_references"),
-        phases=PHASES,
-        architecture=field("architecture"),
-        physical_batch_size=config["physical_batch_size"],
-        precision=config["precision"],
-        n=field("n"),
-        m=field("m"),
-        options=reference_options,
+        code=network_code("shared_references"),
+        phases=plan.phases,
+        recipe=lambda wildcards: dump(plan.participant_recipe(plan.of(wildcards))),
+        each="",
         device=config["device"],
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
-        " --architecture {params.architecture:q}"
-        " --physical-batch-size {params.physical_batch_size}"
-        " --precision {params.precision}"
-        " --privacy {input.privacy} --phases {params.phases}"
-        " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
-        " --options {params.options:q} --device {params.device}"
-        " --output {output} 2> {log}"
+        " --privacy {input.privacy} --phases {params.phases} --recipe {params.recipe:q}"
+        " --first {wildcards.first} --last {wildcards.last} {params.each}"
+        " --device {params.device} --output {output} 2> {log}"
+
+
+use rule shared_references as target_references with:
+    output:
+        "<results>/target_references/{track}/{challenge}/{first}-{last}.npz",
+    log:
+        "<logs>/target_references/{track}/{challenge}/{first}-{last}.log",
+    benchmark:
+        "<benchmarks>/target_references/{track}/{challenge}/{first}-{last}.tsv"
+    resources:
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(resources.target_reference_minutes),
+        gpu=plan.gpu,
+    params:
+        program=program("target_references"),
+        code=network_code("target_references"),
+        each=f"--count {plan.configuration.target_references.count}",
+
+
+def attack_of(wildcards):
+    """A participant's attack."""
+    return plan.run.attacks[wildcards.participant]
+
+
+def attack_inputs(wildcards, input):
+    """The flags that hand the attack its files, by the kind of input."""
+    kinds = plan.inputs(wildcards)
+    return " ".join(f"--input {kind} {input.get(kind)}" for kind in kinds)
+
+
+def attack_code(wildcards):
+    """The hash of the program, and of what it finds by itself: the attack, and its inputs."""
+    attack = attack_of(wildcards)
+    return code("attack", *registry.sources(attack.attack, attack.options))
 
 
 rule attack:
     input:
-        unpack(attack_inputs),
+        unpack(plan.inputs),
     output:
-        directory("<results>/submissions/{participant}/{track}/{challenge}"),
+        directory("<results>/predictions/{participant}/{track}/{challenge}"),
     log:
         "<logs>/attack/{participant}/{track}/{challenge}.log",
     benchmark:
@@ -163,15 +134,15 @@ rule attack:
     conda:
         "../../envs/attack.yaml"
     resources:
-        mem_mb=growing(attack_mb),
+        mem_mb=growing(resources.attack_mb),
         runtime=growing(20),
     params:
         program=program("attack"),
-        code=fingerprint("attack"),
-        phases=PHASES,
-        attack=lookup(dpath="{participant}/attack", within=checked.attacks),
-        options=attack_options,
-        inputs=attack_flags,
+        code=attack_code,
+        phases=plan.phases,
+        attack=lambda wildcards: attack_of(wildcards).attack,
+        options=lambda wildcards: json.dumps(attack_of(wildcards).options),
+        inputs=attack_inputs,
     shell:
         "{params.program} --attack {params.attack} --options {params.options:q}"
         " --phases {params.phases} {params.inputs} --output {output} 2> {log}"

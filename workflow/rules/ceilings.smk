@@ -14,6 +14,6 @@ rule ceilings:
         runtime=growing(10),
     params:
         program=program("ceilings"),
-        code=fingerprint("ceilings"),
+        code=code("ceilings"),
     shell:
         "{params.program} --privacy {input.privacy} --output {output} 2> {log}"

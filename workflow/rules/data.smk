@@ -1,3 +1,8 @@
+def data_options(wildcards):
+    """What the configuration says of a data set."""
+    return plan.configuration.datasets[wildcards.data]
+
+
 rule download:
     output:
         "resources/{data}/{file}",
@@ -13,69 +18,53 @@ rule download:
     params:
         program=program("download"),
         url=lookup(dpath="{data}/url", within=config["datasets"]),
-        checks=known_checks,
+        checks=lambda wildcards: data_options(wildcards).checks,
     shell:
         "{params.program} --name {wildcards.data} --url {params.url:q} --check {params.checks}"
         " --output {output:q} 2> {log:q}"
 
 
+def raw_file(wildcards):
+    """A data set's raw file, if it is not generated: the configured path, or the download."""
+    options = data_options(wildcards)
+    if formats()[options.format].generated:
+        return []
+    return (
+        options.path or f"resources/{wildcards.data}/{options.url.rsplit('/', 1)[-1]}"
+    )
+
+
+def tokenizer_folder(wildcards):
+    """The folder of the checkpoint whose tokenizer it is, if it is in one."""
+    name = data_options(wildcards).tokenizer
+    return name if name and os.path.isdir(name) else []
+
+
 rule dataset:
-    input:
-        raw=raw_file,
-    output:
-        directory("<results>/data/{data}"),
-    log:
-        "<logs>/dataset/{data}.log",
-    benchmark:
-        "<benchmarks>/dataset/{data}.tsv"
-    wildcard_constraints:
-        data=stored_data(text=False),
-    conda:
-        "../../envs/data.yaml"
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
-    params:
-        program=program("dataset"),
-        code=fingerprint("dataset"),
-        format=lookup(dpath="{data}/format", within=config["datasets"]),
-        records=lookup(dpath="{data}/records", within=config["datasets"]),
-        features=lookup(dpath="{data}/features", within=config["datasets"]),
-        classes=lookup(dpath="{data}/classes", within=config["datasets"]),
-        source=dataset_source,
-    shell:
-        "{params.program} --name {wildcards.data} --format {params.format}"
-        " --records {params.records} --features {params.features} --classes {params.classes}"
-        " {params.source} --output {output} 2> {log}"
-
-
-rule text_dataset:
     input:
         raw=raw_file,
         tokenizer=tokenizer_folder,
     output:
         directory("<results>/data/{data}"),
     log:
-        "<logs>/text_dataset/{data}.log",
+        "<logs>/dataset/{data}.log",
     benchmark:
-        "<benchmarks>/text_dataset/{data}.tsv"
-    wildcard_constraints:
-        data=stored_data(text=True),
+        "<benchmarks>/dataset/{data}.tsv"
     conda:
-        "../../envs/data-text.yaml"
+        environment("data")
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        program=program("text_dataset"),
-        code=fingerprint("text_dataset"),
-        format=lookup(dpath="{data}/format", within=config["datasets"]),
-        records=lookup(dpath="{data}/records", within=config["datasets"]),
-        features=lookup(dpath="{data}/features", within=config["datasets"]),
-        classes=lookup(dpath="{data}/classes", within=config["datasets"]),
-        tokenizer=tokenizer_flags,
-        source=dataset_source,
+        program=program("dataset"),
+        code=lambda wildcards: code(
+            "dataset", formats()[data_options(wildcards).format].file
+        ),
+        # Where the file lies makes no difference.
+        options=lambda wildcards: dump(
+            replace(data_options(wildcards), path=None, url=None)
+        ),
+        raw=lambda wildcards, input: f"--raw {quote(input.raw)}" if input.raw else "",
     shell:
-        "{params.program} --name {wildcards.data} --format {params.format}"
-        " --records {params.records} --features {params.features} --classes {params.classes}"
-        " {params.tokenizer} {params.source} --output {output} 2> {log}"
+        "{params.program} --name {wildcards.data} --options {params.options:q} {params.raw}"
+        " --output {output} 2> {log}"

@@ -2,7 +2,7 @@ rule release:
     input:
         seeds=private("seeds.csv"),
         splits=private("splits.npz"),
-        shards=shard_models,
+        shards=lambda wildcards: plan.shard_paths(plan.of(wildcards)),
     output:
         challenge=directory("<results>/challenge/{track}/{challenge}"),
         checksums="<results>/challenge/{track}/{challenge}.sha256",
@@ -17,8 +17,8 @@ rule release:
         runtime=growing(20),
     params:
         program=program("release"),
-        code=fingerprint("release"),
-        phases=PHASES,
+        code=code("release"),
+        phases=plan.phases,
         disclosed=field("disclosed"),
     shell:
         "{params.program} --seeds {input.seeds} --splits {input.splits} --shards {input.shards}"
@@ -26,17 +26,27 @@ rule release:
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 
 
+def track_code(wildcards):
+    """The hash of the program, and of the networks that it builds to check their models."""
+    architectures = {
+        scenario.architecture for scenario in plan.of_track(wildcards.track)
+    }
+    return code("bundle", *sorted(map(facts.source, architectures)))
+
+
 rule bundle:
     input:
-        challenges=of_whole_track("<results>/challenge/{track}/{challenge}"),
-        checksums=of_whole_track("<results>/challenge/{track}/{challenge}.sha256"),
-        privacy=of_whole_track("<results>/privacy/{id}.json"),
-        splits=of_whole_track("<results>/private/{id}/splits.npz"),
-        data=of_whole_track("<results>/data/{data}"),
-        kit=multiext(f"{SCRIPTS}/mico/release/starter_kit/", "README.md", "starter_kit.py"),
+        challenges=plan.for_track("<results>/challenge/{track}/{challenge}"),
+        checksums=plan.for_track("<results>/challenge/{track}/{challenge}.sha256"),
+        privacy=plan.for_track("<results>/privacy/{id}.json"),
+        splits=plan.for_track("<results>/private/{id}/splits.npz"),
+        data=plan.for_track("<results>/data/{data}"),
+        kit=multiext(
+            f"{SCRIPTS}/mico/release/starter_kit/", "README.md", "starter_kit.py"
+        ),
         card=SCRIPTS / "mico/release/data_card.md",
     output:
-        bundle="<results>/bundles/{track}.zip",
+        public="<results>/bundles/{track}.zip",
         solutions="<results>/private/bundles/{track}-solutions.zip",
     log:
         "<logs>/bundle/{track}.log",
@@ -45,17 +55,19 @@ rule bundle:
     conda:
         environment("train")
     resources:
-        mem_mb=growing(bundle_mb),
+        mem_mb=growing(resources.bundle_mb),
         runtime=growing(30),
     params:
         program=program("bundle"),
-        code=fingerprint("bundle"),
-        scenarios=track_scenarios,
-        phases=PHASES,
+        code=track_code,
+        scenarios=lambda wildcards: json.dumps(
+            list(map(asdict, plan.of_track(wildcards.track)))
+        ),
+        phases=plan.phases,
         max_bytes=config["submissions"]["max_bytes"],
     shell:
         "{params.program} --track {wildcards.track} --challenges {input.challenges}"
         " --checksums {input.checksums} --scenarios {params.scenarios:q}"
         " --privacy {input.privacy} --splits {input.splits} --data {input.data}"
         " --phases {params.phases} --max-bytes {params.max_bytes}"
-        " --output {output.bundle} --solutions {output.solutions} 2> {log}"
+        " --output {output.public} --solutions {output.solutions} 2> {log}"

@@ -1,9 +1,10 @@
 from mico.attacks import docstrings
+from mico.workflow.description import description
 
 
 rule describe:
     input:
-        data=expand("<results>/data/{data}", data=USED_DATA),
+        data=expand("<results>/data/{data}", data=plan.datasets),
     output:
         "<results>/run.json",
     log:
@@ -17,23 +18,37 @@ rule describe:
         runtime=growing(10),
     params:
         program=program("describe"),
-        code=fingerprint("describe"),
-        run=run_description(),
+        code=code("describe"),
+        run=json.dumps(description(plan, config)),
     shell:
         "{params.program} --data {input.data} --run {params.run:q} --output {output} 2> {log}"
 
 
+def templates(*names):
+    """The paths of templates of pages."""
+    return [SCRIPTS / "mico/pages/templates" / name for name in names]
+
+
+# What pages show of the run.
+SHOWN = {
+    "run": "<results>/run.json",
+    "scores": "<results>/scores.csv",
+    "curves": "<results>/curves.json",
+    "comparisons": "<results>/comparisons.csv",
+    "audit": "<results>/audit.json",
+    "notes": "<results>/notes.json",
+    "privacy": expand("<results>/privacy/{scenario}.json", scenario=plan.run.scenarios),
+    "ceilings": expand(
+        "<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios
+    ),
+    "models": plan.model_rows,
+}
+
+
 rule report:
     input:
-        run="<results>/run.json",
-        scores="<results>/scores.csv",
-        curves="<results>/curves.json",
-        comparisons="<results>/comparisons.csv",
-        audit="<results>/audit.json",
-        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
-        models=all_model_rows,
-        templates=multiext(
-            f"{SCRIPTS}/mico/pages/templates/",
+        **SHOWN,
+        templates=templates(
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
@@ -53,47 +68,32 @@ rule report:
         runtime=growing(10),
     params:
         program=program("report"),
-        code=fingerprint("report"),
+        code=code("report"),
     shell:
         "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
-        " --comparisons {input.comparisons} --audit {input.audit} --ceilings {input.ceilings}"
-        " --models {input.models} --output {output} 2> {log}"
+        " --comparisons {input.comparisons} --audit {input.audit} --notes {input.notes}"
+        " --privacy {input.privacy} --ceilings {input.ceilings} --models {input.models}"
+        " --output {output} 2> {log}"
 
 
-rule attack_pages:
+use rule report as attack_pages with:
     input:
-        run="<results>/run.json",
-        scores="<results>/scores.csv",
-        curves="<results>/curves.json",
-        comparisons="<results>/comparisons.csv",
-        audit="<results>/audit.json",
-        ceilings=expand("<results>/ceilings/{scenario}.json", scenario=SCENARIOS),
-        models=all_model_rows,
-        templates=multiext(
-            f"{SCRIPTS}/mico/pages/templates/",
+        **SHOWN,
+        templates=templates(
             "attack_page.html.j2",
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
         ),
     output:
-        directory("<results>/attacks"),
+        directory("<results>/attack_pages"),
     log:
         "<logs>/attack_pages.log",
     benchmark:
         "<benchmarks>/attack_pages.tsv"
-    conda:
-        "../../envs/report.yaml"
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
     params:
         program=program("attack_pages"),
-        code=fingerprint("attack_pages"),
+        code=code("attack_pages"),
         formulas=docstrings.fingerprint(
             attack["attack"] for attack in config["attacks"]
         ),
-    shell:
-        "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
-        " --comparisons {input.comparisons} --audit {input.audit} --ceilings {input.ceilings}"
-        " --models {input.models} --output {output} 2> {log}"

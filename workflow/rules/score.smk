@@ -1,8 +1,34 @@
+from mico.release.names import UNUSABLE_NAME
+
+
+def entry_files(wildcards):
+    """What an entry consists of: a built-in attack's predictions, or somebody's submission."""
+    track, entry = wildcards.track, wildcards.entry
+    submission = plan.submissions[track].get(entry)
+    if submission:
+        # Snakemake would read <> and {} as its own; such a name is rejected, whatever it holds.
+        return [] if UNUSABLE_NAME.search(str(submission)) else str(submission)
+    return [
+        f"<results>/predictions/{entry}/{track}/{scenario.challenge}"
+        for scenario in plan.entered(track, entry)
+    ]
+
+
+def entry_flags(wildcards, input):
+    """The flags that say whose an entry is and where it lies."""
+    submission = plan.submissions[wildcards.track].get(wildcards.entry)
+    if submission:
+        taken = " ".join(plan.run.attacks)
+        name = quote(submission.parent.name)
+        return f"--participant={name} --submission={quote(str(submission))} --taken {taken}"
+    return f"--participant {wildcards.entry} --predictions {input.entry}"
+
+
 rule score:
     input:
-        splits=of_entry("<results>/private/{id}/splits.npz"),
-        privacy=of_entry("<results>/privacy/{id}.json"),
-        data=of_entry("<results>/data/{data}"),
+        splits=plan.for_entry("<results>/private/{id}/splits.npz"),
+        privacy=plan.for_entry("<results>/privacy/{id}.json"),
+        data=plan.for_entry("<results>/data/{data}"),
         entry=entry_files,
     output:
         "<results>/entries/{track}/{entry}.json",
@@ -17,9 +43,9 @@ rule score:
         runtime=growing(30),
     params:
         program=program("score"),
-        code=fingerprint("score"),
-        phases=PHASES,
-        track=entry_columns,
+        code=code("score"),
+        phases=plan.phases,
+        track=plan.entry_columns,
         entry=entry_flags,
         max_bytes=config["submissions"]["max_bytes"],
     shell:
@@ -31,12 +57,13 @@ rule score:
 
 rule collect_scores:
     input:
-        all_entries,
+        plan.all_entries,
     output:
         scores="<results>/scores.csv",
         comparisons="<results>/comparisons.csv",
         curves="<results>/curves.json",
         audit="<results>/audit.json",
+        notes="<results>/notes.json",
     log:
         "<logs>/collect_scores.log",
     benchmark:
@@ -48,9 +75,9 @@ rule collect_scores:
         runtime=growing(10),
     params:
         program=program("collect"),
-        code=fingerprint("collect"),
-        challenges=list(CHALLENGES),
+        code=code("collect"),
+        challenges=list(plan.challenges),
     shell:
         "{params.program} --entries {input} --challenges {params.challenges}"
         " --scores {output.scores} --comparisons {output.comparisons}"
-        " --curves {output.curves} --audit {output.audit} 2> {log}"
+        " --curves {output.curves} --audit {output.audit} --notes {output.notes} 2> {log}"

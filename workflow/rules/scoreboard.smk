@@ -1,7 +1,19 @@
+def named_challenges(wildcards):
+    """A track's challenges and their scenarios' ids."""
+    return [f"{one.challenge}={one.id}" for one in plan.of_track(wildcards.track)]
+
+
+def synthetic_flag(wildcards):
+    """Whether some of a track's data are synthetic, as a flag."""
+    return "--synthetic" if plan.is_synthetic(wildcards.track) else ""
+
+
 rule scoreboard:
     input:
-        entries=track_entries,
-        template=multiext(str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"),
+        entries=plan.whole_entries,
+        template=multiext(
+            str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"
+        ),
     output:
         page="<results>/scoreboard/{track}.html",
         winners="<results>/scoreboard/{track}-winners.json",
@@ -16,7 +28,7 @@ rule scoreboard:
         runtime=growing(10),
     params:
         program=program("scoreboard"),
-        code=fingerprint("scoreboard"),
+        code=code("scoreboard"),
         challenges=named_challenges,
         synthetic=synthetic_flag,
         reveal=config["reveal"],
@@ -26,24 +38,24 @@ rule scoreboard:
         " --output {output.page} --winners {output.winners} 2> {log}"
 
 
-rule details:
+rule detailed_results:
     input:
-        entries=track_entries,
+        entries=plan.whole_entries,
         template=SCRIPTS / "mico/pages/templates/detailed_results.html.j2",
     output:
-        directory("<results>/details/{track}"),
+        directory("<results>/detailed_results/{track}"),
     log:
-        "<logs>/details/{track}.log",
+        "<logs>/detailed_results/{track}.log",
     benchmark:
-        "<benchmarks>/details/{track}.tsv"
+        "<benchmarks>/detailed_results/{track}.tsv"
     conda:
         "../../envs/report.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        program=program("details"),
-        code=fingerprint("details"),
+        program=program("detailed_results"),
+        code=code("detailed_results"),
         reveal=config["reveal"],
         synthetic=synthetic_flag,
     shell:

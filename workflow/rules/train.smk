@@ -1,3 +1,13 @@
+def budget_flags(wildcards):
+    """The flags that set a scenario's privacy budget, or its noise."""
+    scenario = plan.of(wildcards)
+    return " ".join(
+        f"--{name.replace('_', '-')} {getattr(scenario, name)}"
+        for name in ("epsilon", "noise_multiplier", "delta")
+        if getattr(scenario, name) is not None
+    )
+
+
 rule accountant:
     output:
         "<results>/privacy/{scenario}.json",
@@ -12,19 +22,30 @@ rule accountant:
         runtime=growing(10),
     params:
         program=program("accountant"),
-        code=fingerprint("accountant"),
+        code=code("accountant"),
         n=field("n"),
         batch_size=field("batch_size"),
         epochs=field("epochs"),
-        budget=budget,
+        budget=budget_flags,
     shell:
         "{params.program} --n {params.n} --batch-size {params.batch_size}"
         " --epochs {params.epochs} {params.budget} --output {output} 2> {log}"
 
 
+def shard_seeds(wildcards):
+    """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
+    if config["seeds"] == "random":
+        return f"<results>/private/{wildcards.scenario}/seeds.csv"
+    if isinstance(config["seeds"], str):
+        return ancient(
+            config["seeds"]
+        )  # a parameter says whether the shard's own changed
+    return "<results>/private/{scenario}/seeds/{first}-{last}.csv"
+
+
 rule train:
     input:
-        seeds="<results>/private/{scenario}/seeds.csv",
+        seeds=shard_seeds,
         data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
         pretrained=pretrained_files,
@@ -39,25 +60,17 @@ rule train:
         environment("train")
     threads: 1
     resources:
-        mem_mb=growing(compute_mb),
-        runtime=growing(training_minutes),
-        gpu=GPU,
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(resources.training_minutes),
+        gpu=plan.gpu,
     params:
         program=program("train"),
-        code=fingerprint("train"),
-        architecture=field("architecture"),
-        physical_batch_size=config["physical_batch_size"],
-        precision=config["precision"],
-        n=field("n"),
-        m=field("m"),
-        options=target_options,
-        null_run=null_flag,
+        code=network_code("train"),
+        given=plan.given_seeds,
+        recipe=lambda wildcards: dump(plan.recipe(plan.of(wildcards))),
         device=config["device"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
-        " --data {input.data} --privacy {input.privacy} --architecture {params.architecture:q}"
-        " --physical-batch-size {params.physical_batch_size}"
-        " --precision {params.precision}"
-        " --first {wildcards.first} --last {wildcards.last} --n {params.n} --m {params.m}"
-        " --options {params.options:q} {params.null_run} --device {params.device}"
+        " --data {input.data} --privacy {input.privacy} --recipe {params.recipe:q}"
+        " --first {wildcards.first} --last {wildcards.last} --device {params.device}"
         " --models {output.models} --rows {output.rows} 2> {log}"

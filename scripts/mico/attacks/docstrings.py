@@ -6,22 +6,20 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
-MODULES = Path(__file__).parent / "formulas"
+from mico.attacks import registry
 
 
 def docstrings(attack: str) -> dict[str, str]:
-    """Those of an attack's `module` and its `Options`; none if it has no module of its own."""
-    path = {path.stem: path for path in MODULES.glob("*.py")}.get(attack)
+    """Those of an attack's `module` and its `Options`; empty if there is no such attack."""
+    path = registry.attacks().get(attack)
     if path is None:
         return {}
     module = ast.parse(path.read_text(encoding="utf-8"))
-    documented = {"module": module} | {
-        node.name: node
-        for node in module.body
-        if isinstance(node, ast.ClassDef) and node.name == "Options"
-    }
+    documented: dict[str, ast.Module | ast.ClassDef] = {"module": module}
+    for node in module.body:
+        if isinstance(node, ast.ClassDef) and node.name == "Options":
+            documented[node.name] = node
     return {name: text for name, node in documented.items() if (text := ast.get_docstring(node))}
 
 

@@ -1,11 +1,12 @@
 """A target, and the shadow models that did (IN) or did not (OUT) train on its challenge points."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mico.attacks.given.signals import Signals
+from mico.support.arrays import Bools, Floats, Ints
 from mico.support.errors import InputError
 
 
@@ -17,9 +18,9 @@ class Target:
     that is itself attacked is not among its own shadow models.
     """
 
-    own: np.ndarray  # (2m,) signal under the target
-    shadow: np.ndarray  # (S', 2m) signal under the shadow models
-    trained: np.ndarray  # (S', 2m) bool: the shadow model trained on the point (IN)
+    own: Floats  # (2m,) signal under the target
+    shadow: Floats  # (S', 2m) signal under the shadow models
+    trained: Bools  # (S', 2m): the shadow model trained on the point (IN)
 
 
 def targets(signals: Signals, signal: str) -> Iterator[Target]:
@@ -29,9 +30,7 @@ def targets(signals: Signals, signal: str) -> Iterator[Target]:
         yield target(values, signals.shadows, signals.trained, model, columns)
 
 
-def target(
-    values: np.ndarray, shadows: np.ndarray, trained: np.ndarray, model: int, columns: np.ndarray
-) -> Target:
+def target(values: Floats, shadows: Ints, trained: Bools, model: int, columns: Ints) -> Target:
     """One model as the target at any columns of a signal (R, U).
 
     Args:
@@ -45,9 +44,9 @@ def target(
 class Moments:
     """Counts, means and (maximum-likelihood) variances of a signal over some shadow models."""
 
-    count: np.ndarray  # (2m,)
-    mean: np.ndarray  # (2m,)
-    variance: np.ndarray  # (2m,)
+    count: Ints  # (2m,)
+    mean: Floats  # (2m,)
+    variance: Floats  # (2m,)
 
     @property
     def pooled_variance(self) -> float:
@@ -73,7 +72,7 @@ def in_out_moments(target: Target) -> tuple[Moments, Moments]:
     )
 
 
-def _moments(values: np.ndarray, mask: np.ndarray) -> Moments:
+def _moments(values: Floats, mask: Bools) -> Moments:
     count = mask.sum(axis=0)
     divisor = np.maximum(count, 1)
     mean = np.where(mask, values, 0).sum(axis=0) / divisor
@@ -81,13 +80,13 @@ def _moments(values: np.ndarray, mask: np.ndarray) -> Moments:
     return Moments(count, mean, variance)
 
 
-def point_variance(inside: Moments, outside: Moments) -> np.ndarray:
+def point_variance(inside: Moments, outside: Moments) -> Floats:
     """A variance (2m,) of each point about the means of its sides, pooled over both; never 0."""
     squares = inside.variance * inside.count + outside.variance * outside.count
     return varied(squares / np.maximum(inside.count + outside.count, 1))
 
 
-def varied(variance: np.ndarray) -> np.ndarray:
+def varied(variance: Floats) -> Floats:
     """Variances (2m,) of which none is 0.
 
     A point on which all models of a side agree takes a millionth of the points' mean, and all take
@@ -105,7 +104,7 @@ def pooled_variances(inside: Moments, outside: Moments) -> tuple[float, float]:
     return one or other or 1.0, other or one or 1.0
 
 
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
     """Raise an InputError unless the option has one of its values."""
     if value not in list(choices):  # a list, for a value that a dictionary cannot look up
         raise InputError(f"{name} {value!r}: expected one of {', '.join(choices)}")

@@ -1,6 +1,9 @@
 """Which models are released with their memberships (train) and which are to be attacked."""
 
 from dataclasses import astuple, dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from mico.support.errors import InputError
 
@@ -11,9 +14,11 @@ PHASES = ("train", "dev", "final")
 class Phases:
     """How many models each phase has; model numbers run on from train through dev to final."""
 
-    train: int
-    dev: int
-    final: int
+    train: Annotated[
+        int, Field(ge=2, description="models that are released with their memberships")
+    ]
+    dev: Annotated[int, Field(ge=1, description="models that are scored while a competition runs")]
+    final: Annotated[int, Field(ge=1, description="models that decide who has won")]
 
     def __post_init__(self) -> None:
         if self.train < 2 or min(self.dev, self.final) < 1:

@@ -4,6 +4,7 @@ The libraries of both are an extra, which bits and images do without.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,3 +150,11 @@ def load(name: str) -> Tokenizer:
 
 def _not_installed(tokenizer: str, package: str) -> InputError:
     return InputError(f"tokenizer {tokenizer!r}: needs {package}, see requirements-text.txt")
+
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a checkpoint may be there: in a folder that is, or on the hub, which is not asked."""
+    return Path(name).is_dir() or HUB_NAME.fullmatch(name) is not None

@@ -44,6 +44,10 @@ class Architecture(Protocol):
         """What is known of the network without building it, such as its costs."""
 
     @property
+    def physical_batch_size(self) -> int:
+        """On how many examples of each model it computes at a time, if that is bounded."""
+
+    @property
     def batched(self) -> bool:
         """Whether one operation computes several models; otherwise they run one after the other."""
 

@@ -42,6 +42,7 @@ FACTS = {
         "record_seconds": 4.4e-3,
         "step_seconds": 1.5e-2,
         "forward": 0.3333,
+        "feature_mb": 2e-3,
         "divisors": (2, 4, 8, 16, 32, 64, 128),
         "narrower": 0.8,
         "accuracy_records": 1_000_000,

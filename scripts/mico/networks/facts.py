@@ -40,6 +40,7 @@ class Facts:
         default_factory=lambda: {MODEL: "its state dict, for `torch.load(path, weights_only=True)`"}
     )
     weights_mb: int = 0  # of one model, where that counts
+    feature_mb: float = 0.0  # of activations, for a feature of an example of the physical batch
     features: int | None = None  # for which the rates are, where they grow with the features
     divisors: tuple[int, ...] = ()  # k of `name/k`, a network of 1/k of the channels
     narrower: float = 0.0  # such a network is k to this power times as fast
@@ -87,6 +88,12 @@ def parse(architecture: str) -> tuple[str, str]:
     ):
         return name, variant
     raise InputError(f"architecture {architecture!r}: expected {_expected()}")
+
+
+def source(architecture: str) -> Path:
+    """The file that builds an architecture's network, which nobody imports by name."""
+    module = networks()[parse(architecture)[0]].module
+    return Path(__file__).with_name(f"{module.rpartition('.')[2]}.py")
 
 
 def _expected() -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mico.data.store import Description
 from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
-from mico.networks.facts import Facts, networks
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks
 from mico.networks.kernels import clip_, softmax_error_, tanh_
 from mico.networks.model_files import StateDictFile
 from mico.networks.randomness import RandomStream
@@ -51,6 +51,11 @@ class MLP(StateDictFile):
     def facts(self) -> Facts:
         """What is known of the network without building it, such as its costs."""
         return networks()["mlp"]
+
+    @property
+    def physical_batch_size(self) -> int:
+        """The default: what it holds of an example is small, and it computes on all at a time."""
+        return PHYSICAL_BATCH_SIZE
 
     @property
     def batched(self) -> bool:

@@ -51,6 +51,7 @@ FACTS = {
         "summary": "for text: two layers of 128 features, with random initial weights",
         "record_seconds": 9.4e-4,
         "step_seconds": 1e-2,
+        "feature_mb": 0.04,
         "data": "tokens",
         "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
         "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
@@ -69,6 +70,7 @@ FACTS = {
         "summary": "for text: RoBERTa-base as published, downloaded from the hub",
         "record_seconds": 0.11,
         "step_seconds": 1.5,
+        "feature_mb": 1.4,
         "weights_mb": 500,
         "pretrained": True,
     },

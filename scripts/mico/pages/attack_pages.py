@@ -15,8 +15,8 @@ from markupsafe import Markup, escape
 from mico.attacks.docstrings import docstrings
 from mico.pages import figures
 from mico.pages.rendering import environment
-from mico.pages.run_results import METRICS, PHASES, Results, Row, csv_uri
-from mico.scoring.metrics import HEADLINE, HEADLINE_FPR
+from mico.pages.run_results import PHASES, Results, Row, csv_uri
+from mico.scoring.metrics import HEADLINE, HEADLINE_FPR, METRICS, TITLES
 
 OPTION = r"\w+:( |$)"  # in a docstring of options, what begins the words on one
 
@@ -51,6 +51,7 @@ def render(results: Results, attack: Mapping[str, Any]) -> str:
             strip_table=pd.DataFrame(per_model).rename_axis("model").reset_index(),
             scores=own,
             metrics=METRICS,
+            title=TITLES[HEADLINE],
             phase_labels=PHASES,
             headline=HEADLINE,
             guess=HEADLINE_FPR,
@@ -88,8 +89,8 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
     shown: dict[str, Any] = dict.fromkeys(["roc", "by_class"]) | {
         "id": scenario,
         "setting": setting,
-        "epsilon": results.epsilon(scenario),
-        "private": bool(results.ceilings[scenario]["fpr"]),
+        "epsilon_spent": results.privacy[scenario].epsilon_spent,
+        "note": results.notes.get(scenario, {}).get(name),
         "row": row,
         "place": row and _place(rows, row),
         "participants": len(rows),

@@ -10,13 +10,10 @@ from statistics import fmean
 from typing import Any
 
 from mico.pages.rendering import environment
-from mico.pages.scoreboard import METRICS, visible
-from mico.scoring import metrics
-from mico.scoring.entries import Entry
+from mico.pages.scoreboard import visible
+from mico.scoring.entries import Entry, Row
+from mico.scoring.metrics import HEADLINE, METRICS
 
-# The published program's names; it writes an FPR in units of 1 / 10,000.
-NAMES = {f"tpr_at_fpr_{fpr:g}": f"TPR_FPR_{round(1e4 * fpr)}" for fpr in metrics.FPRS}
-NAMES |= {"auc": "AUC", "advantage": "MIA", "accuracy": "accuracy"}
 LOWEST = 1e-4  # where the axes of a ROC begin
 SIZE = 200  # of a ROC's drawing
 
@@ -25,36 +22,34 @@ def scores_text(entry: Entry, phase: str) -> str:
     """scores.txt for one phase; empty for an entry that was rejected."""
     rows = _rows(entry, phase)
     lines = [
-        f"scenario{number}_{name}: {row[metric]}"
+        f"scenario{number}_{metric.published}: {row[metric.name]}"
         for number, row in enumerate(rows, 1)
-        for metric, name in NAMES.items()
+        for metric in METRICS
     ]
     if rows:
         lines += [
-            f"average_{name}: {fmean(row[metric] for row in rows)}"
-            for metric, name in NAMES.items()
+            f"average_{metric.published}: {fmean(row[metric.name] for row in rows)}"
+            for metric in METRICS
         ]
     return "".join(f"{line}\n" for line in lines)
 
 
 def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
     """detailed_results.html for these phases; `synthetic`: the data are a generated stand-in."""
-    rows = {phase: _rows(entry, phase) for phase in phases if not entry["problems"]}
+    rows = {phase: _rows(entry, phase) for phase in phases if not entry.problems}
     templates = environment()
     templates.filters["visible"] = visible
     ticks = [10.0**exponent for exponent in range(round(math.log10(LOWEST)), 1)]
     return templates.get_template("detailed_results.html.j2").render(
-        name=entry["participant"],
-        track=entry["track"],
-        file=entry["file"],
-        submitted=entry["submitted"],
-        problems=entry["problems"],
+        name=entry.participant,
+        track=entry.track,
+        file=entry.file,
+        submitted=entry.submitted and entry.submitted.isoformat(timespec="seconds"),
+        problems=entry.problems,
         headings=[_heading(row) for row in next(iter(rows.values()), [])],
         tables={phase: _table(of_phase) for phase, of_phase in rows.items()},
         curves={
-            phase: {
-                _heading(row): _path(entry["curves"][row["challenge"]][phase]) for row in of_phase
-            }
+            phase: {_heading(row): _path(entry.curves[row["challenge"]][phase]) for row in of_phase}
             for phase, of_phase in rows.items()
         },
         ticks=[{"at": _position(tick), "label": f"{tick:g}"} for tick in ticks],
@@ -62,24 +57,24 @@ def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
     )
 
 
-def _rows(entry: Entry, phase: str) -> list[Mapping[str, Any]]:
-    rows = [row for row in entry["scores"] if row["phase"] == phase]
+def _rows(entry: Entry, phase: str) -> list[Row]:
+    rows = [row for row in entry.scores if row["phase"] == phase]
     return sorted(rows, key=lambda row: row["challenge"])
 
 
-def _heading(row: Mapping[str, Any]) -> str:
+def _heading(row: Row) -> str:
     return f"{row['scenario']}, {row['challenge']}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _table(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
-            "metric": title,
-            "headline": metric == metrics.HEADLINE,
-            "cells": [[row[metric + end] for end in ("", "_low", "_high")] for row in rows],
-            "average": fmean(row[metric] for row in rows),
+            "metric": metric.title,
+            "headline": metric.name == HEADLINE,
+            "cells": [[row[metric.name + end] for end in ("", "_low", "_high")] for row in rows],
+            "average": fmean(row[metric.name] for row in rows),
         }
-        for metric, (title, _) in METRICS.items()
+        for metric in METRICS
     ]
 
 

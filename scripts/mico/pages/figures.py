@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mico.scoring.metrics import FPRS, HEADLINE, HEADLINE_FPR
+from mico.scoring.metrics import FPRS, HEADLINE, HEADLINE_FPR, TITLES
 
 HIGHLIGHTED = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼"}  # markers of the best participants
 # Okabe and Ito's colour-blind-safe palette; the page maps these to variables with a dark variant.
@@ -24,7 +24,7 @@ PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 INK, MUTED, RULE, PALE = "#101010", "#707070", "#e0e0e0", "#b8b8b8"
 PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"}
 PAGE_COLOURS |= {PALE: "var(--pale)"} | {c: f"var(--c{i})" for i, c in enumerate(PALETTE)}
-SCORE = f"TPR at FPR {HEADLINE_FPR}"
+SCORE = TITLES[HEADLINE]
 WIDTH = 360  # units of a figure, about CSS pixels on a telephone
 SVG_STYLE = {"svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5}
 SVG_STYLE |= {"path.simplify_threshold": 0.3}  # pixels: points that nobody sees are left out

@@ -14,10 +14,9 @@ import pandas as pd
 
 from mico.pages import figures
 from mico.pages.rendering import environment
-from mico.pages.run_results import METRICS, PHASES, Pairs, Results, Row, csv_uri
-from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, HEADLINE_FPR
+from mico.pages.run_results import PHASES, Pairs, Results, Row, csv_uri
+from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, METRICS, RATES, TITLES
 
-RATES = {f"tpr_at_fpr_{fpr:g}": fpr for fpr in FPRS}  # metric -> its FPR
 ENDS = figures.ENDS
 
 
@@ -41,8 +40,8 @@ def render(results: Results) -> str:
             cells={name: {row["participant"]: row for row in rows} for name, rows in best.items()},
             participants=participants,
             tables=[_headline_table(results, headline, best, metric) for metric in COMPARED],
-            epsilons={name: results.epsilon(name) for name in results.ids},
-            private={name: bool(results.ceilings[name]["fpr"]) for name in results.ids},
+            notes=results.notes,
+            privacy=results.privacy,
             verdicts=verdicts,
             broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
             guessing={
@@ -69,7 +68,7 @@ def render(results: Results) -> str:
             guess=HEADLINE_FPR,
             headline=HEADLINE,
             metrics=METRICS,
-            rates=RATES,
+            titles=TITLES,
             phase_labels=PHASES,
             training=_training(results.models),
             training_seconds=results.models.seconds.sum(),
@@ -83,7 +82,7 @@ def render(results: Results) -> str:
 
 def page_address(attack: str) -> str:
     """Where an attack's page lies, seen from the report."""
-    return f"attacks/{quote(attack, safe='')}.html"
+    return f"attack_pages/{quote(attack, safe='')}.html"
 
 
 def marks(rows: Sequence[Row], pairs: Pairs, metric: str) -> dict[str, str]:
@@ -107,9 +106,11 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
     `exceeding` holds what cannot be on a correct implementation, a sentence each: an interval above
     the bound at a published FPR, or a lower bound of epsilon above the accountant's.
     """
-    if not results.ceilings[scenario]["fpr"]:
+    spent = results.privacy[scenario].epsilon_spent
+    if spent is None:
         return None
-    epsilon, exceeding, rates = results.epsilon(scenario), [], {}
+    exceeding: list[str] = []
+    rates: dict[str, dict[str, Any]] = {}
     for metric, fpr in RATES.items():
         bound, heuristic = (results.ceiling(scenario, kind, fpr) for kind in ("bound", "heuristic"))
         ordered = _highest_first(rows, metric)
@@ -131,12 +132,12 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
     lower.sort(key=lambda pair: (-pair[0], pair[1]))
     exceeding += [
         f"the predictions of {name} show that ε is at least {value:.2f}, where the accountant says "
-        f"{epsilon:.2f}"
+        f"{spent:.2f}"
         for value, name in lower
-        if epsilon is not None and value > epsilon
+        if value > spent
     ]
     shown = {metric: rates[metric] for metric in COMPARED}
-    return {"epsilon": epsilon, "rates": shown, "lower": lower[:1], "exceeding": exceeding}
+    return {"epsilon_spent": spent, "rates": shown, "lower": lower[:1], "exceeding": exceeding}
 
 
 def gains(
@@ -151,10 +152,10 @@ def gains(
     shadow_only = []
     for attack in attacks:
         row = scored.get(attack["name"])
-        if row and attack["attack"] == "references":
+        if row and attack["attack"] == "target-references":
             rest = {key: attack[key] for key in sorted(attack) if key not in ("name", "count")}
             kinds.setdefault(tuple(rest.items()), {})[attack["count"]] = row
-        elif row and attack["attack"] != "auto" and "shared" not in attack:
+        elif row and attack["attack"] != "auto" and "shared_references" not in attack:
             shadow_only.append(row)
     kinds = {kind: counts for kind, counts in kinds.items() if len(counts) > 1}
     if not kinds:
@@ -172,8 +173,7 @@ def gains(
         ]
         level = next(iter(_highest_first(shadow_only, metric)), None)
         title = f"Gain from reference models at FPR {RATES[metric]:g}, {scenario}"
-        label = f"TPR at FPR {RATES[metric]:g}"
-        drawn = figures.gain(title, label, lines, level and _estimate(level, metric))
+        drawn = figures.gain(title, TITLES[metric], lines, level and _estimate(level, metric))
         table = [
             {"kind": kind, "count": count}
             | dict(zip(["tpr", "low", "high"], line[count], strict=True))
@@ -222,7 +222,7 @@ def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str,
     highest = {metric: _highest_first(rows, metric)[0]["participant"] for metric in COMPARED}
     chosen = list(combinations(names, 2))
     metrics = [
-        {"label": METRICS[metric], "values": [round(row[metric], 5) for row in rows]}
+        {"label": TITLES[metric], "values": [round(row[metric], 5) for row in rows]}
         | {"pairs": [[round(value, 5) for value in pairs[metric][pair]] for pair in chosen]}
         for metric in COMPARED
     ]
@@ -256,16 +256,13 @@ def _estimate(row: Row, metric: str) -> tuple[float, float, float]:
 
 
 def _training(models: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Each scenario's models in one line: means of accuracies, medians of what hardly varies."""
+    """Scenario -> what its models came to: means of accuracies, the sum and median of seconds."""
     return (
         models.groupby("scenario")
         .agg(
             models=("model", "size"),
             training_accuracy=("training_accuracy", "mean"),
             evaluation_accuracy=("evaluation_accuracy", "mean"),
-            epsilon=("epsilon", "max"),
-            sample_rate=("sample_rate", "median"),
-            steps=("steps", "median"),
             seconds=("seconds", "sum"),
             seconds_per_model=("seconds", "median"),
             devices=("device", lambda devices: ", ".join(sorted(set(devices)))),

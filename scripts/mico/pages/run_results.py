@@ -11,25 +11,21 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from mico.scoring.metrics import COMPARED, FPRS, HEADLINE
+from mico.privacy import budget
+from mico.privacy.budget import Privacy
+from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, METRICS
 from mico.support.errors import InputError
 
-METRICS = {f"tpr_at_fpr_{fpr:g}": f"TPR @ {fpr:g}" for fpr in FPRS} | {
-    "auc": "AUC",
-    "advantage": "Advantage",
-    "accuracy": "Accuracy",
-}
 PHASES = {"both": "dev + final", "final": "final", "dev": "dev", "train": "train"}  # headline first
 
 SCORE_TEXTS = ["scenario", "challenge", "track", "data", "participant", "phase"]
-SCORE_NUMBERS = ["models", *(m + end for m in METRICS for end in ("", "_low", "_high"))]
-MODEL_NUMBERS = ["model", "training_accuracy", "evaluation_accuracy", "steps", "seconds"]
-MAY_BE_EMPTY = ["epsilon", "delta", "noise_multiplier", "sample_rate"]  # in a table of models
+SCORE_NUMBERS = ["models", *(m.name + end for m in METRICS for end in ("", "_low", "_high"))]
+MODEL_NUMBERS = ["model", "training_accuracy", "evaluation_accuracy", "seconds"]
 PAIR_TEXTS = ["scenario", "metric", "participant", "other"]
 PAIR_NUMBERS = ["difference", "low", "high"]
 RUN_KEYS = ["run", "config_sha256", "seeds", "versions", "datasets", "scenarios"]
 SCENARIO_KEYS = ["id", "challenge", "track", "data", "architecture", "n", "m", "epochs"]
-PRIVACY_KEYS = ["batch_size", "epsilon", "delta", "noise_multiplier", "clipping_norm", "disclosed"]
+SCENARIO_KEYS += ["batch_size", "epsilon", "clipping_norm", "disclosed"]
 DATASET_KEYS = ["synthetic", "records", "features", "classes", "source"]
 RATE_KEYS = ["fpr", *(f"{r}_{end}" for r in ("fpr", "tpr") for end in ("final", "low", "high"))]
 CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
@@ -51,6 +47,8 @@ class Results:
     models: pd.DataFrame  # a row per trained model
     pairs: dict[tuple[str, str], Pairs]  # (scenario, metric), on dev and final together
     audit: dict[str, dict[str, Any]]  # scenario -> participant -> what `audit.audit` finds
+    notes: dict[str, dict[str, str]]  # scenario -> participant -> what it did, after its name
+    privacy: dict[str, Privacy]  # scenario -> what training spends
     ceilings: dict[str, dict[str, list[float]]]  # scenario -> fpr, bound, heuristic
 
     @property
@@ -75,11 +73,6 @@ class Results:
         scored = {name: self.phases(name) for name in self.ids}
         return {name: next(iter(phases.values())) for name, phases in scored.items() if phases}
 
-    def epsilon(self, scenario: str) -> float | None:
-        """What the accountant says that training has spent; None without DP."""
-        spent = self.models.epsilon[self.models.scenario == scenario].max()
-        return None if math.isnan(spent) else float(spent)
-
     def ceiling(self, scenario: str, kind: str, fpr: float) -> float | None:
         """A ceiling at an FPR, or at the next one listed, where it is no lower; None without DP."""
         curve = self.ceilings[scenario]
@@ -97,6 +90,10 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--comparisons", type=Path, required=True, help="paired differences, CSV")
     parser.add_argument("--audit", type=Path, required=True, help="audits of all entries, JSON")
+    parser.add_argument("--notes", type=Path, required=True, help="notes of attacks, JSON")
+    parser.add_argument(
+        "--privacy", type=Path, nargs="+", required=True, help="what is spent, <scenario>.json each"
+    )
     parser.add_argument(
         "--ceilings", type=Path, nargs="+", required=True, help="limits, <scenario>.json each"
     )
@@ -115,6 +112,8 @@ def read(inputs: argparse.Namespace) -> Results:
         read_models(inputs.models),
         read_comparisons(inputs.comparisons),
         read_audit(inputs.audit),
+        read_notes(inputs.notes),
+        {path.stem: read_privacy(path) for path in inputs.privacy},
         {path.stem: read_ceilings(path) for path in inputs.ceilings},
     )
     _check(results)
@@ -130,14 +129,22 @@ def _check(results: Results) -> None:
         ("models: scenario", results.models.scenario, results.ids),
         ("comparisons: scenario", [scenario for scenario, _ in results.pairs], results.ids),
         ("audit: scenario", results.audit, results.ids),
+        ("notes: scenario", results.notes, results.ids),
+        ("privacy: scenario", results.privacy, results.ids),
         ("ceilings: scenario", results.ceilings, results.ids),
     ):
         for name in names:
             if name not in known:
                 raise InputError(f"{what} {name!r}: the run only has {', '.join(known)}")
     for name in results.ids:
+        if name not in results.privacy:
+            raise InputError(f"privacy: scenario {name!r} is missing")
         if name not in results.ceilings:
             raise InputError(f"ceilings: scenario {name!r} is missing")
+        private = results.privacy[name].epsilon_spent is not None
+        if private != bool(results.ceilings[name]["fpr"]):
+            expected = "some with DP" if private else "none without DP"
+            raise InputError(f"ceilings: scenario {name!r}: expected {expected}, as privacy says")
         scored = [row["participant"] for row in results.phases(name).get("both", [])]
         for i, one in enumerate(scored):
             if one not in results.audit.get(name, {}):
@@ -163,7 +170,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 def read_models(paths: Iterable[Path]) -> pd.DataFrame:
     """A row per trained model, from all shards of all scenarios."""
     texts, key = ["scenario", "device"], ["scenario", "model"]
-    tables = [_read_csv(path, texts, MODEL_NUMBERS + MAY_BE_EMPTY, key) for path in paths]
+    tables = [_read_csv(path, texts, MODEL_NUMBERS, key) for path in paths]
     models = pd.concat(tables, ignore_index=True)
     for row in models[models.duplicated(key)].itertuples():
         raise InputError(f"model {row.model:g} of {row.scenario} is in two of the models files")
@@ -191,12 +198,12 @@ def read_run(path: Path) -> dict[str, Any]:
     for name, data in run["datasets"].items():
         _require(data, DATASET_KEYS, f"{path}: datasets.{name}")
     for i, scenario in enumerate(run["scenarios"]):
-        _require(scenario, SCENARIO_KEYS + PRIVACY_KEYS, f"{path}: scenarios[{i}]")
+        _require(scenario, SCENARIO_KEYS, f"{path}: scenarios[{i}]")
         _require(run["datasets"], [scenario["data"]], f"{path}: datasets")
     for i, attack in enumerate(run["attacks"]):
         where = f"{path}: attacks[{i}]"
         _require(attack, ["name", "attack"], where)
-        if attack["attack"] == "references":
+        if attack["attack"] == "target-references":
             _require(attack, ["count"], where)
             if not _is_number(attack["count"]) or attack["count"] < 1:
                 raise InputError(f"{where}: count {attack['count']!r}: expected at least 1")
@@ -244,6 +251,29 @@ def read_audit(path: Path) -> dict[str, dict[str, Any]]:
     return audit
 
 
+def read_notes(path: Path) -> dict[str, dict[str, str]]:
+    """Notes: scenario -> participant -> what it did, as the end of a sentence about it."""
+    notes = _read_json(path, [])
+    for scenario, participants in notes.items():
+        _require(participants, [], f"{path}: {scenario}")
+        for name, note in participants.items():
+            if not isinstance(note, str):
+                raise InputError(f"{path}: {scenario}.{name}: {note!r}: expected a text")
+    return notes
+
+
+def read_privacy(path: Path) -> Privacy:
+    """What a scenario's training spends: noise, epsilon and delta, or none of them without DP."""
+    spent = budget.read(path)
+    values = spent.noise_multiplier, spent.epsilon_spent, spent.delta
+    if values != (None,) * 3 and not all(map(_is_number, values)):
+        raise InputError(
+            f"{path}: noise_multiplier, epsilon_spent, delta {values}: expected three numbers, or "
+            "three times null"
+        )
+    return spent
+
+
 def read_ceilings(path: Path) -> dict[str, list[float]]:
     """A scenario's ceilings: fpr, bound, heuristic; all empty without DP."""
     curves = _read_json(path, ["fpr", *CEILINGS])
@@ -271,12 +301,11 @@ def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) 
         raise InputError(f"{path}: expected a CSV file: {error}") from error
     _require(table, texts + numbers, f"{path}: header")
     for column in numbers:
-        empty = "nan" if column in MAY_BE_EMPTY else ""
         try:
-            table[column] = table[column].map(lambda text, empty=empty: float(text or empty))
+            table[column] = table[column].map(float)
         except ValueError as error:
             raise InputError(f"{path}: column {column}: expected numbers: {error}") from error
-        if column not in MAY_BE_EMPTY and not all(map(math.isfinite, table[column])):
+        if not all(map(math.isfinite, table[column])):
             raise InputError(f"{path}: column {column}: expected finite numbers")
     for row in table[table.duplicated(key)][key].to_dict("records"):
         raise InputError(f"{path}: more than one row for {row}")

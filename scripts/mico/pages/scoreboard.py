@@ -5,10 +5,9 @@ The same entries give the same bytes.
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -18,37 +17,36 @@ import numpy as np
 from markupsafe import Markup
 
 from mico.pages.rendering import environment
-from mico.scoring import entries as stored
-from mico.scoring.metrics import FPRS, HEADLINE, HEADLINE_FPR, interval
+from mico.scoring import entries as entry_files
+from mico.scoring.curves import interval
+from mico.scoring.entries import Entry, Row
+from mico.scoring.metrics import HEADLINE, HEADLINE_FPR, METRICS, TITLES
 from mico.support.errors import InputError
 
 REVEALED = ("dev", "final")  # the phase that a live board and one after the reveal show
 TIE = 1e-12  # means that are closer than this are equal
-# Metric -> its name on the page and the value of a random guess
-METRICS = {f"tpr_at_fpr_{fpr:g}": (f"TPR @ {fpr:g} FPR", fpr) for fpr in FPRS}
-METRICS |= {"auc": ("AUC", 0.5), "advantage": ("Advantage", 0.0), "accuracy": ("Accuracy", 0.5)}
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class Contender:
     """A submission or a built-in attack with its results of one phase; a rejected one has none.
 
-    The results of other phases are not here, so that nothing made of entries can give them away.
+    Other phases' results are not here, so that nothing made of contenders can give them away.
     """
 
     participant: str
     builtin: bool
     file: str | None  # None for a built-in attack, like the time
     submitted: datetime | None
-    problems: list[str]  # why it was rejected
-    scores: dict[str, dict[str, Any]]  # challenge -> its row of scores
-    curves: dict[str, dict[str, list[float]]]  # challenge -> fpr, tpr
-    replicates: np.ndarray  # of the mean over challenges
+    problems: Sequence[str]  # why it was rejected
+    scores: Mapping[str, Row]  # challenge -> its row of scores
+    curves: Mapping[str, Mapping[str, Sequence[float]]]  # challenge -> fpr, tpr
+    replicates: np.ndarray  # (resamples,) of the mean over challenges
     dev: float  # the mean on dev, which is known in every phase
-    counts: bool = False  # it is ranked: its participant's latest that was accepted
+    counts: bool  # it is ranked: its participant's latest that was accepted
 
     @property
     def owner(self) -> tuple[bool, str]:
@@ -69,7 +67,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Difference:
-    """One entry's mean less another's, by a bootstrap over the same resampled models."""
+    """One contender's mean less another's, by a bootstrap over the same resampled models."""
 
     mean: float
     low: float
@@ -84,59 +82,58 @@ class Difference:
 
 @dataclass(frozen=True)
 class Standing:
-    """An entry's place on the board."""
+    """A contender's place on the board."""
 
     rank: int
-    entry: Entry
+    contender: Contender
     lead: Difference | None  # over the next one below
 
 
-def read_entries(
+def read(
     paths: Iterable[Path], track: str, challenges: Iterable[str], phase: str
-) -> list[Entry]:
+) -> list[Contender]:
     """A track's entries with the results of this phase.
 
     Raises:
         InputError: names the file and what is wrong with it.
     """
-    challenges, contents, entries = list(challenges), [], []
+    challenges, entries = list(challenges), {}
     for path in paths:
+        entries[path] = entry_files.read(path)
+        if entries[path].track != track:
+            raise InputError(f"{path}: track {entries[path].track!r}: expected {track!r}")
+    standing = entry_files.standing(list(entries.values()))
+    contenders = []
+    for path, entry in entries.items():
         try:
-            contents.append(content := json.loads(path.read_text(encoding="utf-8")))
-            entries.append(_entry(content, challenges, phase))
+            contenders.append(_contender(entry, challenges, phase, entry in standing))
         except KeyError as error:
             raise InputError(f"{path}: {error} is missing") from error
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: expected a scored submission: {error}") from error
-        if content["track"] != track:
-            raise InputError(f"{path}: track {content['track']!r}: expected {track!r}")
-    standing = {id(content) for content in stored.standing(contents)}
-    return [
-        replace(entry, counts=id(content) in standing)
-        for content, entry in zip(contents, entries, strict=True)
-    ]
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: expected an entry: {error}") from error
+    return contenders
 
 
-def standings(entries: Iterable[Entry]) -> list[Standing]:
+def standings(contenders: Iterable[Contender]) -> list[Standing]:
     """Ranked by the mean over challenges; those that tie share a rank and the next ones are free.
 
-    An entry's rank is one more than the number of entries that are better.
+    An contender's rank is one more than the number of contenders that are better.
     """
-    entries = list(entries)
-    means = np.array([entry.mean for entry in entries])
+    contenders = list(contenders)
+    means = np.array([contender.mean for contender in contenders])
     ranks = [1 + int((means > mean + TIE).sum()) for mean in means]
     order = sorted(
-        zip(ranks, entries, strict=True),
+        zip(ranks, contenders, strict=True),
         key=lambda place: (place[0], place[1].builtin, place[1].participant),
     )
     board = []
-    for i, (rank, entry) in enumerate(order):
-        lead = difference(entry, order[i + 1][1]) if i + 1 < len(order) else None
-        board.append(Standing(rank, entry, lead))
+    for i, (rank, contender) in enumerate(order):
+        lead = difference(contender, order[i + 1][1]) if i + 1 < len(order) else None
+        board.append(Standing(rank, contender, lead))
     return board
 
 
-def difference(above: Entry, below: Entry) -> Difference:
+def difference(above: Contender, below: Contender) -> Difference:
     """How far one is above another.
 
     Both are scored on the same models, and most of their ups and downs come from those: the
@@ -160,20 +157,22 @@ def rule(challenges: Mapping[str, str], phase: str) -> str:
     )
 
 
-def winners(entries: Iterable[Entry]) -> list[list[Standing]]:
+def winners(contenders: Iterable[Contender]) -> list[list[Standing]]:
     """The winner and the runner-up, each a list of those who tie, as there are participants."""
-    board = standings(entry for entry in entries if entry.counts and not entry.builtin)
+    board = standings(
+        contender for contender in contenders if contender.counts and not contender.builtin
+    )
     ranks = sorted({standing.rank for standing in board})[:2]
     return [[standing for standing in board if standing.rank == rank] for rank in ranks]
 
 
 def announcement(
-    track: str, challenges: Mapping[str, str], phase: str, entries: Iterable[Entry]
+    track: str, challenges: Mapping[str, str], phase: str, contenders: Iterable[Contender]
 ) -> dict[str, Any]:
     """What the file of winners says, which before the reveal is that there are none yet."""
     if phase != "final":
         return {"track": track, "revealed": False, "note": "The results are not revealed yet."}
-    places = [[_result(standing.entry) for standing in tied] for tied in winners(entries)]
+    places = [[_result(standing.contender) for standing in tied] for tied in winners(contenders)]
     places += [[]] * (2 - len(places))
     return {
         "track": track,
@@ -188,7 +187,7 @@ def render(
     track: str,
     challenges: Mapping[str, str],
     phase: str,
-    entries: Sequence[Entry],
+    contenders: Sequence[Contender],
     synthetic: bool,
 ) -> str:
     """The whole page.
@@ -197,10 +196,12 @@ def render(
         challenges: the track's challenges and their scenarios' ids.
         synthetic: the track's data are a generated stand-in.
     """
-    counted = [entry for entry in entries if entry.counts]
+    counted = [contender for contender in contenders if contender.counts]
     board = standings(counted)
-    submissions = sorted((entry for entry in entries if not entry.builtin), key=_time)
-    places = winners(entries) if phase == "final" else []
+    submissions = sorted(
+        (contender for contender in contenders if not contender.builtin), key=_time
+    )
+    places = winners(contenders) if phase == "final" else []
     script = (Path(__file__).parent / "templates" / "scoreboard.js").read_text(encoding="utf-8")
     templates = environment()
     templates.filters |= {"visible": visible, "time": _text}
@@ -214,10 +215,11 @@ def render(
         board=board,
         counted=counted,
         submissions=submissions,
-        newest={entry.owner: entry for entry in submissions},
+        newest={contender.owner: contender for contender in submissions},
         places=places,
         headline=HEADLINE,
         metrics=METRICS,
+        title=TITLES[HEADLINE],
         data=_data(challenges, board),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -229,67 +231,65 @@ def visible(text: str) -> str:
     return INVISIBLE.sub("\ufffd", text)
 
 
-def _entry(content: Mapping[str, Any], challenges: Sequence[str], phase: str) -> Entry:
-    submitted = content["submitted"] and datetime.fromisoformat(content["submitted"])
-    if submitted and submitted.tzinfo is None:
-        raise ValueError(f"submitted {submitted}: expected a time zone")
-    valid = [] if content["problems"] else challenges
-    rows = {(row["challenge"], row["phase"]): row for row in content["scores"]}
-    replicates = [content["replicates"][name][phase][HEADLINE] for name in valid]
-    return Entry(
-        content["participant"],
-        content["builtin"],
-        content["file"],
-        submitted,
-        content["problems"],
+def _contender(entry: Entry, challenges: Sequence[str], phase: str, counts: bool) -> Contender:
+    valid = [] if entry.problems else challenges
+    rows = {(row["challenge"], row["phase"]): row for row in entry.scores}
+    replicates = [entry.replicates[name][phase][HEADLINE] for name in valid]
+    return Contender(
+        entry.participant,
+        entry.builtin,
+        entry.file,
+        entry.submitted,
+        entry.problems,
         scores={name: rows[name, phase] for name in valid},
-        curves={name: content["curves"][name][phase] for name in valid},
+        curves={name: entry.curves[name][phase] for name in valid},
         replicates=np.mean(replicates, axis=0) if valid else np.empty(0),
         dev=fmean(rows[name, "dev"][HEADLINE] for name in valid) if valid else np.nan,
+        counts=counts,
     )
 
 
-def _time(entry: Entry) -> tuple[datetime, str, str]:
+def _time(contender: Contender) -> tuple[datetime, str, str]:
     """By this, one submission is later than another; built-in attacks have no time."""
-    submitted = entry.submitted or datetime.min.replace(tzinfo=UTC)
-    return submitted, entry.file or "", entry.participant
+    submitted = contender.submitted or datetime.min.replace(tzinfo=UTC)
+    return submitted, contender.file or "", contender.participant
 
 
 def _text(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def _result(entry: Entry) -> dict[str, Any]:
-    low, high = entry.interval
-    about = {"participant": entry.participant, "file": entry.file}
-    return about | {"mean": entry.mean, "low": low, "high": high}
+def _result(contender: Contender) -> dict[str, Any]:
+    low, high = contender.interval
+    about = {"participant": contender.participant, "file": contender.file}
+    return about | {"mean": contender.mean, "low": low, "high": high}
 
 
 def _data(challenges: Mapping[str, str], board: Sequence[Standing]) -> dict[str, Any]:
     """What the page's program draws: values as (estimate, low, high), the mean's first."""
     rows = []
-    for entry in (standing.entry for standing in board):
+    for contender in (standing.contender for standing in board):
         values = {
-            metric: [
-                [fmean(row[metric] for row in entry.scores.values()), None, None],
+            metric.name: [
+                [fmean(row[metric.name] for row in contender.scores.values()), None, None],
                 *(
-                    [row[metric + end] for end in ("", "_low", "_high")]
-                    for row in entry.scores.values()
+                    [row[metric.name + end] for end in ("", "_low", "_high")]
+                    for row in contender.scores.values()
                 ),
             ]
             for metric in METRICS
         }
-        values[HEADLINE][0][1:] = entry.interval  # only this metric has a mean's replicates
-        curves = [[curve["fpr"], curve["tpr"]] for curve in entry.curves.values()]
-        rows.append({"name": visible(entry.participant), "values": values, "curves": curves})
+        values[HEADLINE][0][1:] = contender.interval  # only this metric has a mean's replicates
+        curves = [[curve["fpr"], curve["tpr"]] for curve in contender.curves.values()]
+        rows.append({"name": visible(contender.participant), "values": values, "curves": curves})
     scales = {
-        metric: [
-            _scale([row["values"][metric][column] for row in rows], guess)
+        metric.name: [
+            _scale([row["values"][metric.name][column] for row in rows], metric.guess)
             for column in range(1 + len(challenges))
         ]
-        for metric, (_, guess) in METRICS.items()
+        for metric in METRICS
     }
-    return {"rows": rows, "scales": scales}
+    return {"rows": rows, "scales": scales, "scored": HEADLINE_FPR}
 
 
 def _scale(cells: Iterable[Sequence[float | None]], guess: float) -> dict[str, float]:

@@ -1,9 +1,9 @@
-"""The noise that a privacy budget asks for, by Opacus's PRV accountant as in the competition."""
+"""The noise that a privacy budget asks for, by Opacus's PRV accountant as in the competition.
+
+Opacus takes seconds to import, and only what is private needs it.
+"""
 
 import warnings
-
-from opacus.accountants import PRVAccountant, RDPAccountant
-from opacus.accountants.utils import get_noise_multiplier
 
 from mico.privacy.budget import LARGEST_EPSILON, Privacy, sampling
 from mico.support.errors import InputError
@@ -49,6 +49,8 @@ def account(
             warnings.simplefilter("ignore", RuntimeWarning)
             warnings.filterwarnings("ignore", "Optimal order is the ", UserWarning)
             if noise_multiplier is None:
+                from opacus.accountants.utils import get_noise_multiplier
+
                 noise_multiplier = get_noise_multiplier(
                     target_epsilon=epsilon,
                     target_delta=delta,
@@ -72,6 +74,8 @@ def account(
 
 
 def _spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+    from opacus.accountants import PRVAccountant
+
     accountant = PRVAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     return float(accountant.get_epsilon(delta, eps_error=EPS_ERROR))
@@ -79,6 +83,8 @@ def _spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float
 
 def _spent_rdp(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
     """A looser bound that costs nothing, where PRV's memory would grow without bound."""
+    from opacus.accountants import RDPAccountant
+
     accountant = RDPAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     return float(accountant.get_epsilon(delta))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
 
 # An accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
 LARGEST_EPSILON = 100
@@ -19,21 +20,28 @@ def sampling(n: int, batch_size: int, epochs: int) -> tuple[float, int]:
 
 @dataclass(frozen=True)
 class Privacy:
-    """What a scenario's training spends; all but q and the steps None without DP."""
+    """What a scenario's training spends; all but q and the steps are None without DP."""
 
-    sample_rate: float
+    sample_rate: float  # q, the chance of a record to be in a batch
     steps: int
-    noise_multiplier: float | None = None
-    epsilon: float | None = None
+    noise_multiplier: float | None = None  # sigma, in units of the clipping norm
+    epsilon_spent: float | None = None  # at delta, by the accountant; the target may be larger
     delta: float | None = None
 
 
 def write(path: Path, privacy: Privacy) -> None:
-    """Write a small JSON file."""
+    """Write privacy.json."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n")
 
 
 def read(path: Path) -> Privacy:
-    """Read what `write` wrote."""
-    return Privacy(**json.loads(path.read_text()))
+    """Read what `write` wrote.
+
+    Raises:
+        InputError: the file is not of that form.
+    """
+    try:
+        return Privacy(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: expected what training spends: {error}") from None

@@ -10,6 +10,8 @@ from mico.challenge.phases import Phases
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError
 
+NOTE = "note.txt"
+
 
 def to_predictions(scores: np.ndarray) -> np.ndarray:
     """Scores (M, 2m) mapped to [0, 1] by rank among all: one increasing map, ties stay ties.
@@ -28,12 +30,13 @@ def to_predictions(scores: np.ndarray) -> np.ndarray:
     return predictions
 
 
-def write(directory: Path, phases: Phases, predictions: np.ndarray) -> None:
-    """Write {train,dev,final}/model_i/prediction.csv for all models.
+def write(directory: Path, phases: Phases, predictions: np.ndarray, note: str = "") -> None:
+    """Write {train,dev,final}/model_i/prediction.csv for all models, and the note if any.
 
     Args:
         predictions: (models, 2m) in [0, 1], in challenge order; rows of train models that are left
             out are not a number.
+        note: what the attack did, as the end of a sentence that begins with its name.
 
     Raises:
         ValueError: a dev or final model is left out.
@@ -48,6 +51,8 @@ def write(directory: Path, phases: Phases, predictions: np.ndarray) -> None:
             folder.mkdir(parents=True)
             row = ",".join(repr(float(value)) for value in predictions[model])
             (folder / PREDICTION).write_text(row + "\n")
+        if note:
+            (temporary / NOTE).write_text(note + "\n", encoding="utf-8")
 
 
 def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
@@ -64,6 +69,12 @@ def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
         left_out = phase not in ATTACKED and directory.is_dir() and not path.parent.exists()
         rows.append(np.full(count, np.nan) if left_out else _read_row(path, count))
     return np.stack(rows)
+
+
+def read_note(directory: Path) -> str:
+    """The note beside the predictions; empty if there is none."""
+    path = directory / NOTE
+    return path.read_text(encoding="utf-8").removesuffix("\n") if path.exists() else ""
 
 
 def _read_row(path: Path, count: int) -> np.ndarray:

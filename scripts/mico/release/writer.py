@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from mico.challenge.layout import SOLUTION, model_folder, model_name, seed_files
 from mico.challenge.phases import Phases
 from mico.challenge.seeds import Seeds
 from mico.networks.facts import networks
-from mico.support.atomic import atomic_directory, atomic_file
+from mico.support.atomic import atomic_directory, atomic_file, link_or_copy
 from mico.support.errors import InputError
 
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake leaves it in a directory; it is nobody's business
@@ -89,18 +88,11 @@ def write(
             folder = temporary / model_folder(phase, model)
             folder.mkdir(parents=True)
             for name in _files(source):
-                _link(source / name, folder / name)
+                link_or_copy(source / name, folder / name)
             for kind in seed_files(phase, disclosed):
                 (folder / kind).write_text(f"{seeds[model][kind]}\n")
             if phase == "train":
                 (folder / SOLUTION).write_bytes(solution(membership[model]))
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # another device, too many links, a file system without them
-        shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def solution(membership: np.ndarray) -> bytes:

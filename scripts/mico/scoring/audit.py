@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv
 
-from mico.scoring import metrics
+from mico.scoring import curves
+from mico.scoring.metrics import FPRS, HEADLINE_FPR
 
 DELTA = 1e-5  # where there is no DP: that of the published scenarios, to compare with them
-TAIL = (1 - metrics.CONFIDENCE) / 2
+TAIL = (1 - curves.CONFIDENCE) / 2
 
 
 def audit(
@@ -84,7 +85,7 @@ def _epsilons(
         limits.append(clopper_pearson(calls, len(scores), tail))
     tpr, fpr = limits[0][0], limits[1][1]  # the lower and the upper limit
     ratios = np.maximum((tpr - delta) / fpr, (1 - fpr - delta) / (1 - tpr))
-    return np.log(np.maximum(ratios, 1))
+    return np.asarray(np.log(np.maximum(ratios, 1)))
 
 
 def clopper_pearson(
@@ -116,16 +117,16 @@ def calibration(
     Args:
         dev, final: predictions (models, 2m), each with its memberships, bool.
     """
-    curve = metrics.roc(dev, dev_membership, np.ones(len(dev)))
-    thresholds = np.array([metrics.threshold(curve, fpr) for fpr in metrics.FPRS])
+    curve = curves.roc(dev, dev_membership, np.ones(len(dev)))
+    thresholds = np.array([curves.threshold(curve, fpr) for fpr in FPRS])
     called = final[:, :, None] >= thresholds
-    drawn = metrics.resamples(len(final), challenge)
-    columns = {"fpr": np.array(metrics.FPRS)}
+    drawn = curves.resamples(len(final), challenge)
+    columns = {"fpr": np.array(FPRS)}
     for name, side in ("fpr", ~final_membership), ("tpr", final_membership):
         calls = (called & side[:, :, None]).sum(axis=1)  # (models, len(FPRS))
         columns[f"{name}_final"] = calls.sum(axis=0) / side.sum()
         rates = drawn @ calls / (drawn @ side.sum(axis=1))[:, None]
-        columns[f"{name}_low"], columns[f"{name}_high"] = metrics.interval(rates)
+        columns[f"{name}_low"], columns[f"{name}_high"] = curves.interval(rates)
     return [
         dict(zip(columns, row, strict=True))
         for row in np.stack(list(columns.values()), axis=1).round(6).tolist()
@@ -143,8 +144,8 @@ def by_class(
     Args:
         predictions, membership, classes: (models, 2m).
     """
-    curve = metrics.roc(predictions, membership, np.ones(len(predictions)))
-    called = predictions >= metrics.threshold(curve, metrics.HEADLINE_FPR)
+    curve = curves.roc(predictions, membership, np.ones(len(predictions)))
+    called = predictions >= curves.threshold(curve, HEADLINE_FPR)
     found, index = np.unique(classes, return_inverse=True)
 
     def count(mask: np.ndarray) -> np.ndarray:

@@ -1,151 +1,100 @@
-"""Entries of a track: what was submitted, whether it was accepted, and all its scores, as JSON.
-
-An entry is a built-in attack, or one submission of a participant. Its file holds
-
-    participant, track, builtin
-    file, submitted    the archive's name and time (UTC); null for a built-in attack
-    problems           why it was rejected, a line each; then the rest is empty
-    scores             a row per challenge and phase: every metric with its interval
-    curves             challenge -> phase -> ROC: fpr, tpr; for `both` also each model's TPR
-    replicates         challenge -> phase -> metric -> its value on each bootstrap resample
-    audit              challenge -> what `audit.audit` finds
-"""
+"""Entries of a track, a JSON file each: what was submitted, whether it was accepted, its scores."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mico.scoring import metrics
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
-CURVE_POINTS = 400
-# Metrics whose replicates are kept: scoreboards rank by dev or final, pairs are compared on both.
-REPLICATED = {"dev": (metrics.HEADLINE,), "final": (metrics.HEADLINE,), "both": metrics.COMPARED}
-# No participant or file may be called so: the workflow and terminals would take it for their own.
-UNUSABLE_NAME = re.compile("[<>{}\x00-\x1f\x7f\ud800-\udfff]")
-COMPARISON = ("scenario", "metric", "participant", "other", "difference", "low", "high")
-Entry = dict[str, Any]
+Row = dict[str, Any]  # of scores.csv
 
 
-def score(
-    about: Mapping[str, str],
-    phases: Mapping[str, np.ndarray],
-    predictions: np.ndarray,
-    membership: np.ndarray,
-) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, list[float]]]]:
-    """An entry's rows, curves and replicates for one challenge.
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A built-in attack, or one submission of a participant; a rejected one has no scores.
 
-    Args:
-        about: the first columns of each row; must hold `challenge`.
-        phases: the models of each phase to score, as rows of the next two.
-        predictions: (models, 2m); membership: (models, 2m) bool.
+    Raises:
+        ValueError: a field is of another kind, or the time has no time zone.
     """
-    rows, curves, replicates = [], {}, {}
-    for phase, models in phases.items():
-        chosen, truth = predictions[models], membership[models]
-        curve = metrics.roc(chosen, truth, np.ones(len(models)))
-        values = metrics.metrics(curve)
-        resampled = metrics.bootstrap(chosen, truth, about["challenge"])
-        low, high = metrics.interval(resampled)
-        row: dict[str, Any] = {**about, "phase": phase, "models": len(models)}
-        for number, metric in enumerate(metrics.METRICS):
-            row[metric] = float(values[number])
-            row[f"{metric}_low"], row[f"{metric}_high"] = float(low[number]), float(high[number])
-        rows.append(row)
-        curves[phase] = _thinned(curve, (~truth).sum())
-        if phase == "both":
-            called = chosen >= metrics.threshold(curve, metrics.HEADLINE_FPR)
-            tprs = (called & truth).sum(axis=1) / truth.sum(axis=1)
-            curves[phase]["models"] = {
-                str(model): round(float(tpr), 6) for model, tpr in zip(models, tprs, strict=True)
-            }
-        if phase in REPLICATED:
-            replicates[phase] = {
-                metric: resampled[:, metrics.METRICS.index(metric)].round(6).tolist()
-                for metric in REPLICATED[phase]
-            }
-    return rows, curves, replicates
 
+    participant: str
+    track: str
+    builtin: bool
+    file: str | None = None  # the submission's name; None for a built-in attack, like the time
+    submitted: datetime | None = None
+    problems: Sequence[str] = ()  # why it was rejected, a line each
+    scores: Sequence[Row] = ()  # a row per challenge and phase: every metric with its interval
+    # Challenge -> phase -> its ROC: fpr, tpr; for `both` also models: model -> TPR.
+    curves: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    # Challenge -> phase -> metric -> its value on each bootstrap resample.
+    replicates: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]] = field(
+        default_factory=dict
+    )
+    audit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by challenge
+    # Challenge -> what a built-in attack did, as the end of a sentence that begins with its name.
+    notes: Mapping[str, str] = field(default_factory=dict)
 
-def _thinned(curve: metrics.Curves, nonmembers: int) -> dict[str, list[float]]:
-    """The ROC thinned evenly on a logarithmic FPR axis, with each published FPR."""
-    even = np.geomspace(1 / nonmembers, 1, CURVE_POINTS - 2 - len(metrics.FPRS))
-    wanted = np.concatenate([[0.0], even, metrics.FPRS])
-    last = np.searchsorted(curve.fpr, wanted + 1e-12, side="right") - 1
-    kept = np.unique(np.append(0, last))
-    return {"fpr": curve.fpr[kept].round(6).tolist(), "tpr": curve.tpr[kept].round(6).tolist()}
+    def __post_init__(self) -> None:
+        for name, kind, expected in (
+            ("participant", str, "a text"),
+            ("track", str, "a text"),
+            ("builtin", bool, "true or false"),
+            ("file", str | None, "a text or null"),
+            ("submitted", datetime | None, "a time or null"),
+            ("problems", list | tuple, "a list"),
+            ("scores", list | tuple, "a list"),
+            *((name, Mapping, "an object") for name in ("curves", "replicates", "audit", "notes")),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} {getattr(self, name)!r}: expected {expected}")
+        if self.submitted and self.submitted.tzinfo is None:
+            raise ValueError(f"submitted {self.submitted}: expected a time zone")
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """By this, one entry is later than another; built-in attacks have no time."""
+        return self.submitted or datetime.min.replace(tzinfo=UTC), self.file or ""
 
 
 def write(path: Path, entry: Entry) -> None:
-    """Write an entry."""
+    """Write an entry; notes only where there are any."""
+    content = {one.name: getattr(entry, one.name) for one in fields(entry)}
+    if entry.submitted:
+        content["submitted"] = entry.submitted.isoformat(timespec="seconds")
+    if not entry.notes:
+        del content["notes"]
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
-def read(paths: Iterable[Path]) -> list[Entry]:
-    """Read entries.
+def read(path: Path) -> Entry:
+    """Read what `write` wrote.
 
     Raises:
-        InputError: a file is not an entry.
+        InputError: the file is not an entry.
     """
-    entries = []
-    for path in paths:
-        try:
-            entry = json.loads(path.read_text(encoding="utf-8"))
-            entry["participant"], entry["track"], entry["builtin"], entry["problems"]
-            _time(entry)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: not an entry ({error})") from None
-        entries.append(entry)
-    return entries
+    try:
+        content = {"notes": {}} | json.loads(path.read_text(encoding="utf-8"))
+        for one in fields(Entry):
+            if one.name not in content:
+                raise ValueError(f"{one.name!r} is missing")
+        if content["submitted"] is not None:
+            content["submitted"] = datetime.fromisoformat(content["submitted"])
+        return Entry(**content)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: expected an entry: {error}") from None
 
 
 def standing(entries: Sequence[Entry]) -> list[Entry]:
-    """Of each participant in each track the latest entry that was accepted, in the given order.
+    """The latest accepted entry of each participant in each track, in the given order.
 
     A participant may be called like a built-in attack, and is another one.
     """
-    latest = {
-        (entry["track"], entry["builtin"], entry["participant"]): entry
-        for entry in sorted(entries, key=_time)
-        if not entry["problems"]
-    }
-    kept = {id(entry) for entry in latest.values()}
-    return [entry for entry in entries if id(entry) in kept]
-
-
-def _time(entry: Entry) -> tuple[datetime, str]:
-    """By this, one entry is later than another; built-in attacks have no time."""
-    submitted = entry["submitted"] and datetime.fromisoformat(entry["submitted"])
-    return submitted or datetime.min.replace(tzinfo=UTC), entry["file"] or ""
-
-
-def comparisons(entries: Sequence[Entry], challenges: Iterable[str]) -> list[tuple[Any, ...]]:
-    """A row of `COMPARISON` for each challenge, metric and pair of entries, in the given order.
-
-    The difference of two metrics on dev and final together has a 95 % interval from differences
-    resample by resample, as both are scored on the same models and most of their ups and downs
-    come from those.
-    """
-    table = []
-    for challenge in challenges:
-        scored = [
-            (row, entry["replicates"][challenge]["both"])
-            for entry in entries
-            for row in entry["scores"]
-            if (row["challenge"], row["phase"]) == (challenge, "both")
-        ]
-        for metric in metrics.COMPARED:
-            sampled = [(row, np.array(replicates[metric])) for row, replicates in scored]
-            for (row, replicates), (other, others) in combinations(sampled, 2):
-                values = [row[metric] - other[metric], *metrics.interval(replicates - others)]
-                names = row["scenario"], metric, row["participant"], other["participant"]
-                table.append((*names, *(round(float(value), 6) for value in values)))
-    return table
+    accepted = sorted((entry for entry in entries if not entry.problems), key=lambda e: e.order)
+    latest = {(entry.track, entry.builtin, entry.participant): entry for entry in accepted}
+    kept = set(latest.values())
+    return [entry for entry in entries if entry in kept]

@@ -39,6 +39,14 @@ def move_directory(source: Path, target: Path) -> None:
     os.rename(source, target)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a second name of a file, or a copy where there can be none."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another device, too many links, a file system without them
+        shutil.copyfile(source, target, follow_symlinks=False)
+
+
 def remove(path: Path) -> None:
     """Remove a file or a directory, if it is there."""
     if path.is_dir() and not path.is_symlink():

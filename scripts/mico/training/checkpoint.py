@@ -6,6 +6,7 @@ writes there. A job takes over what another left, and one that lives on unattend
 folder stops, so that no two write in the same.
 """
 
+import csv
 import glob
 import hashlib
 import json
@@ -25,19 +26,22 @@ from torch import Tensor
 
 from mico.challenge.layout import model_name
 from mico.networks.architecture import Architecture, StateDict
-from mico.support.atomic import atomic_directory, atomic_file, move_directory, remove
+from mico.support.atomic import atomic_directory, atomic_file, link_or_copy, move_directory, remove
 from mico.support.errors import InputError
 from mico.training.engine import State
 
 MODELS, STATE = "models", "state.npz"
 
 
+# What a finished model's row says besides: a hash of all that decided it, and one of its files.
+IDENTITY, DIGEST = "identity", "files"
+
+
 @dataclass
 class Checkpoint:
-    """Models that are finished, in order, and where those that come next stand."""
+    """Models that are finished, and where those that come next stand."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # what is reported of each
-    digests: list[str] = field(default_factory=list)  # of each one's files
     state: State | None = None
     seconds: float = 0.0  # spent on the models in `state`
 
@@ -77,13 +81,44 @@ def add(
     """Write a finished model, which counts as soon as the checkpoint is written.
 
     Args:
-        row: what is reported of it, its number as `model`; private: it was trained with DP.
+        row: what is reported of it, its number as `model` and its identity; a hash of its files
+            is added. private: it was trained with DP.
     """
     model = folder / MODELS / model_name(row["model"])
     with _held(folder), atomic_directory(model) as temporary:
         architecture.write_model(temporary, state_dict, private)
-    checkpoint.rows.append(row)
-    checkpoint.digests.append(_digest(model))
+    checkpoint.rows.append(row | {DIGEST: _digest(model)})
+
+
+def adopt(folder: Path, checkpoint: Checkpoint, shard: Path, wanted: Mapping[int, str]) -> None:
+    """Take over finished models of other shards, which were other ranges of the same models.
+
+    Args:
+        folder: of this process, with nothing trained yet; shard: the directory that the models
+            will be; wanted: the identity of each model.
+    """
+    for table in sorted(shard.parent.glob("*-*.csv")):
+        if table.with_suffix("") == shard:
+            continue
+        for row in _rows(table):
+            model, source = row["model"], table.with_suffix("") / model_name(row["model"])
+            known = {one["model"] for one in checkpoint.rows}
+            if model in known or row.get(IDENTITY) != wanted.get(model, ""):
+                continue
+            if source.is_dir() and _digest(source) == row.get(DIGEST):
+                with _held(folder), atomic_directory(folder / MODELS / source.name) as temporary:
+                    for file in source.iterdir():
+                        link_or_copy(file, temporary / file.name)
+                checkpoint.rows.append(row)
+
+
+def _rows(table: Path) -> list[dict[str, Any]]:
+    """The rows of a finished shard's models; none of a table that is not one."""
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            return [{**row, "model": int(row["model"])} for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError):
+        return []
 
 
 def write(folder: Path, job: str, checkpoint: Checkpoint) -> None:
@@ -100,7 +135,6 @@ def write(folder: Path, job: str, checkpoint: Checkpoint) -> None:
     about = {
         "job": job,
         "rows": checkpoint.rows,
-        "digests": checkpoint.digests,
         "epochs": state.epochs if state else None,
         "steps": state.steps if state else None,
         "seconds": checkpoint.seconds,
@@ -140,8 +174,8 @@ def _read(folder: Path, job: str, device: torch.device) -> Checkpoint | None:
             return None
         checkpoint = _decoded(about, arrays, device)
         kept = {model_name(row["model"]) for row in checkpoint.rows}
-        for row, digest in zip(checkpoint.rows, checkpoint.digests, strict=True):
-            if _digest(models / model_name(row["model"])) != digest:
+        for row in checkpoint.rows:
+            if _digest(models / model_name(row["model"])) != row[DIGEST]:
                 raise ValueError(f"model {row['model']} is damaged")
         for entry in models.iterdir():
             if entry.name not in kept:  # of a job that was killed before it counted
@@ -160,7 +194,7 @@ def _decoded(
     if about["epochs"] is not None:
         held, optimizer = (arrays[name].to(device) for name in ("weights", "optimizer"))
         state = State(about["epochs"], held, optimizer, about["steps"])
-    return Checkpoint(about["rows"], about["digests"], state, about["seconds"])
+    return Checkpoint(about["rows"], state, about["seconds"])
 
 
 def _digest(folder: Path) -> str:

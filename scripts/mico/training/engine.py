@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Dataset
 from mico.networks.architecture import Architecture, Parameters
 from mico.networks.randomness import RandomStream, poisson_sample
 from mico.privacy.budget import sampling
-from mico.support.errors import InputError
 
 EVALUATION_BATCH = 4096
 
@@ -61,47 +61,6 @@ def sgd(
 # Each optimizer's update, and how many tensors like the weights it keeps between steps. Without
 # weight decay, which the published text models had none of, AdamW is Adam.
 OPTIMIZERS = {"adam": (adam, 2), "adamw": (adam, 2), "sgd": (sgd, 0)}
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a scenario's models are trained."""
-
-    epochs: int
-    batch_size: int  # under DP the expected size L of a Poisson sample
-    optimizer: str
-    learning_rate: float
-    lr_decay: float  # the learning rate is multiplied by this ...
-    lr_decay_epochs: int  # ... every so many epochs
-    clipping_norm: float | None = None  # C; None trains without DP
-    noise_multiplier: float | None = None  # sigma
-    # Samples, noise and dropout from the operating system's entropy, not from a seed.
-    secure: bool = False
-    shuffle: bool = False  # without DP, every epoch in a new order
-    max_gradient_norm: float | None = None  # without DP, of a batch's gradient
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"optimizer {self.optimizer!r}: expected {' or '.join(OPTIMIZERS)}")
-        for name in ("epochs", "batch_size", "learning_rate", "lr_decay", "lr_decay_epochs"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} {getattr(self, name)}: expected a positive number")
-        if (self.clipping_norm is None) != (self.noise_multiplier is None):
-            raise InputError("clipping_norm and noise_multiplier: expected both or neither")
-        if self.clipping_norm is not None and not self.clipping_norm > 0:
-            raise InputError(f"clipping_norm {self.clipping_norm}: expected a positive number")
-        if self.noise_multiplier is not None and not self.noise_multiplier >= 0:
-            raise InputError(f"noise_multiplier {self.noise_multiplier}: expected at least 0")
-        if self.secure and self.clipping_norm is None:
-            raise InputError("secure: expected false without DP")
-        if self.shuffle and self.clipping_norm is not None:
-            raise InputError("shuffle: expected false with DP, which samples")
-        if self.max_gradient_norm is not None:
-            if self.clipping_norm is not None:
-                raise InputError("max_gradient_norm: expected none with DP, see clipping_norm")
-            if not self.max_gradient_norm > 0:
-                given = self.max_gradient_norm
-                raise InputError(f"max_gradient_norm {given}: expected a positive number")
 
 
 @dataclass(frozen=True)

@@ -1,173 +1,292 @@
-"""A run's configuration, checked as a whole; an error names the file, the scenario and the key."""
+"""A run's configuration: its keys, and what is checked of it as a whole.
+
+An error names the file that set the key, the scenario, attack or data set, and the key.
+"""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import jsonschema
+import pydantic.dataclasses
 import yaml
+from pydantic import Field
 
 from mico.attacks import registry
-from mico.challenge import scenarios
 from mico.challenge.phases import Phases
-from mico.challenge.scenarios import Scenario
-from mico.data.format_names import GENERATED, TEXT
-from mico.data.formats.cifar10_binary import PIXELS
-from mico.data.tokens import BPE
+from mico.challenge.recipe import Precision
+from mico.challenge.scenario import Name, Scenario
+from mico.data import check as data_check
+from mico.data.options import DataOptions
+from mico.data.registry import formats
 from mico.support.errors import InputError
+from mico.support.records import CONFIG, Place, Refused, parse
+from mico.workflow import scenarios
 
 MISSING = object()
-# With any attack: how many shared reference models are shadow models besides the train models.
-SHARED = "shared"
-OF_EVERY = ("attack", SHARED)
+# An option of any attack that looks at models: how many shared references are shadow models too.
+SHARED = registry.SHARED
+OF_EVERY = ("name", "attack", SHARED)
+
+Ids = Annotated[
+    list[Name],
+    Field(
+        description="ids of the scenarios that get some", json_schema_extra={"uniqueItems": True}
+    ),
+]
+Scalar = str | bool | int | float
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=CONFIG)
+class TargetReferences:
+    """Reference models that are trained for every single target."""
+
+    scenarios: Ids
+    count: Annotated[
+        int, Field(ge=2, description="how many for each target; attacks may use fewer")
+    ]
+    train_models: Annotated[
+        int,
+        Field(ge=0, description="for how many train models too, by which `auto` judges them"),
+    ]
+    shard_size: Annotated[int, Field(ge=1, description="targets of one job")]
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=CONFIG)
+class SharedReferences:
+    """Reference models that all targets of a scenario share."""
+
+    scenarios: Ids
+    count: Annotated[int, Field(ge=2, description="how many; an attack may use fewer")]
+    shard_size: Annotated[
+        int, Field(ge=1, description="models of one job, which if killed begins again")
+    ]
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=CONFIG)
+class Submissions:
+    """Where submissions of participants lie."""
+
+    path: Annotated[
+        str,
+        Field(min_length=1, description="the folder of `<track>/<participant>/*.zip`"),
+    ]
+    max_bytes: Annotated[int, Field(ge=1, description="how large a submission may be")]
+
+
+class Attack(pydantic.BaseModel):
+    """A participant: a name for the results, an attack, and the attack's options."""
+
+    model_config = pydantic.ConfigDict(**{**CONFIG, "extra": "allow"}, frozen=True)
+    __pydantic_extra__: dict[str, Scalar]
+
+    name: Annotated[Name, Field(description="the participant's name in results")]
+    attack: Annotated[str, Field(description="a module of `mico.attacks.formulas`")]
+    shared_references: Annotated[
+        int | None,
+        Field(description="how many shared references are shadow models too; not of `auto`"),
+    ] = None
+
+    @property
+    def options(self) -> dict[str, Scalar]:
+        """The attack's options."""
+        shared = self.shared_references
+        return self.__pydantic_extra__ | ({} if shared is None else {SHARED: shared})
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=CONFIG)
+class Configuration:
+    """The keys of a run's configuration, after all files are laid over each other."""
+
+    run: Annotated[
+        Name,
+        Field(
+            description="everything is made under `results/<run>/`; runs never overwrite each other"
+        ),
+    ]
+    scenarios: Annotated[
+        list[Name | dict[str, Any]], Field(min_length=1, description="see [Scenarios](#scenarios)")
+    ]
+    models: Annotated[
+        Phases,
+        Field(
+            description="how many models of each phase; they are numbered through, train first: "
+            "the published 100, 50, 50 give `model_0` … `model_199`"
+        ),
+    ]
+    shard_size: Annotated[
+        Annotated[int, Field(ge=1)] | Literal["auto"],
+        Field(
+            description="models trained by one job; the result does not depend on it. `auto`: as "
+            "many as take up to 45 minutes of a GPU, or of a core with the device `cpu`"
+        ),
+    ]
+    physical_batch_size: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="on how many examples of each model a CNN computes at a time, which "
+            "decides its memory; models depend on it by rounding alone. A transformer computes on "
+            "as many tokens as so many of the longest sentences have; its dropout depends on it",
+        ),
+    ]
+    precision: Annotated[
+        Precision,
+        Field(
+            description="in which a transformer passes forward and back in training, `bfloat16` "
+            "for GPUs that multiply it faster; weights, norms and sums of gradients are in float32 "
+            "either way, so clipping is exact. No other network has the choice"
+        ),
+    ]
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(
+            description="where models are trained and run; `auto` takes a GPU where there is one. "
+            "A job has a GPU for itself, the first free one that it may see "
+            "(`CUDA_VISIBLE_DEVICES`), and waits if there is none"
+        ),
+    ]
+    seeds: Annotated[
+        Annotated[int, Field(ge=0, lt=2**63)]
+        | Literal["random"]
+        | Annotated[str, Field(pattern="[.]csv$")],
+        Field(description="a master seed, `random`, or a `.csv`; see [Seeds](#seeds)"),
+    ]
+    secure: Annotated[
+        bool,
+        Field(
+            description="whether DP training draws from the operating system's entropy; see "
+            "[Secure mode](#secure-mode)"
+        ),
+    ]
+    attacks: Annotated[list[Attack], Field(min_length=1, description="see [Attacks](#attacks)")]
+    target_references: Annotated[
+        TargetReferences, Field(description="see [Reference models](#reference-models)")
+    ]
+    shared_references: Annotated[
+        SharedReferences, Field(description="see [Reference models](#reference-models)")
+    ]
+    submissions: Annotated[Submissions, Field(description="where submissions of participants lie")]
+    reveal: Annotated[
+        Literal["dev", "final"],
+        Field(
+            description="what the scoreboards show: `dev` while a competition runs, then `final`; "
+            "see [docs/organisers.md](../docs/organisers.md)"
+        ),
+    ]
+    datasets: Annotated[dict[Name, DataOptions], Field(description="see [Data sets](#data-sets)")]
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What the workflow needs of a checked configuration."""
+class Run:
+    """A checked configuration, and what follows from it."""
 
+    configuration: Configuration
     scenarios: dict[str, Scenario]  # by id
-    phases: Phases
-    attacks: dict[str, dict[str, Any]]  # by participant: `attack` and its options
-    inputs: dict[str, list[str]]  # by participant: what its attack asks for
-    entered: dict[str, list[str]]  # by participant: the scenarios that it attacks
+    attacks: dict[str, Attack]  # by participant
+    inputs: dict[str, list[str]]  # by participant: the kinds of input that its attack asks for
+    entered: dict[str, list[str]]  # by participant: ids of the scenarios that it attacks
 
 
-def check(
-    config: Mapping[str, Any], files: Sequence[Path], schema: Path, published: Path
-) -> Configuration:
+def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> Run:
     """Check a merged configuration and resolve its scenarios.
 
     Args:
         files: the configuration files in the order in which they were laid over each other.
-        schema: the JSON schema of a configuration.
         published: the library of scenarios that those of the run are taken or derived from.
 
     Raises:
         InputError: one line with the file that set the key, the scenario and the key.
     """
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(schema.read_text()))
-    errors = sorted(validator.iter_errors(config), key=lambda error: str(error.absolute_path))
-    if errors:
-        # The first of several, and of the ways to be right the one that it came closest to.
-        error = jsonschema.exceptions.best_match(errors[:1])
-        path = list(error.absolute_path)
-        key = [_unknown_key(error)] if error.validator == "additionalProperties" else []
-        where = _origin(config, path + key, files)
-        raise InputError(f"{where}: {_place(config, path)}{_reason(error)}")
+
+    def refuse(place: Place, reason: object) -> InputError:
+        return InputError(f"{_origin(config, place, files)}: {reason}")
+
     try:
-        library = yaml.safe_load(published.read_text())
-        resolved = scenarios.resolve(config["scenarios"], library, config["datasets"])
-    except InputError as failure:
-        raise InputError(f"{_origin(config, ['scenarios'], files)}: {failure}") from None
+        checked = parse(Configuration, config)
+    except Refused as refused:
+        wrong = refused.wrong
+        place = wrong.place if wrong.unknown is None else (*wrong.place, wrong.unknown)
+        raise refuse(place, f"{_place(config, wrong.place)}{wrong.reason}") from None
+    for name, options in checked.datasets.items():
+        if options.format not in formats():
+            known = ", ".join(formats())
+            reason = f"dataset {name}: format: {options.format!r} is not one of {known}"
+            raise refuse(("datasets", name, "format"), reason)
+    library = yaml.safe_load(published.read_text())
     try:
-        participants = _attacks(config)
-    except InputError as failure:
-        raise InputError(f"{_origin(config, ['attacks'], files)}: attacks: {failure}") from None
-    phases = Phases(**config["models"])
-    for kind, key, wrong in _wrong_references(config, resolved, phases):
-        where = _origin(config, [kind, key], files)
-        raise InputError(f"{where}: {kind}: {key}: {wrong}")
+        resolved = scenarios.resolve(checked.scenarios, library, checked.datasets)
+    except InputError as error:
+        raise refuse(("scenarios",), error) from None
+    attacks = {}
+    for attack in checked.attacks:
+        try:
+            if attack.name in attacks:
+                raise InputError("this name is there twice")
+            _check_attack(attack, checked)
+        except InputError as error:
+            raise refuse(("attacks",), f"attacks: {attack.name}: {error}") from None
+        attacks[attack.name] = attack
+    for place, reason in _wrong_references(checked, resolved):
+        raise refuse(place, f"{place[0]}: {place[1]}: {reason}")
     for name in sorted({scenario.data for scenario in resolved.values()}):
         try:
-            _check_dataset(config["datasets"][name])
-        except InputError as failure:
-            where = _origin(config, ["datasets", name], files)
-            raise InputError(f"{where}: dataset {name}: {failure}") from None
+            data_check.check(checked.datasets[name])
+        except InputError as error:
+            raise refuse(("datasets", name), f"dataset {name}: {error}") from None
     inputs = {
-        name: registry.inputs(item["attack"]) + [SHARED] * (SHARED in item)
-        for name, item in participants.items()
+        name: registry.inputs(attack.attack, attack.options) for name, attack in attacks.items()
     }
-    trained = {"references": config["references"], SHARED: config["shared_references"]}
-    entered = {
-        name: [
-            scenario
-            for scenario in resolved
-            if all(scenario in trained[kind]["scenarios"] for kind in trained if kind in wanted)
-        ]
-        for name, wanted in inputs.items()
-    }
-    attacked = {
-        scenario
-        for name, own in entered.items()
-        if "others" not in inputs[name]
-        for scenario in own
-    }
+    entered = _entered(checked, inputs, list(resolved))
+    attacked = {one for name in attacks if "others" not in inputs[name] for one in entered[name]}
     for name, wanted in inputs.items():
         if "others" in wanted and not attacked.issuperset(resolved):
-            where = _origin(config, ["attacks"], files)
-            raise InputError(f"{where}: attacks: {name}: expected another attack in every scenario")
-    return Configuration(resolved, phases, participants, inputs, entered)
+            reason = "expected another attack in every scenario"
+            raise refuse(("attacks",), f"attacks: {name}: {reason}")
+    return Run(checked, resolved, attacks, inputs, entered)
 
 
-def _attacks(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    by_name: dict[str, dict[str, Any]] = {}
-    for item in config["attacks"]:
-        name = item["name"]
-        if name in by_name:
-            raise InputError(f"{name}: this name is there twice")
-        by_name[name] = {key: value for key, value in item.items() if key != "name"}
-        options = {key: value for key, value in by_name[name].items() if key not in OF_EVERY}
-        try:
-            checked = registry.options(item["attack"], options)
-            if item["attack"] == "references" and checked.count > config["references"]["count"]:
-                raise InputError(f"count {checked.count}: expected at most references.count")
-            most = config["shared_references"]["count"]
-            wanted = item.get(SHARED, 2)
-            if not isinstance(wanted, int) or not 2 <= wanted <= most:
-                raise InputError(f"{SHARED} {wanted}: expected 2 to shared_references.count")
-            if SHARED in item and "others" in registry.inputs(item["attack"]):
-                raise InputError(f"{SHARED}: it looks at no models itself")
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-    return by_name
+def _check_attack(attack: Attack, configuration: Configuration) -> None:
+    options = registry.options(attack.attack, attack.options)
+    most = configuration.target_references.count
+    if "target_references" in registry.inputs(attack.attack) and options.count > most:
+        raise InputError(f"count {options.count}: expected at most target_references.count")
+    shared = attack.shared_references or 0
+    if shared > configuration.shared_references.count:
+        raise InputError(f"{SHARED} {shared}: expected at most shared_references.count")
 
 
 def _wrong_references(
-    config: Mapping[str, Any], known: Mapping[str, Scenario], phases: Phases
-) -> Iterator[tuple[str, str, str]]:
-    """A kind of reference models, its keys, and what is wrong with their values."""
-    for kind in ("references", "shared_references"):
-        for name in config[kind]["scenarios"]:
+    configuration: Configuration, known: Mapping[str, Scenario]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Keys of reference models, and what is wrong with their values."""
+    for kind in ("target_references", SHARED):
+        names = getattr(configuration, kind).scenarios
+        for name in names:
             if name not in known:
-                yield kind, "scenarios", f"{name!r} is not among the run's scenarios"
-    references = config["references"]
-    if references["scenarios"] and references["train_models"] > phases.train:
-        wrong = f"{references['train_models']}: expected at most {phases.train}"
-        yield "references", "train_models", wrong
+                yield (kind, "scenarios"), f"{name!r} is not among the run's scenarios"
+        if len(set(names)) < len(names):
+            yield (kind, "scenarios"), f"{names}: expected each once"
+    references = configuration.target_references
+    if references.scenarios and references.train_models > configuration.models.train:
+        reason = f"{references.train_models}: expected at most {configuration.models.train}"
+        yield ("target_references", "train_models"), reason
 
 
-def _check_dataset(dataset: Mapping[str, Any]) -> None:
-    if dataset["format"].startswith("cifar10-") and dataset["features"] != PIXELS:
-        raise InputError(f"features {dataset['features']}: expected the {PIXELS} of an image")
-    _check_tokenizer(dataset)
-    official = dataset["format"] in ("cifar10-binary", "sst2")
-    if official and "files" not in dataset:
-        raise InputError("missing key 'files'")
-    if dataset["format"] in GENERATED:
-        if "seed" not in dataset:
-            raise InputError("missing key 'seed'")
-    elif "path" in dataset:
-        path = Path(dataset["path"])
-        if not path.is_file() and not (official and path.is_dir()):
-            raise InputError(f"path {path} is not a file{' or a directory' if official else ''}")
-    elif "url" not in dataset:
-        raise InputError("missing key 'path' or 'url'")
-
-
-def _check_tokenizer(dataset: Mapping[str, Any]) -> None:
-    """Text needs one, and only a vocabulary that is made here has a size that can be chosen."""
-    text, tokenizer = dataset["format"] in TEXT, dataset.get("tokenizer")
-    if text != (tokenizer is not None):
-        raise InputError("missing key 'tokenizer'" if text else "tokenizer: expected only of text")
-    if (tokenizer == BPE) != ("vocabulary" in dataset):
-        missing = "missing key 'vocabulary'"
-        raise InputError(missing if tokenizer == BPE else f"vocabulary: expected only with {BPE}")
-    if text and not scenarios.is_checkpoint(tokenizer):
-        raise InputError(f"tokenizer {tokenizer} is not a folder")
+def _entered(
+    configuration: Configuration, inputs: Mapping[str, Sequence[str]], ids: Sequence[str]
+) -> dict[str, list[str]]:
+    """The scenarios of every participant: those that have the reference models it asks for."""
+    trained = {
+        kind: getattr(configuration, kind).scenarios for kind in ("target_references", SHARED)
+    }
+    return {
+        name: [
+            one for one in ids if all(one in trained[kind] for kind in trained if kind in wanted)
+        ]
+        for name, wanted in inputs.items()
+    }
 
 
 def _origin(config: Mapping[str, Any], path: Sequence[str | int], files: Sequence[Path]) -> str:
@@ -192,31 +311,13 @@ def _at(content: Any, path: Sequence[str | int]) -> Any:
 
 
 def _place(config: Mapping[str, Any], path: Sequence[str | int]) -> str:
-    """The key's place in words: `scenario L1: epochs: `."""
-    words, content = "", config
-    rest = list(path)
-    if rest[:1] in (["scenarios"], ["attacks"], ["datasets"]) and len(rest) > 1:
-        kind = {"attacks": "attack", "datasets": "dataset"}.get(rest[0], "scenario")
-        content = config[rest[0]][rest[1]]
-        label = rest[1]
-        if isinstance(label, int) and isinstance(content, dict):
-            label = content.get("id") or content.get("name") or f"number {label + 1}"
-        words, rest = f"{kind} {label}: ", rest[2:]
-    return words + "".join(f"{key}: " for key in rest)
-
-
-def _reason(error: jsonschema.ValidationError) -> str:
-    if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        extra = _unknown_key(error)
-        close = get_close_matches(str(extra), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        return f"unknown key {extra!r}, {hint}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"missing key {missing!r}"
-    return error.message
-
-
-def _unknown_key(error: jsonschema.ValidationError) -> str:
-    return next(key for key in error.instance if key not in error.schema["properties"])
+    """The key's place in words: `attack mine: signal: `."""
+    if len(path) > 1 and path[0] in ("attacks", "datasets"):
+        label = path[1]
+        if isinstance(label, int):
+            content = config["attacks"][label]
+            named = isinstance(content, dict) and content.get("name")
+            label = named or f"number {label + 1}"
+        kind = "attack" if path[0] == "attacks" else "dataset"
+        return f"{kind} {label}: " + "".join(f"{key}: " for key in path[2:])
+    return "".join(f"{key}: " for key in path)

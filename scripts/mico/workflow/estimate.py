@@ -7,31 +7,33 @@ for nothing.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from mico.challenge.scenario import Scenario
+from mico.data.options import DataOptions
 from mico.networks.facts import Facts, networks, parse
 
 # Taken for granted, not measured.
 CORES_PER_GPU = 20
 
 PROCESS_MB = 600  # an interpreter with torch
-TEXT_MB = 700  # one more library, and the activations of a part of a batch
+TEXT_MB = 700  # one more library
 WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
 
 SHARD_SECONDS = 45 * 60
 
 
-def training_seconds(scenario: Mapping[str, Any], features: int, gpu: bool) -> float:
+def training_seconds(scenario: Scenario, data: DataOptions, gpu: bool) -> float:
     """Seconds to train one model of a scenario, on a GPU or on one core.
 
     Args:
-        scenario: the fields of a `Scenario`; features: of its data set.
+        data: the options of its data set.
     """
-    steps = math.ceil(scenario["n"] / scenario["batch_size"]) * scenario["epochs"]
-    records = scenario["n"] * scenario["epochs"]
-    seconds = records * _per_record(scenario, features) + steps * _network(scenario).step_seconds
+    steps = math.ceil(scenario.n / scenario.batch_size) * scenario.epochs
+    records = scenario.n * scenario.epochs
+    seconds = (
+        records * _per_record(scenario, data.features) + steps * _network(scenario).step_seconds
+    )
     return seconds / (CORES_PER_GPU if gpu else 1)
 
 
@@ -45,40 +47,44 @@ def shard_size(seconds: float, models: int, longest: float = SHARD_SECONDS) -> i
     return math.ceil(models / math.ceil(models / most))
 
 
-def signals_seconds(
-    scenario: Mapping[str, Any], data: Mapping[str, Any], models: int, gpu: bool
-) -> float:
+def signals_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: bool) -> float:
     """Seconds to run all models of a challenge on all its challenge points."""
     calls = models * challenge_points(scenario, data, models)
-    forward = _network(scenario).forward * _per_record(scenario, data["features"])
+    forward = _network(scenario).forward * _per_record(scenario, data.features)
     return calls * forward / (CORES_PER_GPU if gpu else 1)
 
 
-def white_box_seconds(
-    scenario: Mapping[str, Any], data: Mapping[str, Any], models: int, gpu: bool
-) -> float:
+def white_box_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: bool) -> float:
     """Seconds to compute a challenge's white-box features."""
     facts = _network(scenario)
-    calls = models * (min(facts.white_box_records, data["records"]) + 2 * scenario["m"])
+    calls = models * (min(facts.white_box_records, data.records) + 2 * scenario.m)
     calls += min(facts.white_box_shadows, models) * challenge_points(scenario, data, models)
-    seconds = calls * _per_record(scenario, data["features"])
+    seconds = calls * _per_record(scenario, data.features)
     return seconds / (CORES_PER_GPU if gpu else 1)
 
 
-def challenge_points(scenario: Mapping[str, Any], data: Mapping[str, Any], models: int) -> int:
+def challenge_points(scenario: Scenario, data: DataOptions, models: int) -> int:
     """How many records are a challenge point of some model, on average."""
-    share = 2 * scenario["m"] / data["records"]
-    return round(data["records"] * (1 - (1 - share) ** models))
+    share = 2 * scenario.m / data.records
+    return round(data.records * (1 - (1 - share) ** models))
 
 
-def compute_mb(scenario: Mapping[str, Any], data: Mapping[str, Any]) -> int:
-    """MiB of a process that trains or runs a scenario's models."""
-    size = data["records"] * data["features"] / 2**20
-    process = PROCESS_MB + TEXT_MB * ("tokenizer" in data)
-    return process + math.ceil(COPIES * size) + WEIGHT_COPIES * _network(scenario).weights_mb
+def compute_mb(scenario: Scenario, data: DataOptions, physical_batch_size: int) -> int:
+    """MiB of a process that trains or runs a scenario's models.
+
+    Args:
+        physical_batch_size: on how many examples a network computes at a time.
+    """
+    size = data.records * data.features / 2**20
+    process = PROCESS_MB + TEXT_MB * (data.tokenizer is not None)
+    facts, variant = _network(scenario), parse(scenario.architecture)[1]
+    activations = physical_batch_size * data.features * facts.feature_mb
+    if facts.divisors and variant:
+        activations /= int(variant)
+    return math.ceil(process + COPIES * size + WEIGHT_COPIES * facts.weights_mb + activations)
 
 
-def attack_mb(scenario: Mapping[str, Any], data: Mapping[str, Any], models: int) -> int:
+def attack_mb(scenario: Scenario, data: DataOptions, models: int) -> int:
     """MiB of a process that computes on the signals of a challenge."""
     signal = 8 * models * challenge_points(scenario, data, models)
     return PROCESS_MB + math.ceil(6 * signal / 2**20)
@@ -89,9 +95,9 @@ def minutes(seconds: float) -> int:
     return 10 + math.ceil(3 * seconds / 60)
 
 
-def _network(scenario: Mapping[str, Any]) -> Facts:
-    return networks()[parse(scenario["architecture"])[0]]
+def _network(scenario: Scenario) -> Facts:
+    return networks()[parse(scenario.architecture)[0]]
 
 
-def _per_record(scenario: Mapping[str, Any], features: int) -> float:
-    return _network(scenario).seconds(parse(scenario["architecture"])[1], features)
+def _per_record(scenario: Scenario, features: int) -> float:
+    return _network(scenario).seconds(parse(scenario.architecture)[1], features)

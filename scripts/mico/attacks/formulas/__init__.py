@@ -1,1 +1,1 @@
-"""The built-in attacks, a module each; see `mico.attacks.registry`."""
+"""The built-in attacks: one module each, found by its file's name; see `mico.attacks.registry`."""

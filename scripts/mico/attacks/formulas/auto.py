@@ -5,7 +5,6 @@ train models no attack knows the answer either, since each leaves a model out of
 so the comparison is a cross-validation that leaves out one model (the stacked attack's: a fold).
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,10 +12,12 @@ import numpy as np
 
 from mico.attacks.given.signals import Signals
 from mico.scoring import metrics
+from mico.scoring.curves import interval, roc
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
-# Of `scoring.METRICS`, the TPRs at FPRs where not just a few non-members decide.
-JUDGED_BY = [column for column, fpr in enumerate(metrics.FPRS) if fpr >= 0.05]
+# TPRs at FPRs where not just a few non-members decide.
+JUDGED_BY = [metrics.tpr_at(fpr).name for fpr in (0.05, 0.1, 0.15, 0.2)]
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,18 @@ class Options:
     """It has none."""
 
 
-def scores(signals: Signals, others: Mapping[str, np.ndarray], options: Options) -> np.ndarray:
-    """The predictions of the chosen attack.
+def scores(signals: Signals, others: Mapping[str, Floats], options: Options) -> tuple[Floats, str]:
+    """The predictions of the chosen attack, and a note that says which it is.
 
     Args:
         others: predictions (M, 2m) of the other attacks by name; rows of train models that an
             attack left out are not a number.
     """
     chosen = choose(signals, others)
-    print(f"chosen: {chosen}", file=sys.stderr)
-    return others[chosen]
+    return others[chosen], f"chose {chosen}"
 
 
-def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
+def choose(signals: Signals, others: Mapping[str, Floats]) -> str:
     """The attack with the highest mean TPR on the train models, the first of equals.
 
     The mean is over FPRs of 0.05, 0.1, 0.15 and 0.2.
@@ -58,12 +58,13 @@ def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
         pair = [others[one][:shadows][common] for one in (name, best)]
         if (covered[name] == covered[best]).all():
             equal = np.ones(len(pair[0]))
-            curves = [metrics.roc(one, membership[common], equal) for one in pair]
-            new, old = (metrics.metrics(curve)[JUDGED_BY].mean() for curve in curves)
-            return new > old
+            curves = [roc(one, membership[common], equal) for one in pair]
+            new, old = (_merit(metrics.metrics(curve)) for curve in curves)
+            return bool(new > old)
         # The same resamples for both.
         new, old = (metrics.bootstrap(one, membership[common], "auto") for one in pair)
-        return metrics.interval((new - old)[:, JUDGED_BY].mean(axis=1))[0] > 0
+        lead = {name: new[name] - old[name] for name in JUDGED_BY}
+        return bool(interval(_merit(lead))[0] > 0)
 
     best = ""
     # Those with most train models first, so that the comparison is on as many as there can be.
@@ -73,3 +74,8 @@ def choose(signals: Signals, others: Mapping[str, np.ndarray]) -> str:
     if not best:
         raise InputError("no other attack has predictions for train models to be judged by")
     return best
+
+
+def _merit(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The mean (...) of the TPRs that judge."""
+    return np.mean([values[name] for name in JUDGED_BY], axis=0)

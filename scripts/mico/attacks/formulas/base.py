@@ -11,6 +11,7 @@ import numpy as np
 
 from mico.attacks.given.signals import SIGNALS, Signals
 from mico.attacks.shadows import Target, check_choice, in_out_moments, point_variance, targets
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 
@@ -36,20 +37,20 @@ class Options:
             check_choice("signal", self.signal, SIGNALS)
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The log ratio at each model's own challenge points."""
     if options.variant == "base1":
         return np.stack([_base1(target) for target in targets(signals, "loss")])
     return np.stack([_base3(target) for target in targets(signals, options.signal or "margin")])
 
 
-def _base1(target: Target) -> np.ndarray:
+def _base1(target: Target) -> Floats:
     # In logarithms: a probability may be too small for a float64.
-    mean = np.logaddexp.reduce(target.shadow, axis=0) - np.log(len(target.shadow))
+    mean: Floats = np.logaddexp.reduce(target.shadow, axis=0) - np.log(len(target.shadow))
     return target.own - mean
 
 
-def _base3(target: Target) -> np.ndarray:
+def _base3(target: Target) -> Floats:
     inside, outside = in_out_moments(target)
     middle = (inside.mean + outside.mean) / 2
     slope = (inside.mean - outside.mean) / point_variance(inside, outside)

@@ -21,6 +21,7 @@ from mico.attacks.shadows import (
     pooled_variances,
     targets,
 )
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 STRENGTH = 2.0  # the published alpha = 2 of -t; its -n has 1
@@ -51,7 +52,7 @@ class Options:
         check_choice("prior", self.prior, ("within", "total"))
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The log likelihood ratio at each model's own challenge points."""
     given = options.variant, options.strength, options.prior
     return np.stack([log_ratio(one, *given) for one in targets(signals, options.signal)])
@@ -59,7 +60,7 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
 
 def log_ratio(
     target: Target, variant: str, strength: float = STRENGTH, prior: str = "within"
-) -> np.ndarray:
+) -> Floats:
     """log density of IN - log density of OUT (2m,) at the target's signal; see `Options`."""
     sides = in_out_moments(target)
     inside, outside = (
@@ -73,10 +74,10 @@ def log_ratio(
 class _Posterior:
     """The Normal-Inverse-Gamma distribution of each point's mean and variance."""
 
-    centre: np.ndarray  # (2m,)
-    kappa: np.ndarray  # (2m,)
-    alpha: np.ndarray  # (2m,)
-    beta: np.ndarray  # (2m,)
+    centre: Floats  # (2m,)
+    kappa: Floats  # (2m,)
+    alpha: Floats  # (2m,)
+    beta: Floats  # (2m,)
 
 
 def _posterior(side: Moments, within: float, strength: float, prior: str) -> _Posterior:
@@ -90,10 +91,10 @@ def _posterior(side: Moments, within: float, strength: float, prior: str) -> _Po
     centre = np.average(side.mean, weights=weights)
     total = np.average(side.variance + (side.mean - centre) ** 2, weights=weights)
     variance = within if prior == "within" else total or within
-    kappa = variance / max(total, variance)
+    kappa = float(variance / max(total, variance))
     alpha, beta = 1 + strength / 2, variance * strength / 2
 
-    count = side.count
+    count = side.count.astype(np.float64)
     squares = count * (side.variance + kappa * (side.mean - centre) ** 2 / (kappa + count))
     return _Posterior(
         centre=(kappa * centre + count * side.mean) / (kappa + count),
@@ -103,19 +104,19 @@ def _posterior(side: Moments, within: float, strength: float, prior: str) -> _Po
     )
 
 
-def _gaussian(s: np.ndarray, side: Moments, posterior: _Posterior) -> np.ndarray:
+def _gaussian(s: Floats, side: Moments, posterior: _Posterior) -> Floats:
     # Of a side without shadow models, the other's mean says more than the mean of all points.
     variance = posterior.beta / (posterior.alpha - 1)
     return -((s - side.mean) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
 
 
-def _student(s: np.ndarray, side: Moments, posterior: _Posterior) -> np.ndarray:
+def _student(s: Floats, side: Moments, posterior: _Posterior) -> Floats:
     from scipy.special import gammaln  # not needed to check the options of a configuration
 
     freedom = 2 * posterior.alpha
     scale = posterior.beta * (1 + 1 / posterior.kappa) / posterior.alpha  # squared
     half = (freedom + 1) / 2
-    constant = gammaln(half) - gammaln(freedom / 2) - np.log(np.pi * freedom * scale) / 2
+    constant: Floats = gammaln(half) - gammaln(freedom / 2) - np.log(np.pi * freedom * scale) / 2
     return constant - half * np.log1p((s - posterior.centre) ** 2 / (freedom * scale))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mico.attacks.given.signals import SIGNALS, Signals
 from mico.attacks.shadows import Target, check_choice, in_out_moments, targets
+from mico.support.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -32,31 +33,33 @@ class Options:
         check_choice("signal", self.signal, SIGNALS)
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The centred signal at each model's own challenge points."""
     centre = CENTRES[options.centre]
     return np.stack([centre(target) for target in targets(signals, options.signal)])
 
 
-def _mid(target: Target) -> np.ndarray:
+def _mid(target: Target) -> Floats:
     inside, outside = in_out_moments(target)
     return target.own - (inside.mean + outside.mean) / 2
 
 
-def _in(target: Target) -> np.ndarray:
+def _in(target: Target) -> Floats:
     return target.own - in_out_moments(target)[0].mean
 
 
-def _standardised(target: Target) -> np.ndarray:
-    deviation = target.shadow.std(axis=0)
+def _standardised(target: Target) -> Floats:
+    mean: Floats = target.shadow.mean(axis=0)
+    deviation: Floats = target.shadow.std(axis=0)
     # A point on which all shadow models agree to the last bit is not scaled up without bound.
     # Where they all agree on all points, as a single one does, none is scaled.
     deviation = np.maximum(deviation, 1e-6 * deviation.mean() or 1.0)
-    return (target.own - target.shadow.mean(axis=0)) / deviation
+    return (target.own - mean) / deviation
 
 
-def _one(target: Target) -> np.ndarray:
-    return target.own - target.shadow[0]
+def _one(target: Target) -> Floats:
+    first: Floats = target.shadow[0]
+    return target.own - first
 
 
 CENTRES = {"mid": _mid, "in": _in, "standardised": _standardised, "one": _one}

@@ -11,6 +11,7 @@ import numpy as np
 
 from mico.attacks.given.signals import SIGNALS, Signals
 from mico.attacks.shadows import Target, check_choice, in_out_moments, point_variance, targets
+from mico.support.arrays import Bools, Floats
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Options:
         check_choice("signal", self.signal, SIGNALS)
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The log ratio under the shrunk effect at each model's own challenge points."""
     return np.stack([score(target) for target in targets(signals, options.signal)])
 
 
-def score(target: Target) -> np.ndarray:
+def score(target: Target) -> Floats:
     """The log ratio (2m,) at one target's points."""
     inside, outside = in_out_moments(target)
     deviation = np.sqrt(point_variance(inside, outside))
@@ -46,14 +47,14 @@ def score(target: Target) -> np.ndarray:
     shrunk = _shrink(effect, error, known)
 
     more_out = (outside.count - inside.count) / len(target.shadow)
-    middle = target.shadow.mean(axis=0) + more_out * shrunk * deviation / 2
+    middle: Floats = target.shadow.mean(axis=0) + more_out * shrunk * deviation / 2
     return shrunk * (target.own - middle) / deviation
 
 
-def _shrink(effect: np.ndarray, error: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _shrink(effect: Floats, error: Floats, known: Bools) -> Floats:
     """Effects (2m,) drawn towards the mean of the known ones; no effect where none is known."""
     if not known.any():
         return np.zeros_like(effect)
-    mean = effect[known].mean()
-    spread = max(effect[known].var() - error[known].mean(), 0)
+    mean = float(effect[known].mean())
+    spread = max(float(effect[known].var() - error[known].mean()), 0.0)
     return mean + np.where(known, spread / (spread + error), 0) * (effect - mean)

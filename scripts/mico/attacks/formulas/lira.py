@@ -13,6 +13,7 @@ from mico.attacks.shadows import (
     pooled_variances,
     targets,
 )
+from mico.support.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -33,46 +34,47 @@ class Options:
         check_choice("signal", self.signal, SIGNALS)
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The log-likelihood ratio or tail at each model's own challenge points."""
     variant = VARIANTS[options.variant]
     return np.stack([variant(target) for target in targets(signals, options.signal)])
 
 
-def _online(target: Target) -> np.ndarray:
+def _online(target: Target) -> Floats:
     inside, outside = in_out_moments(target)
     pooled_in, pooled_out = pooled_variances(inside, outside)
     std_in, std_out = _deviation(inside, pooled_in), _deviation(outside, pooled_out)
     return _log_ratio(target.own, inside, std_in, outside, std_out)
 
 
-def _offline(target: Target) -> np.ndarray:
+def _offline(target: Target) -> Floats:
     from scipy.special import log_ndtr  # not needed to check the options of a configuration
 
     inside, outside = in_out_moments(target)
     deviation = _deviation(outside, pooled_variances(inside, outside)[1])
-    return -log_ndtr((outside.mean - target.own) / deviation)
+    log_tail: Floats = log_ndtr((outside.mean - target.own) / deviation)
+    return -log_tail
 
 
-def _fixed_variance(target: Target) -> np.ndarray:
+def _fixed_variance(target: Target) -> Floats:
     inside, outside = in_out_moments(target)
     std_in, std_out = np.sqrt(pooled_variances(inside, outside))
     return _log_ratio(target.own, inside, std_in, outside, std_out)
 
 
 def _log_ratio(
-    s: np.ndarray,
+    s: Floats,
     inside: Moments,
-    std_in: np.ndarray | float,
+    std_in: Floats | float,
     outside: Moments,
-    std_out: np.ndarray | float,
-) -> np.ndarray:
+    std_out: Floats | float,
+) -> Floats:
     """log N(s; mean_in, std_in) - log N(s; mean_out, std_out)."""
     squares = ((s - outside.mean) / std_out) ** 2 - ((s - inside.mean) / std_in) ** 2
     return squares / 2 + np.log(std_out / std_in)
 
 
-def _deviation(moments: Moments, pooled: float) -> np.ndarray:
+def _deviation(moments: Moments, pooled: float) -> Floats:
     """A standard deviation per point; with fewer than two shadow models the pooled one."""
     variance = np.where(moments.count > 1, moments.variance, pooled)
     # Two shadow models may agree by chance; a variance of nothing would decide by itself.

@@ -12,6 +12,7 @@ import numpy as np
 
 from mico.attacks.given.signals import Signals
 from mico.attacks.shadows import check_choice
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 
@@ -36,7 +37,7 @@ class Options:
             raise InputError(f"a {self.a!r}: expected a number in [0, 1]")
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The fraction of the population that each challenge point of a model dominates."""
     probability = signals.signal("conf")[signals.shadows]
     inside = np.where(signals.trained, probability, 0)
@@ -65,7 +66,7 @@ def scores(signals: Signals, options: Options) -> np.ndarray:
     return result
 
 
-def _means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _means(sums: Floats, counts: Floats) -> Floats:
     """Means (2, U) over the IN and OUT shadow models; an empty side takes the other's mean."""
     means = sums / np.maximum(counts, 1)
     return np.where(counts > 0, means, means[::-1])

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mico.attacks.formulas import bavaria, centred, effect, lira
 from mico.attacks.given.signals import Signals
 from mico.attacks.given.whitebox import WhiteBox
 from mico.attacks.shadows import target
+from mico.support.arrays import Bools, Floats, Ints
 from mico.support.errors import InputError
 
 FOLDS = 5
@@ -38,7 +40,7 @@ class Options:
             raise InputError(f"white_box {self.white_box!r}: expected true or false")
 
 
-def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> np.ndarray:
+def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> Floats:
     """The classifier's log odds at each model's own challenge points."""
     train = signals.train_models
     standardised = _standardised(signals.loss, signals.shadows)
@@ -49,9 +51,10 @@ def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> np.ndarray
             for column in range(len(whitebox.names))
         ]
 
-    def features(model: int, columns: np.ndarray) -> np.ndarray:
+    def features(model: int, columns: Ints) -> Floats:
         values = [*_formulas(signals, model, columns), *(value[model, columns] for value in extra)]
-        return np.clip(np.stack(values, -1), -LARGEST, LARGEST)
+        found: Floats = np.clip(np.stack(values, -1), -LARGEST, LARGEST)
+        return found
 
     rows = [features(model, columns) for model, columns in enumerate(signals.challenge)]
     labels = np.take_along_axis(signals.trained[:train], signals.challenge[:train], axis=1)
@@ -66,7 +69,7 @@ def scores(signals: Signals, whitebox: WhiteBox, options: Options) -> np.ndarray
     return result
 
 
-def _formulas(signals: Signals, model: int, columns: np.ndarray) -> list[np.ndarray]:
+def _formulas(signals: Signals, model: int, columns: Ints) -> list[Floats]:
     """Other attacks' scores (columns,) of a model at any columns."""
     loss, margin = (
         target(signals.signal(name), signals.shadows, signals.trained, model, columns)
@@ -82,23 +85,23 @@ def _formulas(signals: Signals, model: int, columns: np.ndarray) -> list[np.ndar
     ]
 
 
-def _standardised(values: np.ndarray, shadows: np.ndarray) -> np.ndarray:
+def _standardised(values: NDArray[np.floating], shadows: Ints) -> Floats:
     """(value - mean) / deviation over shadow models but the row's own, (R, U) -> (R, U).
 
     Only shadow models, which the rows `shadows` are, count of which all values are known.
     """
-    values = values.astype(float)
-    result = np.empty_like(values)
-    complete = shadows[~np.isnan(values[shadows]).any(axis=1)]
-    for model, row in enumerate(values):
-        others = values[complete[complete != model]]
+    doubles = values.astype(np.float64)
+    result = np.empty_like(doubles)
+    complete = shadows[~np.isnan(doubles[shadows]).any(axis=1)]
+    for model, row in enumerate(doubles):
+        others = doubles[complete[complete != model]]
         deviation = others.std(axis=0)
         deviation = np.maximum(deviation, 1e-6 * deviation.mean() or 1.0)
         result[model] = (row - others.mean(axis=0)) / deviation
     return np.clip(result, -LARGEST, LARGEST)
 
 
-def _class_means(values: np.ndarray, challenge: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def _class_means(values: Floats, challenge: Ints, classes: Ints) -> Floats:
     """Each row's mean (M, U) over the records of a column's class.
 
     A model's own challenge points are left out of the means, since they are what is asked.
@@ -112,7 +115,7 @@ def _class_means(values: np.ndarray, challenge: np.ndarray, classes: np.ndarray)
     return result
 
 
-def _fit(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _fit(features: Floats, labels: Bools) -> Callable[[Floats], Floats]:
     """The log odds (B,) of features (B, F) after learning from rows (R, F)."""
     from sklearn.linear_model import LogisticRegression  # not needed to check options
 

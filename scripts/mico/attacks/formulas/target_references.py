@@ -1,4 +1,4 @@
-"""A likelihood ratio from reference models, which share the target's other training records.
+"""A likelihood ratio from target references, which share the target's other training records.
 
 Reference models are the organisers' "room for improvement" and, trained for one target, what LiRA
 online (Carlini et al. 2022) is defined by; where the target's training set is not given away it is
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mico.attacks.given.signals import SIGNALS, Signals
-from mico.attacks.given.target_references import References
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.shadows import (
     Moments,
     Target,
@@ -35,6 +35,7 @@ from mico.attacks.shadows import (
     target,
     varied,
 )
+from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
 # For how many reference models the pooled variance counts at a point.
@@ -59,12 +60,13 @@ class Options:
         check_choice("score", self.score, SCORES)
 
 
-def scores(signals: Signals, references: References, options: Options) -> np.ndarray:
-    """The score at each model's own challenge points; not a number without references.
+def scores(signals: Signals, target_references: TargetReferences, options: Options) -> Floats:
+    """The score at each model's own challenge points; not a number without its references.
 
     Raises:
         InputError: there are fewer reference models than `count`, or none of a dev or final model.
     """
+    references = target_references
     available = references.loss.shape[1]
     if options.count > available:
         raise InputError(f"count {options.count}: there are {available} reference models")
@@ -82,9 +84,9 @@ def scores(signals: Signals, references: References, options: Options) -> np.nda
     return result
 
 
-def log_ratio(shadows: Target, references: Target) -> np.ndarray:
+def log_ratio(shadows: Target, references: Target) -> Floats:
     """log density of IN - log density of OUT (B,) at the signal of one target, which is in both."""
-    densities = []
+    densities: list[Floats] = []
     for side in _sides(shadows, references):
         models = side.references
         squares = models.count * models.variance + STRENGTH * side.pooled_variance
@@ -94,14 +96,13 @@ def log_ratio(shadows: Target, references: Target) -> np.ndarray:
     return densities[0] - densities[1]
 
 
-def centred(shadows: Target, references: Target) -> np.ndarray:
+def centred(shadows: Target, references: Target) -> Floats:
     """The signal of one target less the middle of the two means, in deviations (B,)."""
     inside, outside = _sides(shadows, references)
-    squares = sum(
-        models.count * models.variance
-        for side in (inside, outside)
-        for models in (side.shadows, side.references)
-    )
+    squares = np.zeros(len(references.own))
+    for side in (inside, outside):
+        for models in (side.shadows, side.references):
+            squares += models.count * models.variance
     variance = varied(squares / (len(shadows.shadow) + len(references.shadow)))
     return (references.own - (inside.mean + outside.mean) / 2) / np.sqrt(variance)
 
@@ -116,8 +117,8 @@ class _Side:
     shadows: Moments
     references: Moments
     pooled_variance: float  # V
-    kappa: np.ndarray  # (B,)
-    mean: np.ndarray  # (B,)
+    kappa: Floats  # (B,)
+    mean: Floats  # (B,)
 
 
 def _sides(shadows: Target, references: Target) -> Iterator[_Side]:

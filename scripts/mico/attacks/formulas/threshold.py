@@ -6,6 +6,7 @@ import numpy as np
 
 from mico.attacks.given.signals import SIGNALS, Signals
 from mico.attacks.shadows import check_choice
+from mico.support.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Options:
         check_choice("signal", self.signal, SIGNALS)
 
 
-def scores(signals: Signals, options: Options) -> np.ndarray:
+def scores(signals: Signals, options: Options) -> Floats:
     """The signal s at each model's own challenge points."""
     values = signals.signal(options.signal)[: len(signals.challenge)]
     return np.take_along_axis(values, signals.challenge, axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mico.attacks.given.outputs import RECORDS_AT_ONCE
+from mico.attacks.given.outputs import parts
 from mico.attacks.given.whitebox import WhiteBox
 from mico.challenge.phases import Phases
 from mico.networks.architecture import SMALLEST, Architecture, Parameters
@@ -53,16 +53,12 @@ def compute(
         every = model < min(facts.white_box_shadows, phases.train)
         columns = np.arange(len(points)) if every else challenge[model]
         own = records.take(points[columns][None])
-        parts = [
-            _features(architecture, parameters, Records(*part), directions, means)
-            for part in zip(
-                own.features.split(RECORDS_AT_ONCE, 1),
-                own.labels.split(RECORDS_AT_ONCE, 1),
-                strict=True,
-            )
+        of_parts = [
+            _features(architecture, parameters, part, directions, means)
+            for part in parts(architecture, own)
         ]
-        names = list(parts[0])
-        of_model = [torch.cat([part[name] for part in parts]) for name in names]
+        names = list(of_parts[0])
+        of_model = [torch.cat([part[name] for part in of_parts]) for name in names]
         row = np.full((len(points), len(names)), np.nan, np.float32)
         row[columns] = torch.stack(of_model, -1).cpu().numpy()
         features.append(row)

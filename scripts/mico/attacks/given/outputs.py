@@ -1,5 +1,6 @@
 """Running a challenge's released models on all its challenge points, as any participant could."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
 from mico.networks.architecture import Architecture, Parameters
 from mico.release import reader
+from mico.support.arrays import Floats
 from mico.support.progress import progress
 from mico.training.engine import Records
 
-RECORDS_AT_ONCE = 4096
+# A network is given so many physical batches of records at a time. It computes on one at once, but
+# holds what goes in and what comes out of all.
+PHYSICAL_BATCHES = 128
 
 
 def compute(
@@ -35,18 +39,24 @@ def compute(
     return Signals(loss, margin, trained, challenge.reshape(disclosed.challenge.shape))
 
 
-def on_labels(architecture: Architecture, parameters: Parameters, records: Records) -> np.ndarray:
+def on_labels(architecture: Architecture, parameters: Parameters, records: Records) -> Floats:
     """log p_y and the margin (2, M, B) of M models on their records (M, B)."""
-    parts = zip(
-        records.features.split(RECORDS_AT_ONCE, 1),
-        records.labels.split(RECORDS_AT_ONCE, 1),
-        strict=True,
-    )
     outputs = [
-        _log_probabilities(architecture.logits(parameters, architecture.inputs(features)), y)
-        for features, y in parts
+        _log_probabilities(
+            architecture.logits(parameters, architecture.inputs(part.features)), part.labels
+        )
+        for part in parts(architecture, records)
     ]
-    return torch.cat(outputs, -1).cpu().numpy()
+    found: Floats = torch.cat(outputs, -1).cpu().numpy()
+    return found
+
+
+def parts(architecture: Architecture, records: Records) -> Iterator[Records]:
+    """Records (M, B) in parts that a network is given at a time."""
+    size = PHYSICAL_BATCHES * architecture.physical_batch_size
+    for start in range(0, records.labels.shape[1], size):
+        at = slice(start, start + size)
+        yield Records(records.features[:, at], records.labels[:, at])
 
 
 def _log_probabilities(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -14,11 +14,19 @@ from typing import IO
 
 import numpy as np
 
+from mico.data.checksums import verify
 from mico.data.formats.labelled_bits import NOT_THE_FORMAT, is_archive
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
 from mico.support.errors import InputError
 from mico.support.progress import progress
 
-PIXELS = 3 * 32 * 32  # channel by channel, row by row
+SUMMARY = "CIFAR-10's official files of records, see below"
+KIND = "images"
+OFFICIAL = True
+FEATURES = 3 * 32 * 32  # the pixels, channel by channel, row by row
+
+PIXELS = FEATURES
 RECORD = 1 + PIXELS  # bytes, the label first
 REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
 WITHOUT_CONTENT = (
@@ -28,7 +36,7 @@ WITHOUT_CONTENT = (
 SHOWN = 10  # names in a message at most
 
 
-def read(
+def read_files(
     path: Path, records: int, features: int, classes: int, files: Mapping[str, str | None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read some of the official files, in the order of `files`.
@@ -167,3 +175,16 @@ def _missing(path: Path, name: str, found: list[str]) -> InputError:
     # Escaped, for a name from outside may hold anything.
     names = ", ".join(ascii(one) for one in found[:SHOWN])
     return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the official files that `files` names; see `read_files`."""
+    assert raw is not None
+    assert options.files is not None
+    names = ", ".join(options.files)
+    archive = is_archive(raw)
+    if archive:  # whose checksums these are; each file has its own
+        verify(raw, options.checks)
+    shape = (options.records, options.features, options.classes)
+    pixels, labels = read_files(raw, *shape, options.files)
+    return Raw(pixels, labels, f"{raw.name}: {names}" if archive else names)

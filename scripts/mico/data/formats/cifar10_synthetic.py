@@ -1,7 +1,19 @@
 """A synthetic stand-in for CIFAR-10, for when the original may not be had."""
 
+from pathlib import Path
+
 import numpy as np
-from threadpoolctl import threadpool_limits
+
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
+from mico.support.errors import InputError
+
+SUMMARY = (
+    "a stand-in for CIFAR-10, generated, see [docs/synthetic-data.md](../docs/synthetic-data.md)"
+)
+KIND = "images"
+GENERATED = True
+FEATURES = 3 * 32 * 32
 
 SIDE = 32  # pixels
 MARGIN = 4  # pixels that a scene is shifted by at most, either way
@@ -37,6 +49,8 @@ def cifar10(records: int, seed: int, classes: int = 10) -> tuple[np.ndarray, np.
     """
     if not 1 <= classes <= 256:
         raise ValueError(f"classes = {classes}: uint8 labels hold from 1 to 256 classes")
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     scenes = _fields(classes * SCENES, SIDE + 2 * MARGIN, rng)
     scenes = scenes.reshape(classes, SCENES, *scenes.shape[1:])
@@ -119,3 +133,17 @@ def _fields(count: int, side: int, rng: np.random.Generator) -> np.ndarray:
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Standard normal numbers in float32."""
     return rng.standard_normal(shape, dtype=np.float32)
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Generate the data set from its seed.
+
+    Raises:
+        InputError: there are too few records, or a number of classes that cannot be drawn.
+    """
+    assert options.seed is not None
+    try:
+        pixels, labels = cifar10(options.records, options.seed, options.classes)
+    except ValueError as error:
+        raise InputError(f"{options.format}: {error}") from None
+    return Raw(pixels, labels, f"generated, seed {options.seed}")

@@ -11,8 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from mico.data.checksums import verify
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
 from mico.support.errors import InputError
 from mico.support.progress import progress
+
+SUMMARY = (
+    "Shokri et al.'s CSV, the label (from 1, perhaps quoted) first, then 0/1, itself or as the "
+    "only file of a `.tgz`"
+)
+KIND = "bits"
 
 BITS = frozenset("01")
 NOT_THE_FORMAT = (
@@ -90,3 +99,11 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
         raise InputError(f"{path}: not a CSV file or a .tgz of one ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the file, if it is the one that its checksums are of; see `read_csv`."""
+    assert raw is not None
+    verify(raw, options.checks)
+    shape = (options.records, options.features, options.classes)
+    return Raw(*read_csv(raw, *shape), raw.name)

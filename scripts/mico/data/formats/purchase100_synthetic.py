@@ -1,8 +1,19 @@
 """A synthetic stand-in for Purchase-100, for when the original may not be had."""
 
+from pathlib import Path
+
 import numpy as np
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
+
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
+from mico.support.errors import InputError
+
+SUMMARY = (
+    "a stand-in for Purchase-100, "
+    "generated, see [docs/synthetic-data.md](../docs/synthetic-data.md)"
+)
+KIND = "bits"
+GENERATED = True
 
 POPULARITY_EXPONENT = 0.8  # item of rank r sells like r ** -this
 GROUPS = 40  # groups of similar items, which shoppers like or dislike as a whole
@@ -39,6 +50,8 @@ def purchase100(
         raise ValueError(
             f"records = {records}: {classes} classes need at least {10 * classes} records"
         )
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     bought = _shoppers(records, features, rng)
     with threadpool_limits(1):  # sums over threads aren't associative, so neither reproducible
@@ -68,6 +81,8 @@ def _shoppers(records: int, features: int, rng: np.random.Generator) -> np.ndarr
 
 def _cluster(bought: np.ndarray, classes: int, random_state: int) -> np.ndarray:
     """Each record's nearest k-means centre; the spare, smallest clusters are mostly outliers."""
+    from sklearn.cluster import KMeans  # takes a second
+
     clusters = classes + round(SPARE_CLUSTERS * classes)
     kmeans = KMeans(
         clusters, init="random", n_init=1, algorithm="lloyd", random_state=random_state
@@ -90,3 +105,17 @@ def _unit_length(bought: np.ndarray) -> np.ndarray:
     """Records of 0/1 scaled to length one; a record without purchases stays zero."""
     items = bought.sum(axis=1, keepdims=True, dtype=np.float32)
     return bought / np.sqrt(np.maximum(items, 1))
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Generate the data set from its seed.
+
+    Raises:
+        InputError: there are too few records, or a number of classes that cannot be drawn.
+    """
+    assert options.seed is not None
+    try:
+        bits, labels = purchase100(options.records, options.seed, options.features, options.classes)
+    except ValueError as error:
+        raise InputError(f"{options.format}: {error}") from None
+    return Raw(np.packbits(bits, axis=1), labels, f"generated, seed {options.seed}")

@@ -13,7 +13,14 @@ from typing import IO
 
 import numpy as np
 
+from mico.data.checksums import verify
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
 from mico.support.errors import InputError
+
+SUMMARY = "GLUE's SST-2, see [below](#text)"
+KIND = "tokens"
+OFFICIAL = True
 
 HEADER = b"sentence\tlabel"
 # What the hub calls them. They hold the same rows, from which GLUE's own files are made again, so
@@ -31,7 +38,7 @@ ENCRYPTED = 1  # a flag of a .zip's member
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def read(
+def read_files(
     path: Path, records: int, classes: int, files: Mapping[str, str | None]
 ) -> tuple[list[str], np.ndarray]:
     """Read some of the files, in the order of `files`.
@@ -197,3 +204,14 @@ def _missing(path: Path, name: str, found: list[str]) -> InputError:
     # Escaped, for a name from outside may hold anything.
     names = ", ".join(ascii(one) for one in found[:SHOWN])
     return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the files that `files` names; see `read_files`."""
+    assert raw is not None
+    assert options.files is not None
+    names = ", ".join(options.files)
+    if not raw.is_dir():
+        verify(raw, options.checks)  # each file has a checksum of its own
+    sentences, labels = read_files(raw, options.records, options.classes, options.files)
+    return Raw(sentences, labels, names if raw.is_dir() else f"{raw.name}: {names}")

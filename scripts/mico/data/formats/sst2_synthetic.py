@@ -1,6 +1,16 @@
 """A synthetic stand-in for SST-2, for when the original may not be had."""
 
+from pathlib import Path
+
 import numpy as np
+
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
+from mico.support.errors import InputError
+
+SUMMARY = "a stand-in for SST-2, generated, see [docs/synthetic-data.md](../docs/synthetic-data.md)"
+KIND = "tokens"
+GENERATED = True
 
 # Of some 10,000 phrases in train.tsv, how many have 1, 2, 3 ... words.
 LENGTHS = (
@@ -79,3 +89,17 @@ def _draw(rng: np.random.Generator, weights: np.ndarray, size: int) -> np.ndarra
     """Places in `weights`, each as probable as its weight says."""
     bounds = np.cumsum(weights)
     return np.searchsorted(bounds, rng.integers(bounds[-1], size=size), side="right")
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Generate the data set from its seed.
+
+    Raises:
+        InputError: there are too few records, or a number of classes that cannot be drawn.
+    """
+    assert options.seed is not None
+    try:
+        sentences, labels = sst2(options.records, options.seed, options.classes)
+    except ValueError as error:
+        raise InputError(f"{options.format}: {error}") from None
+    return Raw(sentences, labels, f"generated, seed {options.seed}")

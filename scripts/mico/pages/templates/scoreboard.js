@@ -118,8 +118,8 @@ function drawCurves() {
   element(svg, "text", { class: "axis", ...middle }, "False positive rate");
   element(svg, "text", { class: "axis", x: 0, y: 12 }, "True positive rate");
   element(svg, "path", { class: "guess", d: `M${x(0)} ${y(0)}L${x(1)} ${y(1)}` });
-  element(svg, "path", { class: "scored", d: `M${x(0.1)} ${y(0)}V${y(1)}` });
-  element(svg, "text", { x: Number(x(0.1)) - 5, y: y(0) - 7, "text-anchor": "end" }, "scored here");
+  element(svg, "path", { class: "scored", d: `M${x(data.scored)} ${y(0)}V${y(1)}` });
+  element(svg, "text", { x: Number(x(data.scored)) - 5, y: y(0) - 7, "text-anchor": "end" }, "scored here");
   const legend = document.getElementById("legend");
   legend.replaceChildren();
   for (const i of [...slots.keys()].sort((a, b) => a - b)) {
@@ -137,7 +137,7 @@ function drawCurves() {
     const item = element(legend, "li", {});
     element(item, "span", { "aria-hidden": "true" }, marker).style.color = colour;
     element(item, "bdi", {}, data.rows[i].name);
-    element(item, "span", { class: "number" }, tprAt(curve, 0.1).toFixed(3));
+    element(item, "span", { class: "number" }, tprAt(curve, data.scored).toFixed(3));
     const about = { type: "button", "aria-label": `Remove ${data.rows[i].name}` };
     element(item, "button", about, "×").addEventListener("click", () => choose(i, false));
   }

@@ -5,23 +5,25 @@ import torch
 
 from mico.attacks import reference_training
 from mico.attacks.given import arguments, outputs
-from mico.attacks.given.target_references import References
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.shadows import target
 from mico.challenge.phases import Phases
 from mico.data import store
 from mico.networks.build import build
+from mico.privacy import budget
 from mico.release import reader
 from mico.support import arrays, program
 from mico.support.errors import InputError
 from mico.support.progress import progress
-from mico.training import engine, recipe_arguments
+from mico.training import arguments as training_arguments
+from mico.training import engine
 from mico.training.device import choose
 
 
 @torch.no_grad()
 def main() -> None:
     parser = arguments.parser(__doc__, "references .npz")
-    recipe_arguments.add_arguments(parser, "target")
+    training_arguments.add(parser, "target")
     parser.add_argument("--count", type=int, required=True, help="reference models of each target")
     args = parser.parse_args()
 
@@ -31,14 +33,15 @@ def main() -> None:
     if args.count < 2:
         raise InputError(f"count {args.count}: expected at least 2, with and without each point")
     targets = range(args.first, args.last + 1)
-    options = recipe_arguments.options(args)
+    recipe = training_arguments.recipe(args)
+    options = recipe.options(budget.read(args.privacy).noise_multiplier)
     dataset = store.read(args.data)
     architecture = build(
-        args.architecture, dataset.description, args.physical_batch_size, args.precision
+        recipe.architecture, dataset.description, recipe.physical_batch_size, recipe.precision
     )
     records = engine.load(architecture, dataset, device)
     size = len(records.labels)
-    seeds = reader.read_seeds(args.challenge, phases, size, args.n, args.m)
+    seeds = reader.read_seeds(args.challenge, phases, size, recipe.n, recipe.m)
     given_away = len(seeds.training) == phases.models
     if not given_away:
         every = records.take(np.arange(size)[None])
@@ -58,12 +61,13 @@ def main() -> None:
         else:
             shadows = target(margin, np.arange(phases.train), seeds.trained, model, np.arange(size))
             found = reference_training.train_inferred(
-                *about, shadows, args.n - args.m, args.count, options
+                *about, shadows, recipe.n - recipe.m, args.count, options
             )
         values.append(found[0])
         trained.append(found[1])
     loss, margin = np.stack(values, axis=1)
-    arrays.write(args.output, References(np.array(targets), loss, margin, np.stack(trained)))
+    found = TargetReferences(np.array(targets), loss, margin, np.stack(trained))
+    arrays.write(args.output, found)
 
 
 if __name__ == "__main__":

@@ -3,47 +3,49 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mico.scoring import entries, metrics
+from mico.challenge.phases import Phases
+from mico.scoring import entries, metrics, scorer
+from mico.scoring.entries import Entry
+from mico.scoring.scorer import Challenge
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 CHALLENGES = {"toys_lo": "T3", "toys_hi": "T2", "toys_inf": "T1"}
 EVIL = "<script>window.pwned=1</script>"
 
 
-def entry(**changes: object) -> entries.Entry:
+def entry() -> Entry:
     """An entry with scores from random predictions for three challenges."""
-    made = {"participant": "alice", "track": "toys", "builtin": False, "file": "a.zip"}
-    made |= {"submitted": "2026-11-24T10:30:00+00:00", "problems": []}
-    made |= {"scores": [], "curves": {}, "replicates": {}, "audit": {}}
     rng = np.random.default_rng(1)
-    membership = np.tile([True, False], (8, 20))
-    phases = {"dev": np.arange(4), "final": np.arange(4, 8)}
-    for challenge, scenario in CHALLENGES.items():
-        about = {"scenario": scenario, "challenge": challenge}
+    membership = np.tile([True, False], (10, 20))
+    made = Entry("alice", "toys", builtin=False, file="a.zip")
+    made = replace(made, submitted=datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
+    for name, scenario in CHALLENGES.items():
+        classes = np.zeros(membership.shape, int)
+        challenge = Challenge(name, scenario, "data", membership, classes, None)
         predictions = rng.random(membership.shape) + 0.3 * membership
-        rows, curves, replicates = entries.score(about, phases, predictions, membership)
-        made["scores"] += rows
-        made["curves"][challenge], made["replicates"][challenge] = curves, replicates
-    return made | changes
+        predictions[:2] = np.nan  # train models are left out
+        made = scorer.score(made, Phases(2, 4, 4), challenge, predictions)
+    return made
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, run_script: RunScript) -> Path:
     """The outputs before (dev) and after (final) the reveal, for a good and a rejected entry."""
-    folder = tmp_path_factory.mktemp("details")
-    nothing = {"scores": [], "curves": {}, "replicates": {}, "audit": {}}
-    bad = entry(participant=EVIL, problems=[f"{EVIL}: unknown file"], **nothing)
+    folder = tmp_path_factory.mktemp("detailed_results")
+    bad = Entry(EVIL, "toys", builtin=False, file="b.zip", problems=[f"{EVIL}: unknown file"])
     paths = [folder / "zip-good.json", folder / "zip-bad.json"]
     for path, content in zip(paths, (entry(), bad), strict=True):
         entries.write(path, content)
     for reveal in "dev", "final":
         arguments = ("--reveal", reveal, "--output", folder / reveal, "--synthetic")
-        done = run_script("details", "--entries", *paths, *arguments)
+        done = run_script("detailed_results", "--entries", *paths, *arguments)
         assert (done.returncode, done.stderr) == (0, "")
     return folder
 
@@ -71,7 +73,7 @@ def test_nothing_of_final_is_told_before_the_reveal(written: Path) -> None:
         phase: (written / phase / "zip-good/detailed_results.html").read_text()
         for phase in ("dev", "final")
     }
-    for row in rows:
+    for row in (row for row in rows if row["phase"] != "both"):
         for metric in ("tpr_at_fpr_0.1", "auc"):
             number = f"{row[metric]:.4f}"
             assert number in shown["final"]

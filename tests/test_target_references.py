@@ -18,11 +18,12 @@ from mico.attacks.formulas import lira
 from mico.attacks.formulas import target_references as attack
 from mico.attacks.given import target_references
 from mico.attacks.given.signals import Signals
-from mico.attacks.given.target_references import References
+from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.shadows import Target
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.scoring import metrics
+from mico.scoring.curves import roc
 from mico.support import arrays
 from mico.support.errors import InputError
 
@@ -187,7 +188,7 @@ TRAIN, OTHERS, POINTS, RECORDS, COUNT = 9, 3, 12, 40, 6
 TARGETS = [2, 9, 10, 11]
 
 
-def example() -> tuple[Signals, References]:
+def example() -> tuple[Signals, TargetReferences]:
     """Signals of all models, and reference models of one train model and all others."""
     rng = np.random.default_rng(3)
     challenge = np.stack([rng.permutation(RECORDS)[:POINTS] for _ in range(TRAIN + OTHERS)])
@@ -195,10 +196,10 @@ def example() -> tuple[Signals, References]:
     own = [made(10 + target, COUNT, 0.5, 0.6) for target in TARGETS]
     margins, masks = (np.stack(part) for part in zip(*own, strict=True))
     signals = Signals(-np.logaddexp(0, -margin), margin, trained[:TRAIN], challenge)
-    return signals, References(np.array(TARGETS), -np.logaddexp(0, -margins), margins, masks)
+    return signals, TargetReferences(np.array(TARGETS), -np.logaddexp(0, -margins), margins, masks)
 
 
-SIGNALS: dict[str, Callable[[Signals | References], np.ndarray]] = {
+SIGNALS: dict[str, Callable[[Signals | TargetReferences], np.ndarray]] = {
     "margin": lambda given: given.margin,
     "loss": lambda given: given.loss,
     "conf": lambda given: np.exp(given.loss),
@@ -210,7 +211,7 @@ SIGNALS: dict[str, Callable[[Signals | References], np.ndarray]] = {
 def test_scores_are_those_of_the_loop(signal: str, count: int) -> None:
     """Of the first `count` reference models and all shadow models but the target itself."""
     signals, references = example()
-    options = registry.options("references", {"count": count, "signal": signal})
+    options = registry.options("target-references", {"count": count, "signal": signal})
     scores = attack.scores(signals, references, options)
     assert scores.shape == signals.challenge.shape
     given, own = SIGNALS[signal](signals), SIGNALS[signal](references)
@@ -232,7 +233,7 @@ def test_scores_are_those_of_the_loop(signal: str, count: int) -> None:
 
 def test_the_score_can_be_chosen() -> None:
     signals, references = example()
-    options = registry.options("references", {"count": COUNT, "score": "centred"})
+    options = registry.options("target-references", {"count": COUNT, "score": "centred"})
     scores = attack.scores(signals, references, options)
     for row, target in enumerate(TARGETS):
         columns = signals.challenge[target]
@@ -250,18 +251,20 @@ def test_the_score_can_be_chosen() -> None:
 def test_only_the_first_reference_models_count() -> None:
     """Whatever the others are."""
     signals, references = example()
-    options = registry.options("references", {"count": 4})
+    options = registry.options("target-references", {"count": 4})
     before = attack.scores(signals, references, options)
     rng = np.random.default_rng(5)
     references.margin[:, 4:] = rng.normal(size=references.margin[:, 4:].shape)
     references.trained[:, 4:] ^= True
     np.testing.assert_array_equal(attack.scores(signals, references, options), before)
-    whole = attack.scores(signals, references, registry.options("references", {"count": COUNT}))
+    whole = attack.scores(
+        signals, references, registry.options("target-references", {"count": COUNT})
+    )
     assert (whole[TARGETS] != before[TARGETS]).all()
 
 
 def test_more_reference_models_than_there_are_is_refused() -> None:
-    options = registry.options("references", {"count": COUNT + 1})
+    options = registry.options("target-references", {"count": COUNT + 1})
     with pytest.raises(InputError, match=f"count {COUNT + 1}: there are {COUNT} reference models"):
         attack.scores(*example(), options)
 
@@ -269,11 +272,11 @@ def test_more_reference_models_than_there_are_is_refused() -> None:
 def test_a_target_without_reference_models_is_named() -> None:
     """Train models may be left out, others may not."""
     signals, references = example()
-    options = registry.options("references", {"count": 4})
-    fewer = References(*(value[[0, 1, 3]] for value in vars(references).values()))
+    options = registry.options("target-references", {"count": 4})
+    fewer = TargetReferences(*(value[[0, 1, 3]] for value in vars(references).values()))
     with pytest.raises(InputError, match="model 10 has no reference models"):
         attack.scores(signals, fewer, options)
-    fewer = References(*(value[1:] for value in vars(references).values()))
+    fewer = TargetReferences(*(value[1:] for value in vars(references).values()))
     scores = attack.scores(signals, fewer, options)
     assert np.flatnonzero(~np.isnan(scores).all(axis=1)).tolist() == TARGETS[1:]
 
@@ -294,9 +297,9 @@ def test_a_target_without_reference_models_is_named() -> None:
 )
 def test_bad_options_are_named(values: dict, named: str) -> None:
     with pytest.raises(
-        InputError, match=r"^attack references: |^count |^signal |^score "
+        InputError, match=r"^attack target-references: |^count |^signal |^score "
     ) as caught:
-        registry.options("references", values)
+        registry.options("target-references", values)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -311,17 +314,17 @@ class Simulated:
     """Gaussian signals: of a point, of a model's other training records, and of chance."""
 
     signals: Signals
-    references: References
+    references: TargetReferences
     membership: np.ndarray  # (targets, points)
 
     def tpr(self, scores: np.ndarray) -> float:
         """At FPR .1 over all targets."""
         rows = prediction_files.to_predictions(scores)[len(self.signals.trained) :]
-        curve = metrics.roc(rows, self.membership, np.ones(len(rows)))
-        return float(metrics.metrics(curve)[metrics.METRICS.index(metrics.HEADLINE)])
+        curve = roc(rows, self.membership, np.ones(len(rows)))
+        return float(metrics.metrics(curve)[metrics.HEADLINE])
 
     def tpr_with(self, count: int) -> float:
-        options = registry.options("references", {"count": count})
+        options = registry.options("target-references", {"count": count})
         return self.tpr(attack.scores(self.signals, self.references, options))
 
 
@@ -341,7 +344,7 @@ def simulate(seed: int, shift: float, count: int) -> Simulated:
     names = np.arange(shadows, shadows + targets)
     return Simulated(
         Signals(signal, signal, trained[:shadows], challenge),
-        References(names, own, own, masks),
+        TargetReferences(names, own, own, masks),
         trained[shadows:],
     )
 
@@ -373,14 +376,17 @@ def test_shadow_models_count_where_training_sets_make_no_difference() -> None:
 # ---- Files.
 
 
+PHASES = Phases(TRAIN, 2, 1)
+
+
 def test_shards_are_read_as_one(tmp_path: Path) -> None:
-    whole = example()[1]
+    signals, whole = example()
     paths = []
     for part in ([0], [1, 2], [3]):
         paths.append(tmp_path / f"{part[0]}.npz")
-        arrays.write(paths[-1], References(*(value[part] for value in vars(whole).values())))
+        arrays.write(paths[-1], TargetReferences(*(value[part] for value in vars(whole).values())))
     for order, expected in ((0, 1, 2), [0, 1, 2, 3]), ((1,), [1, 2]), ((2, 1, 0), [3, 1, 2, 0]):
-        read = target_references.read([paths[i] for i in order])
+        read = target_references.read([paths[i] for i in order], signals, PHASES)
         for name, value in vars(whole).items():
             found = getattr(read, name)
             assert found.dtype == value.dtype
@@ -388,12 +394,23 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
 
 
 def test_shards_of_different_counts_are_refused(tmp_path: Path) -> None:
-    whole = example()[1]
+    signals, whole = example()
     arrays.write(tmp_path / "a.npz", whole)
     fewer = {name: value[:, :4] for name, value in vars(whole).items() if name != "targets"}
-    arrays.write(tmp_path / "b.npz", References(whole.targets, **fewer))
-    with pytest.raises(InputError, match=r"a\.npz: not of as many reference models as the other"):
-        target_references.read([tmp_path / "a.npz", tmp_path / "b.npz"])
+    arrays.write(tmp_path / "b.npz", TargetReferences(whole.targets, **fewer))
+    found = r"b\.npz: loss of shape \(4, 4, 12\), .*a\.npz of \(4, 6, 12\)$"
+    with pytest.raises(InputError, match=found):
+        target_references.read([tmp_path / "a.npz", tmp_path / "b.npz"], signals, PHASES)
+
+
+def test_other_models_and_points_than_the_signals_are_refused(tmp_path: Path) -> None:
+    signals, whole = example()
+    arrays.write(tmp_path / "a.npz", whole)
+    fewer = replace(signals, challenge=signals.challenge[:, 1:])
+    with pytest.raises(InputError, match=r"a\.npz: of 12 challenge points, signals of 11$"):
+        target_references.read([tmp_path / "a.npz"], fewer, PHASES)
+    with pytest.raises(InputError, match=r"a\.npz: model 11, there are 11$"):
+        target_references.read([tmp_path / "a.npz"], signals, Phases(TRAIN, 1, 1))
 
 
 def wrong_files(folder: Path) -> list[Path]:
@@ -418,15 +435,15 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     for path in paths:
         for given in ([path], [tmp_path / "whole.npz", path]):
             with pytest.raises(InputError) as caught:
-                target_references.read(given)
-            assert str(caught.value).startswith(f"{path}: not a file of reference models (")
+                target_references.read(given, example()[0], PHASES)
+            assert str(caught.value).startswith(f"{path}: not a file of target references (")
             assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path: Path) -> None:
     """Whichever byte is wrong."""
-    whole = example()[1]
-    whole = References(*(value[:1] for value in vars(whole).values()))
+    signals, whole = example()
+    whole = TargetReferences(*(value[:1] for value in vars(whole).values()))
     path = tmp_path / "a.npz"
     arrays.write(path, whole)
     content = path.read_bytes()
@@ -434,7 +451,7 @@ def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path: Path) -> None:
     for place in range(0, len(content), 7):
         path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
         try:
-            read = target_references.read([path])
+            read = target_references.read([path], signals, PHASES)
         except InputError:
             refused += 1
         else:
@@ -446,22 +463,24 @@ def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path: Path) -> None:
 # ---- scripts/attack.py
 
 
-def test_the_attack_reads_all_shards(run_script: Callable, tmp_path: Path) -> None:
+def test_the_attack_reads_all_shards(call: Callable, tmp_path: Path) -> None:
     signals, references = example()
     arrays.write(tmp_path / "signals.npz", signals)
     shards = [tmp_path / "a.npz", tmp_path / "b.npz"]
     for path, part in zip(shards, (slice(0, 2), slice(2, 4)), strict=True):
-        arrays.write(path, References(*(value[part] for value in vars(references).values())))
-    arguments = ["--attack", "references", "--options", '{"count": 4}', "--phases", TRAIN, 2, 1]
-    arguments += ["--signals", tmp_path / "signals.npz", "--output", tmp_path / "out"]
-    result = run_script("attack", *arguments, "--references", *shards)
-    assert (result.returncode, result.stderr) == (0, "")
-    scores = attack.scores(signals, references, registry.options("references", {"count": 4}))
-    found = prediction_files.read(tmp_path / "out", Phases(TRAIN, 2, 1), POINTS)
+        own = (value[part] for value in vars(references).values())
+        arrays.write(path, TargetReferences(*own))
+    arguments = ["--attack", "target-references", "--options", '{"count": 4}']
+    arguments += ["--phases", TRAIN, 2, 1, "--output", tmp_path / "out"]
+    arguments += ["--input", "signals", tmp_path / "signals.npz"]
+    call("attack", *arguments, "--input", "target_references", *shards)
+    options = registry.options("target-references", {"count": 4})
+    scores = attack.scores(signals, references, options)
+    found = prediction_files.read(tmp_path / "out", PHASES, POINTS)
     np.testing.assert_array_equal(found, prediction_files.to_predictions(scores))
     assert np.flatnonzero(~np.isnan(found).any(axis=1)).tolist() == TARGETS
 
-    result = run_script("attack", *arguments, "--references", shards[0])
-    assert (result.returncode, result.stderr) == (1, "error: model 10 has no reference models\n")
-    result = run_script("attack", *arguments)
-    assert result.stderr == "error: attack references: expected --references\n"
+    with pytest.raises(InputError, match=r"^model 10 has no reference models$"):
+        call("attack", *arguments, "--input", "target_references", shards[0])
+    with pytest.raises(InputError, match=r"^attack target-references: expected --input target_ref"):
+        call("attack", *arguments)

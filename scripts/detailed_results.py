@@ -21,13 +21,14 @@ def main() -> None:
 
     phases = ["dev"] if args.reveal == "dev" else ["dev", "final"]
     with atomic_directory(args.output) as temporary:
-        for path, entry in zip(args.entries, entries.read(args.entries), strict=True):
+        for path in args.entries:
+            entry = entries.read(path)
             folder = temporary / path.stem
             folder.mkdir()
             text = detailed_results.page(entry, phases, args.synthetic)
             (folder / "detailed_results.html").write_text(text, encoding="utf-8")
             for phase in phases:
-                if not entry["problems"]:
+                if not entry.problems:
                     text = detailed_results.scores_text(entry, phase)
                     (folder / f"scores_{phase}.txt").write_text(text, encoding="utf-8")
 

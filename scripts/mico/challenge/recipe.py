@@ -1,0 +1,111 @@
+"""How the models of a challenge are trained: frozen records, in the words of the configuration."""
+
+from dataclasses import asdict, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mico.support.records import CONFIG
+
+Positive = Annotated[int, Field(ge=1)]
+Optimizer = Literal["adam", "sgd", "adamw"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Optimisation:
+    """How a model's weights are moved, but for the noise."""
+
+    epochs: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="passes over the training set; under DP one is ceil(n / L) samples",
+        ),
+    ]
+    batch_size: Annotated[
+        int, Field(ge=1, description="records of a batch; under DP the expected size L of a sample")
+    ]
+    optimizer: Annotated[
+        Optimizer,
+        Field(description="`adam`, `sgd`, or `adamw`, which without weight decay is `adam`"),
+    ]
+    learning_rate: Annotated[float, Field(gt=0, description="the rate of the first epochs")]
+    lr_decay: Annotated[
+        float,
+        Field(gt=0, description="the rate is multiplied by it every `lr_decay_epochs` epochs"),
+    ] = 1.0
+    lr_decay_epochs: Annotated[int, Field(ge=1, description="see `lr_decay`")] = 1
+    clipping_norm: Annotated[
+        float | None,
+        Field(gt=0, description="with DP the bound C on each example's gradient norm; else `null`"),
+    ] = None
+    shuffle: Annotated[
+        bool,
+        Field(
+            description="whether every epoch takes the training set in a new order, as X1 does; "
+            "`false`: always in the same, the members first, as published for T1 and I1. With DP "
+            "`false`: samples are Poisson"
+        ),
+    ] = field(default=False, kw_only=True)
+    max_gradient_norm: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="the norm that a batch's mean gradient is scaled down to where it is "
+            "greater, 1 in X1; `null`: none, and always with DP",
+        ),
+    ] = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.clipping_norm is not None:
+            if self.shuffle:
+                raise ValueError("shuffle: expected false with DP, which draws Poisson samples")
+            if self.max_gradient_norm is not None:
+                raise ValueError(
+                    f"max_gradient_norm: {self.max_gradient_norm}: expected null with DP"
+                )
+
+
+@dataclass(frozen=True, config=CONFIG)
+class TrainingOptions(Optimisation):
+    """How the engine trains a model, noise and all."""
+
+    noise_multiplier: Annotated[
+        float | None, Field(ge=0, description="sigma; with the clipping norm, or neither")
+    ] = None
+    secure: Annotated[
+        bool,
+        Field(
+            description="samples, noise and dropout come from the operating system's entropy, not "
+            "from a seed"
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.clipping_norm is None) != (self.noise_multiplier is None):
+            raise ValueError("clipping_norm and noise_multiplier: expected both or neither")
+        if self.secure and self.clipping_norm is None:
+            raise ValueError("secure: expected false without DP")
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Recipe:
+    """All that is decided about how a shard's models are trained, but for their seeds and noise."""
+
+    architecture: str
+    physical_batch_size: Positive
+    precision: Precision
+    n: int  # records in a training set
+    m: int  # challenge points that are members, and as many non-members
+    optimisation: Optimisation
+    null_run: bool = False  # members are left out of training as well
+    secure: bool = False
+
+    def options(self, noise_multiplier: float | None) -> TrainingOptions:
+        """What the engine needs, with the noise that the privacy budget asks for."""
+        return TrainingOptions(
+            **asdict(self.optimisation), noise_multiplier=noise_multiplier, secure=self.secure
+        )

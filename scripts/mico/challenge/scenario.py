@@ -1,0 +1,89 @@
+"""A scenario: which data, how its models are trained, what a participant is told."""
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mico.challenge.recipe import Optimisation
+from mico.privacy.budget import LARGEST_EPSILON
+from mico.support.records import CONFIG
+
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Disclosable = Literal["seed_training"]
+
+
+@dataclass(frozen=True, config=CONFIG, kw_only=True)
+class Scenario(Optimisation):
+    """One challenge of a run."""
+
+    id: Annotated[Name, Field(description="its short name in results")]
+    challenge: Annotated[
+        Name,
+        Field(description="its published name, the folder of its released models; unique in a run"),
+    ]
+    track: Annotated[
+        Name, Field(description="the folder of the challenges that are ranked together")
+    ]
+    data: Annotated[Name, Field(description="a name in `datasets`")]
+    architecture: Annotated[str, Field(description="a network; see [below](#networks)")]
+    n: Annotated[int, Field(ge=2, description="records in each training set, members among them")]
+    m: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="challenge points that are members; as many others are not trained on",
+        ),
+    ]
+    epsilon: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="a privacy budget, for which the noise is found; `null` without DP, or "
+            "where `noise_multiplier` is given",
+        ),
+    ] = None
+    delta: Annotated[float | None, Field(gt=0, lt=1, description="δ, with DP; else `null`")] = None
+    noise_multiplier: Annotated[
+        float | None,
+        Field(
+            gt=0, description="the noise itself, in standard deviations of C, in place of `epsilon`"
+        ),
+    ] = None
+    disclosed: Annotated[
+        tuple[Disclosable, ...],
+        Field(
+            description="seeds that dev and final models give away besides `seed_challenge`: `[]` "
+            "or `[seed_training]`"
+        ),
+    ] = ()
+    null_run: Annotated[
+        bool,
+        Field(
+            description="`true` leaves the members out of training as well, so that nothing can "
+            "tell them from non-members: a check that nothing leaks"
+        ),
+    ] = field(default=False)
+
+    def __post_init__(self) -> None:
+        if self.epsilon is not None and self.epsilon > LARGEST_EPSILON:
+            raise ValueError(f"epsilon: {self.epsilon:g}: expected at most {LARGEST_EPSILON}")
+        if self.n <= self.m:
+            raise ValueError(f"n: {self.n}: expected more than m = {self.m}")
+        if self.epsilon is not None and self.noise_multiplier is not None:
+            raise ValueError(
+                "noise_multiplier: expected null where epsilon is given, or the reverse"
+            )
+        for name in ("clipping_norm", "delta"):
+            if self.private != (getattr(self, name) is not None):
+                expected = "a number" if self.private else "null without epsilon"
+                raise ValueError(f"{name}: {getattr(self, name)}: expected {expected}")
+        if len(set(self.disclosed)) < len(self.disclosed):
+            raise ValueError(f"disclosed: {list(self.disclosed)}: expected each once")
+        super().__post_init__()
+
+    @property
+    def private(self) -> bool:
+        """Whether its models are trained with differential privacy."""
+        return self.epsilon is not None or self.noise_multiplier is not None

@@ -1,0 +1,45 @@
+"""What is checked of a data set's options before a run begins."""
+
+from pathlib import Path
+
+from mico.data.options import DataOptions
+from mico.data.registry import formats
+from mico.data.tokens import BPE, is_checkpoint
+from mico.support.errors import InputError
+
+
+def check(options: DataOptions) -> None:
+    """Refuse what does not go with the format.
+
+    Raises:
+        InputError: names the key.
+    """
+    form = formats()[options.format]
+    if form.features not in (None, options.features):
+        raise InputError(f"features {options.features}: expected the {form.features} of an image")
+    _check_tokenizer(options, form.kind == "tokens")
+    if form.official and options.files is None:
+        raise InputError("missing key 'files'")
+    if form.generated:
+        if options.seed is None:
+            raise InputError("missing key 'seed'")
+    elif options.path is not None:
+        path = Path(options.path)
+        if not path.is_file() and not (form.official and path.is_dir()):
+            expected = "a file or a directory" if form.official else "a file"
+            raise InputError(f"path {path} is not {expected}")
+    elif options.url is None:
+        raise InputError("missing key 'path' or 'url'")
+
+
+def _check_tokenizer(options: DataOptions, is_text: bool) -> None:
+    """Text needs one, and only a vocabulary that is made here has a size that can be chosen."""
+    tokenizer = options.tokenizer
+    if is_text != (tokenizer is not None):
+        missing = "missing key 'tokenizer'"
+        raise InputError(missing if is_text else "tokenizer: expected only of text")
+    if (tokenizer == BPE) != (options.vocabulary is not None):
+        missing = "missing key 'vocabulary'"
+        raise InputError(missing if tokenizer == BPE else f"vocabulary: expected only with {BPE}")
+    if tokenizer is not None and not is_checkpoint(tokenizer):
+        raise InputError(f"tokenizer {tokenizer} is not a folder")

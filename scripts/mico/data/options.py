@@ -1,0 +1,86 @@
+"""What the configuration says of a data set."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mico.data.checksums import CHECKS
+from mico.support.records import CONFIG
+
+FILE_NAME = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*[.](bin|tsv)$")]
+MD5 = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+@dataclass(frozen=True, config=CONFIG, kw_only=True)
+class DataOptions:
+    """An entry of `datasets`."""
+
+    format: Annotated[str, Field(description="a data format; see [below](#formats)")]
+    records: Annotated[
+        int, Field(ge=3, description="how many the file must have, or are generated")
+    ]
+    features: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="of a record: bits, an image's 3,072 pixels, or at most so many tokens of "
+            "a sentence, special ones included",
+        ),
+    ]
+    classes: Annotated[int, Field(ge=2, le=256, description="how many classes there are")]
+    path: Annotated[
+        str | None,
+        Field(
+            description="where the file lies, or CIFAR-10's or SST-2's files; without it, it is "
+            "downloaded to `resources/`"
+        ),
+    ] = None
+    url: Annotated[
+        str | None, Field(pattern="^https://", description="where it can be downloaded from")
+    ] = None
+    sha256: Annotated[
+        str | None,
+        Field(
+            pattern="^[0-9a-f]{64}$",
+            description="a checksum of the file, of CIFAR-10 and SST-2 that of the archive; a file "
+            "that differs is refused",
+        ),
+    ] = None
+    md5: Annotated[MD5 | None, Field(description="likewise")] = None
+    git_blob: Annotated[
+        str | None,
+        Field(
+            pattern="^[0-9a-f]{40}$",
+            description="likewise: the id under which a repository's commit vouches for the file",
+        ),
+    ] = None
+    files: Annotated[
+        dict[FILE_NAME, MD5 | None] | None,
+        Field(
+            min_length=1,
+            description="of `cifar10-binary` and `sst2`: the files used, each with its MD5, or "
+            "`null` if it is not to be checked. Their order here is that of the records",
+        ),
+    ] = None
+    seed: Annotated[int | None, Field(ge=0, description="of a generated data set")] = None
+    tokenizer: Annotated[
+        str | None,
+        Field(
+            min_length=1, description="of text: what turns sentences into tokens; see [Text](#text)"
+        ),
+    ] = None
+    vocabulary: Annotated[
+        int | None,
+        Field(
+            ge=300,
+            le=65536,
+            description="with `tokenizer: bpe` only: how many tokens there are at most",
+        ),
+    ] = None
+
+    @property
+    def checks(self) -> list[str]:
+        """The known checksums of the file, as `kind=digest`."""
+        known = {kind: getattr(self, kind) for kind in CHECKS}
+        return [f"{kind}={digest}" for kind, digest in known.items() if digest]

@@ -1,0 +1,50 @@
+"""The data formats by name, found by their files.
+
+`formats/labelled_bits.py` is the format `labelled-bits`. See `mico.data.formats` for what such a
+module has.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from mico.data import formats as package
+from mico.data.options import DataOptions
+from mico.data.raw import Raw
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format's module says of it."""
+
+    file: Path
+    summary: str
+    kind: str  # of the stored data: one of mico.data.store.KINDS
+    generated: bool  # from a seed, without a file
+    official: bool  # it has several official files, which `files` names
+    features: int | None  # of every record, where there is no choice
+    read: Callable[[DataOptions, Path | None], Raw]
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """All formats, by name."""
+    return {
+        path.stem.replace("_", "-"): _format(path)
+        for path in sorted(Path(package.__path__[0]).glob("[a-z]*.py"))
+    }
+
+
+def _format(path: Path) -> Format:
+    module = import_module(f"{package.__name__}.{path.stem}")
+    return Format(
+        file=path,
+        summary=module.SUMMARY,
+        kind=module.KIND,
+        generated=getattr(module, "GENERATED", False),
+        official=getattr(module, "OFFICIAL", False),
+        features=getattr(module, "FEATURES", None),
+        read=module.read,
+    )

@@ -1,0 +1,212 @@
+"""ROC curves of many models' predictions pooled, and of resamples of the models."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+REPLICATES = 1000
+CONFIDENCE = 0.95
+# Rates are shares of counts: 0.1 of 1,000 non-members is 100, whatever 100 / 1000 rounds to.
+SLACK = 1e-12
+
+
+@dataclass(frozen=True)
+class Curves:
+    """ROC curves at every distinct threshold, from calling nobody a member to everybody.
+
+    There may be several curves over the same thresholds, one per resampling of the models.
+    """
+
+    thresholds: np.ndarray  # (T,) decreasing, inf first: called members are predictions >= it
+    fpr: np.ndarray  # (..., T)
+    tpr: np.ndarray  # (..., T)
+
+    def tpr_at(self, fpr: float) -> np.ndarray:
+        """The TPR (...) at the smallest threshold with at most this FPR."""
+        rows = zip(np.atleast_2d(self.fpr), np.atleast_2d(self.tpr), strict=True)
+        tprs = [tpr[np.searchsorted(own, fpr + SLACK, side="right") - 1] for own, tpr in rows]
+        return np.reshape(tprs, self.tpr.shape[:-1])
+
+    def auc(self) -> np.ndarray:
+        """The area (...) under each, by the trapezoid rule."""
+        return np.asarray(np.trapezoid(self.tpr, self.fpr, axis=-1))
+
+    def advantage(self) -> np.ndarray:
+        """The largest TPR - FPR (...)."""
+        return np.asarray((self.tpr - self.fpr).max(axis=-1))
+
+
+def roc(predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray) -> Curves:
+    """ROC curves of all models' predictions pooled.
+
+    Args:
+        predictions: (models, 2m); membership: (models, 2m) bool.
+        weights: (..., models), how often each model counts; ones for the plain curve.
+    """
+    return _curves(_calls(predictions, membership), weights)
+
+
+def threshold(curves: Curves, fpr: float) -> float:
+    """The threshold of a single ROC curve at this FPR."""
+    return float(curves.thresholds[(curves.fpr <= fpr + SLACK).sum() - 1])
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """How many of each model's records are called members, at every distinct threshold."""
+
+    thresholds: np.ndarray  # (T,) decreasing, inf first
+    nonmembers: np.ndarray  # (models, T) float32, in which integers below 2^24 are exact
+    members: np.ndarray  # (models, T) float32
+
+    @cached_property
+    def lead(self) -> np.ndarray:
+        """Members called less non-members called (models, T)."""
+        return self.members - self.nonmembers
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """The area under one model's members and another's non-members (models, models)."""
+        middle = (self.members[:, 1:] + self.members[:, :-1]) / 2
+        return middle @ np.diff(self.nonmembers, axis=1).T
+
+
+def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
+    pooled = predictions.ravel()
+    order = np.argsort(-pooled, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(pooled[order])), len(order) - 1)
+    member = membership.ravel()[order]
+
+    def counts(mask: np.ndarray) -> np.ndarray:
+        called = np.zeros((len(predictions), len(order) + 1), np.float32)
+        called[order[mask] // predictions.shape[1], np.flatnonzero(mask) + 1] = 1
+        return np.cumsum(called, axis=1, out=called)[:, np.append(0, ends + 1)]
+
+    thresholds = np.concatenate([[np.inf], pooled[order][ends]])
+    return _Calls(thresholds, counts(~member), counts(member))
+
+
+def _corners(calls: _Calls) -> _Calls:
+    """Without the thresholds inside a run of members only or of non-members only.
+
+    Along such a run the curve goes straight up or straight right whatever the weights of the
+    models: no area, no largest difference and no TPR at an FPR needs the points inside.
+    """
+    right, up = (np.diff(counts.sum(axis=0)) > 0 for counts in (calls.nonmembers, calls.members))
+    inside = (right ^ up)[:-1] & (right[:-1] == right[1:]) & (up[:-1] == up[1:])
+    kept = np.flatnonzero(np.concatenate([[True], ~inside, [True]]))
+    return _Calls(calls.thresholds[kept], calls.nonmembers[:, kept], calls.members[:, kept])
+
+
+def _curves(calls: _Calls, weights: np.ndarray) -> Curves:
+    """Weighted sums of models' counts: one matrix product for all curves."""
+
+    def rates(called: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
+            rate: np.ndarray = (weights.astype(np.float32) @ called).astype(np.float64)
+        rate /= rate[..., -1:].copy()
+        return rate
+
+    return Curves(calls.thresholds, rates(calls.nonmembers), rates(calls.members))
+
+
+def resamples(models: int, challenge: str, replicates: int = REPLICATES) -> np.ndarray:
+    """How often each model is drawn in each resample (replicates, models).
+
+    A model's points are correlated, so whole models are drawn, with replacement (Efron and
+    Tibshirani 1993, chapters 8 and 13). All calls for a challenge with as many models draw the same
+    models, so that participants can be compared on the same resamples; different challenges draw
+    independently.
+    """
+    rng = np.random.default_rng([models, *challenge.encode()])
+    return rng.multinomial(models, np.full(models, 1 / models), size=replicates)
+
+
+def interval(replicates: np.ndarray) -> np.ndarray:
+    """The 95 % percentile interval (2, ...) of values (replicates, ...)."""
+    tail = (1 - CONFIDENCE) / 2
+    return np.asarray(np.quantile(replicates, [tail, 1 - tail], axis=0))
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The curves of some resamples: all that `Curves` has, its functions much faster.
+
+    Every model has as many members as non-members, so a difference of rates is one of counts.
+    """
+
+    counts: np.ndarray  # (replicates, models), how often each model is drawn
+    calls: _Calls
+    corners: _Calls  # the calls at the corners of the curves
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """All thresholds (T,), decreasing, inf first."""
+        return self.calls.thresholds
+
+    @property
+    def fpr(self) -> np.ndarray:
+        """The rates (replicates, T) at all thresholds: slow, for what has no faster way."""
+        return self._whole.fpr
+
+    @property
+    def tpr(self) -> np.ndarray:
+        """The rates (replicates, T) at all thresholds, likewise."""
+        return self._whole.tpr
+
+    @cached_property
+    def _whole(self) -> Curves:
+        return _curves(self.calls, self.counts)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self.counts.astype(np.float32)  # in which all these sums of integers are exact
+
+    @cached_property
+    def _nonmembers(self) -> np.ndarray:
+        """Non-members called (replicates, T)."""
+        return self._weights @ self.corners.nonmembers
+
+    @cached_property
+    def _total(self) -> np.ndarray:
+        """All non-members, and as many members, of each resample (replicates,)."""
+        return self._nonmembers[:, -1].astype(np.float64)
+
+    def tpr_at(self, fpr: float) -> np.ndarray:
+        """The TPR (replicates,) at the smallest threshold with at most this FPR."""
+        rows = zip(self._nonmembers, self._total * (fpr + SLACK), strict=True)
+        last = np.array([np.searchsorted(row, allowed, side="right") - 1 for row, allowed in rows])
+        called = np.einsum("rm,mr->r", self._weights, self.corners.members[:, last])
+        return np.asarray(called / self._total)
+
+    def auc(self) -> np.ndarray:
+        """The area under each (replicates,), a sum over pairs of models."""
+        areas = ((self.counts @ self.corners.pairs) * self.counts).sum(axis=1)
+        return np.asarray(areas / self._total**2)
+
+    @cached_property
+    def _advantage(self) -> np.ndarray:
+        return np.asarray((self._weights @ self.corners.lead).max(axis=1) / self._total)
+
+    def advantage(self) -> np.ndarray:
+        """The largest TPR - FPR (replicates,)."""
+        return self._advantage
+
+
+def resampled(
+    predictions: np.ndarray, membership: np.ndarray, challenge: str, replicates: int = REPLICATES
+) -> Iterator[Resampled]:
+    """The curves of resamples of the models, a hundred at a time for the memory.
+
+    Args:
+        predictions: (models, 2m).
+        membership: (models, 2m) bool, as many members as non-members in every model.
+        challenge: what the draw depends on; see `resamples`.
+    """
+    counts = resamples(len(predictions), challenge, replicates)
+    calls = _calls(predictions, membership)
+    corners = _corners(calls)
+    for part in np.array_split(counts, max(replicates // 100, 1)):
+        yield Resampled(part, calls, corners)

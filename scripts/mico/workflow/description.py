@@ -1,0 +1,40 @@
+"""What a run says of itself: how it was made, without paths of this machine and secrets."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mico.networks import pretrained
+from mico.workflow.plan import Plan, public
+
+
+def description(plan: Plan, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report says about how the run was made.
+
+    Args:
+        config: the configuration as it was given, whose hash is in it.
+    """
+    shareable = json.loads(json.dumps(config))
+    for dataset in shareable["datasets"].values():
+        dataset.pop("path", None)
+        if "tokenizer" in dataset:
+            dataset["tokenizer"] = pretrained.without_place(dataset["tokenizer"])
+    text = json.dumps(shareable, sort_keys=True)
+    return {
+        "run": plan.configuration.run,
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "seeds": seed_source(plan.configuration.seeds),
+        "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
+        "attacks": [attack for attack in config["attacks"] if plan.run.entered[attack["name"]]],
+        "models": config["models"],
+    }
+
+
+def seed_source(seeds: int | str) -> str:
+    """Where the seeds come from, in words; a master seed is a secret, and the report is not."""
+    if seeds == "random":
+        return "the operating system's entropy"
+    if isinstance(seeds, str):
+        return "given in a file"
+    return "a master seed in the configuration"

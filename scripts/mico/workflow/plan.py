@@ -1,0 +1,280 @@
+"""The plan of a run: which models, files and entries there are, for the rules to look up.
+
+A job's wildcards are a mapping: Snakemake's own, or a dictionary. Paths begin with `<results>`,
+which the workflow replaces.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+from mico.challenge import seeds
+from mico.challenge.recipe import Optimisation, Recipe
+from mico.challenge.scenario import Scenario
+from mico.data.options import DataOptions
+from mico.data.registry import formats
+from mico.networks import pretrained
+from mico.support.errors import InputError
+from mico.workflow import estimate
+from mico.workflow.configuration import SHARED, Configuration, Run
+
+Wildcards = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's configuration and the submissions that were found, and what follows from them."""
+
+    run: Run
+    submissions: Mapping[str, Mapping[str, Path]]  # track -> id for file names -> path
+
+    @property
+    def configuration(self) -> Configuration:
+        """The checked configuration."""
+        return self.run.configuration
+
+    @property
+    def phases(self) -> list[int]:
+        """The numbers of train, dev and final models."""
+        return list(astuple(self.configuration.models))
+
+    @property
+    def models(self) -> int:
+        """The number of models of a scenario."""
+        return self.configuration.models.models
+
+    @property
+    def gpu(self) -> int:
+        """GPUs of a job that trains or runs models; with the device `auto` it does without too."""
+        return 0 if self.configuration.device == "cpu" else 1
+
+    # Scenarios and their data
+
+    @cached_property
+    def challenges(self) -> dict[str, Scenario]:
+        """The scenarios by the names of their challenges, in the run's order."""
+        return {scenario.challenge: scenario for scenario in self.run.scenarios.values()}
+
+    @cached_property
+    def tracks(self) -> list[str]:
+        """The names of the tracks, sorted."""
+        return sorted({scenario.track for scenario in self.run.scenarios.values()})
+
+    @property
+    def datasets(self) -> list[str]:
+        """The names of the data sets that some scenario uses, sorted."""
+        return sorted({scenario.data for scenario in self.run.scenarios.values()})
+
+    def of(self, wildcards: Wildcards) -> Scenario:
+        """The scenario of a job, by its id or by the name of its challenge."""
+        challenge = wildcards.get("challenge")
+        return (
+            self.challenges[challenge] if challenge else self.run.scenarios[wildcards["scenario"]]
+        )
+
+    def of_track(self, track: str) -> list[Scenario]:
+        """The scenarios of a track, in the run's order."""
+        return [scenario for scenario in self.challenges.values() if scenario.track == track]
+
+    def data(self, scenario: Scenario) -> DataOptions:
+        """What the configuration says of a scenario's data set."""
+        return self.configuration.datasets[scenario.data]
+
+    def has_text(self, wildcards: Wildcards) -> bool:
+        """Whether a job has to do with text: its data set, or some scenario's that it is about."""
+        names = set(wildcards.keys())
+        if "data" in names:
+            options = [self.configuration.datasets[wildcards["data"]]]
+        elif names & {"challenge", "scenario"}:
+            options = [self.data(self.of(wildcards))]
+        elif "track" in names:
+            options = [self.data(scenario) for scenario in self.of_track(wildcards["track"])]
+        else:
+            options = [self.data(scenario) for scenario in self.run.scenarios.values()]
+        return any(formats()[one.format].kind == "tokens" for one in options)
+
+    def is_synthetic(self, track: str) -> bool:
+        """Whether some of a track's data are synthetic."""
+        return any(formats()[self.data(one).format].generated for one in self.of_track(track))
+
+    # Training
+
+    def recipe(self, scenario: Scenario) -> Recipe:
+        """How the organiser trains a scenario's models."""
+        secure = self.configuration.secure and scenario.private
+        return self._recipe(scenario, null_run=scenario.null_run, secure=secure)
+
+    def participant_recipe(self, scenario: Scenario) -> Recipe:
+        """How a participant trains the like of a scenario's models."""
+        return self._recipe(scenario, null_run=False, secure=False)
+
+    def _recipe(self, scenario: Scenario, null_run: bool, secure: bool) -> Recipe:
+        optimisation = {field.name: getattr(scenario, field.name) for field in fields(Optimisation)}
+        return Recipe(
+            architecture=scenario.architecture,
+            physical_batch_size=self.configuration.physical_batch_size,
+            precision=self.configuration.precision,
+            n=scenario.n,
+            m=scenario.m,
+            optimisation=Optimisation(**optimisation),
+            null_run=null_run,
+            secure=secure,
+        )
+
+    def model_seconds(self, scenario: Scenario) -> float:
+        """How long it takes to train one of a scenario's models."""
+        return estimate.training_seconds(scenario, self.data(scenario), self.gpu > 0)
+
+    def shards(self, scenario: Scenario) -> list[str]:
+        """The shards of a scenario's models, as `first-last`, in model order."""
+        size = self.configuration.shard_size
+        if size == "auto":
+            size = estimate.shard_size(self.model_seconds(scenario), self.models)
+        return ranges(0, self.models, size)
+
+    def shard_paths(self, scenario: Scenario, ending: str = "") -> list[str]:
+        """What is made of a scenario's shards, in model order: folders of models, or `.csv`."""
+        folder = f"<results>/private/{scenario.id}/models"
+        return [f"{folder}/{shard}{ending}" for shard in self.shards(scenario)]
+
+    def model_rows(self, wildcards: Wildcards) -> list[str]:
+        """The tables of all models of the run."""
+        scenarios = self.run.scenarios.values()
+        return [path for scenario in scenarios for path in self.shard_paths(scenario, ".csv")]
+
+    def given_seeds(self, wildcards: Wildcards) -> str:
+        """A hash of a shard's seeds if they are given in a file, which may change elsewhere."""
+        source, scenario = self.configuration.seeds, wildcards["scenario"]
+        if not isinstance(source, str) or source == "random":
+            return ""
+        try:
+            given = seeds.read_shard(Path(source), scenario, *shard_of(wildcards))
+        except InputError:
+            return ""  # the job says what is wrong
+        return hashlib.sha256(json.dumps(given).encode()).hexdigest()[:16]
+
+    # Attacks and entries
+
+    def reference_targets(self) -> list[str]:
+        """The shards of targets of reference models: some train models, and all others."""
+        known = self.configuration.target_references.train_models
+        size = self.configuration.target_references.shard_size
+        return ranges(0, known, size) + ranges(self.phases[0], self.models, size)
+
+    def inputs(self, wildcards: Wildcards) -> dict[str, str | list[str]]:
+        """The files that a participant's attack asks for, by the kind of input."""
+        wanted = self.run.inputs[wildcards["participant"]]
+        return {kind: self._input(kind, wildcards) for kind in wanted}
+
+    def _input(self, kind: str, wildcards: Wildcards) -> str | list[str]:
+        where = f"{wildcards['track']}/{wildcards['challenge']}"
+        if kind == "others":
+            scenario = self.of(wildcards).id
+            return [
+                f"<results>/predictions/{name}/{where}"
+                for name, wanted in self.run.inputs.items()
+                if "others" not in wanted and scenario in self.run.entered[name]
+            ]
+        shards = {
+            "target_references": self.reference_targets,
+            SHARED: lambda: ranges(
+                0,
+                self.configuration.shared_references.count,
+                self.configuration.shared_references.shard_size,
+            ),
+        }
+        if kind in shards:
+            return [f"<results>/{kind}/{where}/{shard}.npz" for shard in shards[kind]()]
+        return f"<results>/{kind}/{where}.npz"
+
+    def entered(self, track: str, entry: str) -> list[Scenario]:
+        """The scenarios of a track that an entry takes part in; a submission must in all."""
+        return [
+            scenario
+            for scenario in self.of_track(track)
+            if entry in self.submissions[track] or scenario.id in self.run.entered[entry]
+        ]
+
+    def entries(self, track: str) -> list[str]:
+        """The entries to a track: built-in attacks, and submissions by their ids."""
+        names = [*self.run.attacks, *self.submissions[track]]
+        return [name for name in names if self.entered(track, name)]
+
+    def whole_entries(self, wildcards: Wildcards) -> list[str]:
+        """The scores of all entries to a track that take part in all its challenges."""
+        track = wildcards["track"]
+        return [
+            f"<results>/entries/{track}/{entry}.json"
+            for entry in self.entries(track)
+            if self.entered(track, entry) == self.of_track(track)
+        ]
+
+    def all_entries(self, wildcards: Wildcards) -> list[str]:
+        """The scores of all entries to all tracks."""
+        return [
+            f"<results>/entries/{track}/{entry}.json"
+            for track in self.tracks
+            for entry in self.entries(track)
+        ]
+
+    def for_track(self, pattern: str) -> Callable[[Wildcards], list[str]]:
+        """An input function: a file for every challenge of a track, named by scenario fields."""
+
+        def paths(wildcards: Wildcards) -> list[str]:
+            return [pattern.format(**vars(one)) for one in self.of_track(wildcards["track"])]
+
+        return paths
+
+    def for_entry(self, pattern: str) -> Callable[[Wildcards], list[str]]:
+        """An input function: a file for every challenge of an entry, named by scenario fields."""
+
+        def paths(wildcards: Wildcards) -> list[str]:
+            scenarios = self.entered(wildcards["track"], wildcards["entry"])
+            return [pattern.format(**vars(scenario)) for scenario in scenarios]
+
+        return paths
+
+    def entry_columns(self, wildcards: Wildcards) -> str:
+        """The flags that name the challenges of an entry."""
+        scenarios = self.entered(wildcards["track"], wildcards["entry"])
+        columns = {"challenges": "challenge", "scenarios": "id", "data": "data"}
+        return " ".join(
+            f"--{flag} {' '.join(getattr(scenario, field) for scenario in scenarios)}"
+            for flag, field in columns.items()
+        )
+
+
+def make(run: Run) -> Plan:
+    """The plan of a run, with the submissions that lie in its folder now."""
+    folder = Path(run.configuration.submissions.path)
+    tracks = {scenario.track for scenario in run.scenarios.values()}
+    return Plan(run, {track: dict(_submissions(folder, track)) for track in tracks})
+
+
+def _submissions(folder: Path, track: str) -> Iterator[tuple[str, Path]]:
+    """The submissions to a track: an id for the file names of results, and the path.
+
+    Names come from outside and may hold anything, so an id is a hash.
+    """
+    for path in sorted(folder.glob(f"{track}/*/*.zip")):
+        if path.is_file() and not path.is_symlink():
+            yield f"zip-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}", path
+
+
+def ranges(first: int, end: int, size: int) -> list[str]:
+    """The numbers from `first` to before `end` in shards of a size, as `first-last`."""
+    return [f"{start}-{min(start + size, end) - 1}" for start in range(first, end, size)]
+
+
+def shard_of(wildcards: Wildcards) -> tuple[int, int]:
+    """The first and the last number of a job's shard."""
+    return int(wildcards["first"]), int(wildcards["last"])
+
+
+def public(scenario: Scenario) -> dict[str, object]:
+    """A scenario as others are told of it: nothing of where a checkpoint lies on this machine."""
+    return asdict(scenario) | {"architecture": pretrained.public(scenario.architecture)}

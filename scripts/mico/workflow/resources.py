@@ -1,0 +1,54 @@
+"""Time and memory of a job, for schedulers: from its wildcards and the plan of the run."""
+
+from mico.workflow import estimate
+from mico.workflow.plan import Plan, Wildcards, shard_of
+
+
+def training_minutes(plan: Plan, wildcards: Wildcards) -> int:
+    """Minutes of a job that trains a shard of models."""
+    return estimate.minutes(_shard_size(wildcards) * plan.model_seconds(plan.of(wildcards)))
+
+
+def target_reference_minutes(plan: Plan, wildcards: Wildcards) -> int:
+    """Minutes of a job that trains the reference models of some targets."""
+    models = _shard_size(wildcards) * plan.configuration.target_references.count
+    return estimate.minutes(models * plan.model_seconds(plan.of(wildcards)))
+
+
+def signals_minutes(plan: Plan, wildcards: Wildcards) -> int:
+    """Minutes of a job that runs all models of a challenge."""
+    scenario = plan.of(wildcards)
+    size = (scenario, plan.data(scenario), plan.models, plan.gpu > 0)
+    return estimate.minutes(estimate.signals_seconds(*size))
+
+
+def white_box_minutes(plan: Plan, wildcards: Wildcards) -> int:
+    """Minutes of a job that computes white-box features of all models of a challenge."""
+    scenario = plan.of(wildcards)
+    size = (scenario, plan.data(scenario), plan.models, plan.gpu > 0)
+    return estimate.minutes(estimate.white_box_seconds(*size))
+
+
+def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that trains or runs a scenario's models."""
+    scenario = plan.of(wildcards)
+    batch = plan.configuration.physical_batch_size
+    return estimate.compute_mb(scenario, plan.data(scenario), batch)
+
+
+def bundle_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that checks and packs the models of a track."""
+    batch = plan.configuration.physical_batch_size
+    track = plan.of_track(wildcards["track"])
+    return max(2000, *(estimate.compute_mb(one, plan.data(one), batch) for one in track))
+
+
+def attack_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that computes on the signals of a challenge."""
+    scenario = plan.of(wildcards)
+    return estimate.attack_mb(scenario, plan.data(scenario), plan.models)
+
+
+def _shard_size(wildcards: Wildcards) -> int:
+    first, last = shard_of(wildcards)
+    return last - first + 1

@@ -1,0 +1,107 @@
+"""The scenarios of a run: each a published one, or derived from one by the fields that differ."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from mico.challenge.scenario import Scenario
+from mico.data.options import DataOptions
+from mico.data.registry import formats
+from mico.data.tokens import BPE, is_checkpoint
+from mico.networks.facts import networks, parse
+from mico.support.errors import InputError
+from mico.support.records import build
+
+
+def resolve(
+    items: Sequence[str | Mapping[str, Any]],
+    published: Mapping[str, Mapping[str, Any]],
+    datasets: Mapping[str, DataOptions],
+) -> dict[str, Scenario]:
+    """The scenarios of a run by id.
+
+    Args:
+        items: each the id of a published scenario, or a mapping with `id`, perhaps `from` (a
+            published scenario, else one earlier in the list), and the fields that differ.
+        published: the library of scenarios, where each stands after the one it is derived from.
+        datasets: the known data sets.
+
+    Raises:
+        InputError: names the scenario and the key.
+    """
+    library: dict[str, dict[str, Any]] = {}
+    for name, item in published.items():
+        library[name] = _complete({"id": name, **item}, library)
+    own: dict[str, dict[str, Any]] = {}
+    resolved: dict[str, Scenario] = {}
+    for number, given in enumerate(items, 1):
+        item = {"id": given, "from": given} if isinstance(given, str) else given
+        if "id" not in item:
+            raise InputError(f"scenario number {number}: missing key 'id'")
+        name = str(item["id"])
+        if name in own:
+            raise InputError(f"scenario {name}: its id is there twice")
+        own[name] = _complete(item, own | library)
+        resolved[name] = build(Scenario, own[name], f"scenario {name}: ")
+        check_buildable(resolved[name], datasets)
+    _check_distinct(resolved.values())
+    return resolved
+
+
+def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A scenario's fields, its own over those of the one it is derived from."""
+    own = dict(item)
+    base = own.pop("from", None)
+    if base is not None and base not in known:
+        raise InputError(f"scenario {own['id']}: from {base!r} is unknown{_hint(base, known)}")
+    return {**(known[base] if base else {}), **own}
+
+
+def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> None:
+    """Refuse a scenario whose network does not take its data, or that needs more records.
+
+    Raises:
+        InputError: names the scenario and the key.
+    """
+    where = f"scenario {scenario.id}"
+    try:
+        network, variant = parse(scenario.architecture)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    facts = networks()[network]
+    if facts.checkpoint and not is_checkpoint(variant):
+        raise InputError(
+            f"{where}: architecture {scenario.architecture!r}: {variant} is not a folder"
+        )
+    if scenario.data not in datasets:
+        hint = _hint(scenario.data, datasets)
+        raise InputError(f"{where}: data {scenario.data!r} is not among the datasets{hint}")
+    data, known = datasets[scenario.data], formats()
+    if known[data.format].kind != facts.data:
+        expected = " or ".join(name for name in known if known[name].kind == facts.data)
+        raise InputError(
+            f"{where}: data {scenario.data!r}: {network} takes data of the format {expected}"
+        )
+    if facts.pretrained and data.tokenizer == BPE:
+        raise InputError(
+            f"{where}: data {scenario.data!r}: {scenario.architecture} knows the tokens of its own "
+            f"tokenizer, expected a data set with that and not {BPE}"
+        )
+    if scenario.n + scenario.m > data.records:
+        used = scenario.n + scenario.m
+        raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {data.records} records")
+
+
+def _check_distinct(scenarios: Iterable[Scenario]) -> None:
+    owner: dict[str, str] = {}
+    for scenario in scenarios:
+        other = owner.setdefault(scenario.challenge, scenario.id)
+        if other != scenario.id:
+            raise InputError(
+                f"scenario {scenario.id}: challenge {scenario.challenge!r} is that of {other} too"
+            )
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(str(name), list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
