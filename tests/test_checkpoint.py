@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -786,17 +787,11 @@ def test_a_shard_takes_over_what_others_have_finished(
     whole = finish_shard(shard, tmp_path / "all" / "0-2")
     for model in range(MODELS):
         finish_shard(part(shard, model), tmp_path / f"{model}" / f"{model}-{model}")
-        trained = []
-        original = program.engine.train
-
-        def train(*arguments: Any, trained: list = trained) -> Any:
-            trained.append(arguments)
-            return original(*arguments)
-
+        train = Mock(wraps=program.engine.train)
         with monkeypatch.context() as patch:
             patch.setattr(program.engine, "train", train)
             assert finish_shard(shard, tmp_path / f"{model}" / "0-2") == whole
-        assert len(trained) == MODELS - 1
+        assert train.call_count == MODELS - 1
 
 
 @pytest.mark.parametrize("damage", ["file", "identity", "folder", "table"])

@@ -1,4 +1,4 @@
-"""Of all other attacks of a run, the one that does best on the train models.
+"""The attack that does best on the train models, among all others of a run.
 
 What an honest participant would submit: memberships of dev and final are not looked at. On the
 train models no attack knows the answer either, since each leaves a model out of its own statistics,
@@ -16,7 +16,7 @@ from mico.scoring.curves import interval, roc
 from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
-# TPRs at FPRs where not just a few non-members decide.
+# TPRs at FPRs that more than a few non-members decide.
 JUDGED_BY = [metrics.tpr_at(fpr).name for fpr in (0.05, 0.1, 0.15, 0.2)]
 
 

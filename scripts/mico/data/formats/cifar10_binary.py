@@ -9,8 +9,8 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import numpy as np
 
@@ -107,7 +107,9 @@ def _contents(
         raise InputError(f"{path}: {found:,} records in all, expected {records:,}")
 
 
-def _wanted(path: Path, files: Mapping[str, str | None]) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _wanted(
+    path: Path, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, int, BufferedIOBase]]:
     """Each wanted file's name and size in bytes, and where to read that many; none is missing."""
     if path.is_dir():
         for name in files:
@@ -130,8 +132,8 @@ def _wanted(path: Path, files: Mapping[str, str | None]) -> Iterator[tuple[str, 
 
 
 def _archived(
-    path: Path, unpacked: IO[bytes], files: Mapping[str, str | None]
-) -> Iterator[tuple[str, int, IO[bytes]]]:
+    path: Path, unpacked: BufferedIOBase, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, int, BufferedIOBase]]:
     """The wanted among an archive's regular files, whatever folder inside it they are in."""
     found: list[str] = []
     for member in _members(unpacked):
@@ -151,7 +153,7 @@ def _archived(
             raise _missing(path, name, found)
 
 
-def _members(unpacked: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+def _members(unpacked: BufferedIOBase) -> Iterator[tarfile.TarInfo]:
     """The plain headers of a .tar; a member's content can be read until the next is asked for.
 
     tarfile itself would take extended headers into memory however large they are, and follow them.

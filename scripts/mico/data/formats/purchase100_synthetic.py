@@ -97,14 +97,16 @@ def _cluster(bought: np.ndarray, classes: int, random_state: int) -> np.ndarray:
 
 def _power_law(size: int, exponent: float) -> np.ndarray:
     """Probabilities that fall with rank as a power."""
-    weight = np.arange(1, size + 1) ** -exponent
-    return weight / weight.sum()
+    weight: np.ndarray = np.arange(1, size + 1) ** -exponent
+    weight /= weight.sum()
+    return weight
 
 
 def _unit_length(bought: np.ndarray) -> np.ndarray:
     """Records of 0/1 scaled to length one; a record without purchases stays zero."""
     items = bought.sum(axis=1, keepdims=True, dtype=np.float32)
-    return bought / np.sqrt(np.maximum(items, 1))
+    scaled: np.ndarray = bought / np.sqrt(np.maximum(items, 1))
+    return scaled
 
 
 def read(options: DataOptions, raw: Path | None) -> Raw:
