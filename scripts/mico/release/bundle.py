@@ -21,7 +21,7 @@ import numpy as np
 from mico.challenge import splits
 from mico.challenge.layout import ATTACKED, MODEL, SOLUTION, model_folder, seed_files
 from mico.challenge.phases import PHASES, Phases
-from mico.challenge.scenarios import Scenario
+from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
 from mico.data.store import Description
@@ -143,8 +143,6 @@ def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
     ):
         if found != expected:
             raise InputError(f"{directory}: {what} is {found}, expected {expected}")
-    if secret := set(scenario.disclosed) - {"seed_training"}:
-        raise InputError(f"{directory}: {min(secret)} must never be disclosed")
     if scenario.null_run:
         raise InputError(f"{directory}: a null run has no members to find, and is not handed out")
     network = build(scenario.architecture, challenge.data)
