@@ -11,8 +11,9 @@ from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle
 from mico.release.bundle import Challenge
-from mico.support import program, records
+from mico.support import program
 from mico.support.errors import InputError
+from mico.support.records import build
 
 
 def main() -> None:
@@ -38,8 +39,7 @@ def main() -> None:
     phases = Phases(*args.phases)
     columns = {
         "scenarios": [
-            records.build(Scenario, fields, "--scenarios: ")
-            for fields in json.loads(args.scenarios)
+            build(Scenario, fields, "--scenarios: ") for fields in json.loads(args.scenarios)
         ],
         "challenges": args.challenges,
         "checksums": args.checksums,

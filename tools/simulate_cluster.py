@@ -61,16 +61,12 @@ def main() -> None:
         update_config(config, yaml.safe_load(args.configfile.read_text()))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{args.configfile}: cannot be read ({error})") from None
-    checked = configuration.check(
-        config,
-        files=[args.configfile],
-        published=ROOT / "config/scenarios.yaml",
-    )
+    run = configuration.check(config, [args.configfile], ROOT / "config/scenarios.yaml")
     measure = [
-        [_hours(_plan(checked, hours, 45 * 60), gpus) for gpus in GPUS] for hours in args.gpu_hours
+        [_hours(_plan(run, hours, 45 * 60), gpus) for gpus in GPUS] for hours in args.gpu_hours
     ]
     _print_by_gpus(args.gpu_hours, measure)
-    _print_by_shard(checked, args.gpu_hours)
+    _print_by_shard(run, args.gpu_hours)
     if args.figure:
         _draw(args.gpu_hours, [[hours for hours, _ in row] for row in measure], args.figure)
 
