@@ -350,6 +350,7 @@ cifar10_binary.read_files(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": N
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

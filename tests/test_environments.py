@@ -123,6 +123,7 @@ def test_environment_holds_what_the_program_imports(
     assert needed <= set(environment(env))
 
 
+@pytest.mark.slow
 def test_modules_are_imported_without_the_extra() -> None:
     """What needs it imports it when it is used."""
     modules = [

@@ -106,6 +106,7 @@ sys.stdout.write(str(tokenizer.encode(sentences, 200).tolist()))
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_in_every_process() -> None:
     """Whatever the number of threads and the seed of Python's hashes."""
     outputs = set()
@@ -281,6 +282,7 @@ def test_program_needs_what_the_format_does(tmp_path, given, options, message) -
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
 def test_real_sentences_fit_and_come_back() -> None:
     """As many tokens as the configuration provides for, with a vocabulary as it says."""
@@ -295,6 +297,7 @@ def test_real_sentences_fit_and_come_back() -> None:
     assert tokenizer.backend.decode_batch(ids.tolist()) == sentences
 
 
+@pytest.mark.slow
 @real_checkpoint
 @pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
 def test_real_sentences_fit_a_checkpoints_tokenizer() -> None:
