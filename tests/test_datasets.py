@@ -486,6 +486,7 @@ def read(options, raw):
 '''
 
 
+@pytest.mark.slow
 def test_one_file_is_a_format(tmp_path) -> None:
     """A checkout with one more module stores a data set of the new format."""
     copy = tmp_path / "scripts"
