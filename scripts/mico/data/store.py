@@ -71,7 +71,7 @@ def read(directory: Path) -> Dataset:
 def _array(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
     """A memory-mapped array, which must have this shape and type."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as an array ({error})") from None
     if array.shape != shape or array.dtype != kind:

@@ -45,7 +45,7 @@ class Tokenizer:
     @property
     def padding(self) -> int:
         """The id that fills up what is shorter."""
-        return self.backend.token_to_id(self.special["pad_token"])
+        return self.backend.get_vocab()[self.special["pad_token"]]
 
     def encode(self, sentences: Sequence[str], length: int) -> np.ndarray:
         """Token ids (N, length) uint16, with the special tokens that the tokenizer adds.
@@ -100,9 +100,8 @@ def train(sentences: Sequence[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     backend.train_from_iterator(sentences, trainer)
-    first, last = (
-        (SPECIAL[role], backend.token_to_id(SPECIAL[role])) for role in ("cls_token", "sep_token")
-    )
+    ids = backend.get_vocab()
+    first, last = ((SPECIAL[role], ids[SPECIAL[role]]) for role in ("cls_token", "sep_token"))
     backend.post_processor = processors.RobertaProcessing(last, first, add_prefix_space=False)
     return Tokenizer(backend, SPECIAL)
 

@@ -5,17 +5,16 @@ The form for Python is not read: it is pickled, and unpickling runs whatever a f
 """
 
 import gzip
-import hashlib
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import numpy as np
 
-from mico.data.checksums import verify
-from mico.data.formats.labelled_bits import NOT_THE_FORMAT, is_archive
+from mico.data.archives import NOT_THE_FORMAT, SHOWN, is_archive, missing
+from mico.data.checksums import verify, verify_content
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
 from mico.support.errors import InputError
@@ -33,7 +32,19 @@ WITHOUT_CONTENT = (
     *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
     *(tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE),
 )
-SHOWN = 10  # names in a message at most
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the official files that `files` names; see `read_files`."""
+    assert raw is not None
+    assert options.files is not None
+    names = ", ".join(options.files)
+    archive = is_archive(raw)
+    if archive:  # whose checksums these are; each file has its own
+        verify(raw, options.checks)
+    shape = (options.records, options.features, options.classes)
+    pixels, labels = read_files(raw, *shape, options.files)
+    return Raw(pixels, labels, f"{raw.name}: {names}" if archive else names)
 
 
 def read_files(
@@ -89,9 +100,7 @@ def _contents(
             content = file.read(size)
             if len(content) != size:
                 raise EOFError(f"{name} is truncated")
-            digest = hashlib.md5(content).hexdigest()
-            if digest != (files[name] or digest):
-                raise InputError(f"{where}: md5 is {digest}, expected {files[name]}")
+            verify_content(content, files[name], where)
             labels = _rows(content)[:, 0]
             if (labels >= classes).any():
                 record = int((labels >= classes).argmax())
@@ -107,12 +116,14 @@ def _contents(
         raise InputError(f"{path}: {found:,} records in all, expected {records:,}")
 
 
-def _wanted(path: Path, files: Mapping[str, str | None]) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _wanted(
+    path: Path, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, int, BufferedIOBase]]:
     """Each wanted file's name and size in bytes, and where to read that many; none is missing."""
     if path.is_dir():
         for name in files:
             if not (path / name).is_file():
-                raise _missing(path, name, sorted(file.name for file in path.glob("*.bin")))
+                raise missing(path, name, sorted(file.name for file in path.glob("*.bin")))
             with (path / name).open("rb") as file:
                 yield name, os.fstat(file.fileno()).st_size, file
         return
@@ -130,8 +141,8 @@ def _wanted(path: Path, files: Mapping[str, str | None]) -> Iterator[tuple[str, 
 
 
 def _archived(
-    path: Path, unpacked: IO[bytes], files: Mapping[str, str | None]
-) -> Iterator[tuple[str, int, IO[bytes]]]:
+    path: Path, unpacked: BufferedIOBase, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, int, BufferedIOBase]]:
     """The wanted among an archive's regular files, whatever folder inside it they are in."""
     found: list[str] = []
     for member in _members(unpacked):
@@ -148,10 +159,10 @@ def _archived(
         pass
     for name in files:
         if name not in found:
-            raise _missing(path, name, found)
+            raise missing(path, name, found)
 
 
-def _members(unpacked: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+def _members(unpacked: BufferedIOBase) -> Iterator[tarfile.TarInfo]:
     """The plain headers of a .tar; a member's content can be read until the next is asked for.
 
     tarfile itself would take extended headers into memory however large they are, and follow them.
@@ -169,22 +180,3 @@ def _members(unpacked: IO[bytes]) -> Iterator[tarfile.TarInfo]:
         yield member
         size = 0 if member.type in WITHOUT_CONTENT else member.size
         end += tarfile.BLOCKSIZE * (1 + -(-size // tarfile.BLOCKSIZE))
-
-
-def _missing(path: Path, name: str, found: list[str]) -> InputError:
-    # Escaped, for a name from outside may hold anything.
-    names = ", ".join(ascii(one) for one in found[:SHOWN])
-    return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Read the official files that `files` names; see `read_files`."""
-    assert raw is not None
-    assert options.files is not None
-    names = ", ".join(options.files)
-    archive = is_archive(raw)
-    if archive:  # whose checksums these are; each file has its own
-        verify(raw, options.checks)
-    shape = (options.records, options.features, options.classes)
-    pixels, labels = read_files(raw, *shape, options.files)
-    return Raw(pixels, labels, f"{raw.name}: {names}" if archive else names)
