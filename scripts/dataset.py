@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mico.data import store, tokens
+from mico.data.check import check_format
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
 from mico.data.registry import formats
@@ -27,13 +28,12 @@ def main() -> None:
     if options.format not in formats():
         raise InputError(f"format {options.format!r}: expected one of {', '.join(formats())}")
     form = formats()[options.format]
-    if form.generated:
-        if options.seed is None:
-            raise InputError(f"{options.format}: missing key 'seed'")
-    elif args.raw is None:
-        raise InputError(f"{options.format}: needs --raw")
-    if form.official and options.files is None:
-        raise InputError(f"{options.format}: missing key 'files'")
+    try:
+        check_format(options)
+        if not form.generated and args.raw is None:
+            raise InputError("needs --raw")
+    except InputError as error:
+        raise InputError(f"{options.format}: {error}") from None
     raw = form.read(options, args.raw)
     description = Description(
         name=args.name,
@@ -56,11 +56,8 @@ def main() -> None:
 def _store_tokens(folder: Path, description: Description, options: DataOptions, raw: Raw) -> None:
     """Store sentences as tokens, with the tokenizer."""
     sentences = [str(sentence) for sentence in raw.records]
-    if options.tokenizer is None:
-        raise InputError("missing key 'tokenizer'")
-    if options.tokenizer == tokens.BPE:
-        if options.vocabulary is None:
-            raise InputError("missing key 'vocabulary'")
+    assert options.tokenizer is not None  # as `check_format` has found
+    if options.vocabulary is not None:
         tokenizer = tokens.train(sentences, options.vocabulary)
     else:
         tokenizer = tokens.load(options.tokenizer)

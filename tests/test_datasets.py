@@ -6,10 +6,12 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import threading
 from collections import Counter
@@ -18,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from in_process import run_here
 
 from mico.data import store
 from mico.data.checksums import CHECKS, verify
-from mico.data.format_names import GENERATED, TEXT
 from mico.data.formats import cifar10_synthetic, purchase100_synthetic
 from mico.data.formats.labelled_bits import read_csv
+from mico.data.registry import formats
 from mico.data.store import Description
 from mico.support.errors import InputError
 
@@ -444,20 +447,18 @@ def test_missing_stored_data_set(tmp_path) -> None:
         store.read(tmp_path / "absent")
 
 
-def sha256(content) -> str:
-    return f"sha256={hashlib.sha256(content).hexdigest()}"
-
-
-def run_dataset(run_script, tmp_path, raw, *more) -> Result:
-    shape = ("--format", "labelled-bits", "--records", 3, "--features", 10, "--classes", 4)
-    output = ("--output", tmp_path / "out" / "data")
-    return run_script("dataset", "--name", "d", *shape, "--raw", raw, *more, *output)
+def run_dataset(run, tmp_path, raw=None, **options) -> Result:
+    """Store a data set of so many records of bits, or what else the options say."""
+    base = {"format": "labelled-bits", "records": 3, "features": 10, "classes": 4}
+    given = ("--options", json.dumps(base | options), *(("--raw", raw) if raw else ()))
+    return run("dataset", "--name", "d", *given, "--output", tmp_path / "out" / "data")
 
 
 def test_program_stores_a_file(run_script, tmp_path) -> None:
     raw = tmp_path / "data.tgz"
     raw.write_bytes(tgz(("dataset", GOOD)))
-    result = run_dataset(run_script, tmp_path, raw, "--check", sha256(raw.read_bytes()))
+    sha256 = hashlib.sha256(raw.read_bytes()).hexdigest()
+    result = run_dataset(run_script, tmp_path, raw, sha256=sha256)
     assert result.returncode == 0, result.stderr
     stored = store.read(tmp_path / "out" / "data")
     expected = Description("d", 3, 10, 4, synthetic=False, source="data.tgz")
@@ -467,48 +468,98 @@ def test_program_stores_a_file(run_script, tmp_path) -> None:
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data"]
 
 
+DOTTED = '''"""Lines of a label, a dot and bits."""
+
+import numpy as np
+
+from mico.data.raw import Raw
+
+SUMMARY = "a line for each record: its label, a dot, its bits"
+KIND = "bits"
+
+
+def read(options, raw):
+    pairs = [line.split(".") for line in raw.read_text().splitlines()]
+    bits = np.array([[int(bit) for bit in text] for _, text in pairs], np.uint8)
+    labels = np.array([int(label) for label, _ in pairs], np.uint8)
+    return Raw(np.packbits(bits, axis=1), labels, raw.name)
+'''
+
+
+def test_one_file_is_a_format(tmp_path) -> None:
+    """A checkout with one more module stores a data set of the new format."""
+    copy = tmp_path / "scripts"
+    shutil.copytree(ROOT / "scripts", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "mico" / "data" / "formats" / "dotted_lines.py").write_text(DOTTED)
+    raw = tmp_path / "data.txt"
+    raw.write_text("0.0110000101\n3.1111111111\n1.0000000001\n")
+
+    def run_copy(name, *arguments) -> Result:
+        command = [sys.executable, str(copy / f"{name}.py"), *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(copy)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    result = run_dataset(run_copy, tmp_path, raw, format="dotted-lines")
+    assert (result.returncode, result.stderr) == (0, "")
+    stored = store.read(tmp_path / "out" / "data")
+    assert stored.description == Description("d", 3, 10, 4, False, source="data.txt")
+    assert stored.features().tolist() == [
+        [0, 1, 1, 0, 0, 0, 0, 1, 0, 1],
+        [1] * 10,
+        [0] * 9 + [1],
+    ]
+    assert stored.labels.tolist() == [0, 3, 1]
+    assert "expected one of" in run_dataset(run_here, tmp_path, raw, format="dotted-lines").stderr
+
+
 @pytest.mark.parametrize(
-    ("content", "check", "parts"),
+    ("content", "options", "parts"),
     [
-        (GOOD, sha256(b"another"), ["data.csv", "sha256 is"]),
-        (GOOD, "sha1=0", ["'sha1=0'"]),
-        (text_of([ROWS[0], "4,x"]), None, ["data.csv", "row 2"]),
-        (None, None, ["data.csv", "cannot be read"]),
+        (
+            GOOD,
+            {"sha256": hashlib.sha256(b"another").hexdigest()},
+            ["data.csv", "sha256 is", hashlib.sha256(b"another").hexdigest()],
+        ),
+        (GOOD, {"sha1": "0"}, ["--options: ", "'sha1'"]),
+        (GOOD, {"md5": "0"}, ["--options: md5: '0' does not match"]),
+        (text_of([ROWS[0], "4,x"]), {}, ["data.csv", "row 2"]),
+        (None, {}, ["data.csv", "cannot be read"]),
     ],
 )
-def test_program_says_what_is_wrong_and_writes_nothing(
-    run_script, tmp_path, content, check, parts
-) -> None:
+def test_program_says_what_is_wrong_and_writes_nothing(tmp_path, content, options, parts) -> None:
     raw = tmp_path / "data.csv"
     if content is not None:
         raw.write_bytes(content)
-    result = run_dataset(run_script, tmp_path, raw, *(["--check", check] if check else []))
-    assert_one_line(result, *parts)
+    assert_one_line(run_dataset(run_here, tmp_path, raw, **options), *parts)
     assert not (tmp_path / "out").exists()
 
 
-def test_program_keeps_what_is_there_when_the_new_file_is_bad(run_script, tmp_path) -> None:
+def test_program_keeps_what_is_there_when_the_new_file_is_bad(tmp_path) -> None:
     raw = tmp_path / "data.csv"
     raw.write_bytes(GOOD)
-    assert run_dataset(run_script, tmp_path, raw).returncode == 0
+    assert run_dataset(run_here, tmp_path, raw).returncode == 0
     raw.write_bytes(GOOD + b"more\n")
-    assert run_dataset(run_script, tmp_path, raw).returncode == 1
+    assert run_dataset(run_here, tmp_path, raw).returncode == 1
     assert store.read(tmp_path / "out" / "data").labels.tolist() == LABELS
 
 
 MADE = {"purchase100-synthetic": (1000, 20, 10), "cifar10-synthetic": (50, 3072, 3)}
 
 
-def generate(run_script, tmp_path, form, records, features, classes, *more) -> Result:
-    shape = ("--records", records, "--features", features, "--classes", classes)
-    output = ("--output", tmp_path / "out" / "data")
-    return run_script("dataset", "--name", "d", "--format", form, *shape, *more, *output)
+def generate(tmp_path, form, shape, **options) -> Result:
+    sizes = dict(zip(("records", "features", "classes"), shape, strict=True))
+    return run_dataset(run_here, tmp_path, format=form, **sizes, **options)
 
 
-@pytest.mark.parametrize("form", sorted(GENERATED - {*TEXT}))
-def test_program_generates(run_script, tmp_path, form) -> None:
+def test_every_generated_format_is_tried() -> None:
+    generated = {name for name, form in formats().items() if form.generated}
+    assert generated == {*MADE, "sst2-synthetic"}  # test_tokens.py
+
+
+@pytest.mark.parametrize("form", MADE)
+def test_program_generates(tmp_path, form) -> None:
     records, features, classes = shape = MADE[form]
-    result = generate(run_script, tmp_path, form, *shape, "--seed", 3)
+    result = generate(tmp_path, form, shape, seed=3)
     assert result.returncode == 0, result.stderr
     stored = store.read(tmp_path / "out" / "data")
     kind = "images" if form == "cifar10-synthetic" else "bits"
@@ -524,28 +575,48 @@ def test_program_generates(run_script, tmp_path, form) -> None:
     ("form", "shape", "message"),
     [
         ("purchase100-synthetic", (99, 20, 10), "purchase100-synthetic: records = 99: "),
-        ("cifar10-synthetic", (50, 3071, 3), "cifar10-synthetic: features = 3071: "),
-        ("cifar10-synthetic", (50, 3072, 257), "cifar10-synthetic: classes = 257: "),
+        (
+            "cifar10-synthetic",
+            (50, 3071, 3),
+            "cifar10-synthetic: features 3071: expected the 3072 of an image",
+        ),
+        ("cifar10-synthetic", (50, 3072, 257), "--options: classes: 257 is greater than the max"),
     ],
 )
-def test_program_cannot_generate(run_script, tmp_path, form, shape, message) -> None:
-    assert_one_line(generate(run_script, tmp_path, form, *shape, "--seed", 3), message)
+def test_program_cannot_generate(tmp_path, form, shape, message) -> None:
+    assert_one_line(generate(tmp_path, form, shape, seed=3), message)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("form", "given", "needed"),
+    ("form", "raw", "options", "message"),
     [
-        ("labelled-bits", ("--seed", 3), "--raw"),
-        ("cifar10-binary", ("--seed", 3), "--raw"),
-        ("cifar10-synthetic", ("--raw", "x"), "--seed"),
+        ("labelled-bits", None, {"seed": 3}, "labelled-bits: needs --raw"),
+        ("cifar10-binary", None, {"files": {"a.bin": None}}, "cifar10-binary: needs --raw"),
+        ("cifar10-binary", "x", {}, "cifar10-binary: missing key 'files'"),
+        ("cifar10-binary", "x", {"files": {}}, "--options: files: {} is shorter than 1"),
+        ("cifar10-synthetic", "x", {}, "cifar10-synthetic: missing key 'seed'"),
+        ("labelled_bits", "x", {}, "format 'labelled_bits': expected one of cifar10-binary, "),
     ],
 )
-def test_program_needs_what_the_format_does(run_script, tmp_path, form, given, needed) -> None:
-    result = generate(run_script, tmp_path, form, 50, 3072, 3, *given)
-    assert result.returncode == 2
-    assert f"error: {form} needs {needed}" in result.stderr.splitlines()[-1]
+def test_program_needs_what_the_format_does(tmp_path, form, raw, options, message) -> None:
+    result = run_dataset(run_here, tmp_path, raw, format=form, features=3072, **options)
+    assert_one_line(result, f"error: {message}")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "--options: expected JSON ("),
+        ("[]", "--options: [] is not of type 'object'"),
+        ('{"format": "labelled-bits"}', "--options: missing key 'records'"),
+    ],
+)
+def test_options_that_are_none(tmp_path, text, message) -> None:
+    output = ("--output", tmp_path / "out" / "data")
+    result = run_here("dataset", "--name", "d", "--options", text, *output)
+    assert_one_line(result, f"error: {message}")
 
 
 def assert_one_line(result, *parts) -> None:
@@ -606,25 +677,26 @@ def server(tmp_path, monkeypatch) -> str:
         thread.join()
 
 
-def run_download(run_script, tmp_path, url, *checks) -> Result:
+def run_download(run, tmp_path, url, *checks) -> Result:
     check = ("--check", *checks) if checks else ()
     output = ("--output", tmp_path / "out" / "data.tgz")
-    return run_script("download", "--name", "mine", "--url", url, *check, *output)
+    return run("download", "--name", "mine", "--url", url, *check, *output)
 
 
 @pytest.mark.parametrize("kinds", [[], ["sha256"], list(ABC)])
 def test_download(run_script, tmp_path, server, kinds) -> None:
     checks = [f"{kind}={ABC[kind]}" for kind in kinds]
-    result = run_download(run_script, tmp_path, f"{server}/data.tgz", *checks)
+    run = run_script if len(kinds) == len(ABC) else run_here
+    result = run_download(run, tmp_path, f"{server}/data.tgz", *checks)
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "out" / "data.tgz").read_bytes() == b"abc"
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data.tgz"]
 
 
-def test_download_of_another_file_leaves_nothing(run_script, tmp_path, server) -> None:
+def test_download_of_another_file_leaves_nothing(tmp_path, server) -> None:
     url = f"{server}/data.tgz"
     wrong = ABC["sha256"][:-1] + "0"
-    result = run_download(run_script, tmp_path, url, f"md5={ABC['md5']}", f"sha256={wrong}")
+    result = run_download(run_here, tmp_path, url, f"md5={ABC['md5']}", f"sha256={wrong}")
     assert_one_line(result, url, ABC["sha256"], wrong)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -632,29 +704,29 @@ def test_download_of_another_file_leaves_nothing(run_script, tmp_path, server) -
 ADVICE = "datasets: mine: path"
 
 
-def test_download_of_a_file_that_is_not_there(run_script, tmp_path, server) -> None:
-    result = run_download(run_script, tmp_path, f"{server}/absent.tgz")
+def test_download_of_a_file_that_is_not_there(tmp_path, server) -> None:
+    result = run_download(run_here, tmp_path, f"{server}/absent.tgz")
     assert_one_line(result, f"{server}/absent.tgz", "404", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_download_that_breaks_off(run_script, tmp_path, server) -> None:
+def test_download_that_breaks_off(tmp_path, server) -> None:
     """Also where no checksum is given."""
-    result = run_download(run_script, tmp_path, f"{server}/cut.tgz")
+    result = run_download(run_here, tmp_path, f"{server}/cut.tgz")
     assert_one_line(result, f"{server}/cut.tgz", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_download_without_a_server(run_script, tmp_path, monkeypatch) -> None:
+def test_download_without_a_server(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     with socket.socket() as unused:  # bound but not listening: connections are refused
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/data.tgz"
-        result = run_download(run_script, tmp_path, url)
+        result = run_download(run_here, tmp_path, url)
     assert_one_line(result, url, "refused", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_download_from_no_address(run_script, tmp_path) -> None:
-    assert_one_line(run_download(run_script, tmp_path, "data.tgz"), "data.tgz", ADVICE)
+def test_download_from_no_address(tmp_path) -> None:
+    assert_one_line(run_download(run_here, tmp_path, "data.tgz"), "data.tgz", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []

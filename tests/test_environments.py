@@ -13,7 +13,12 @@ from mico.attacks import registry
 from mico.support.source_hash import imported_files
 
 ROOT = Path(__file__).parents[1]
-DISTRIBUTION = {"dp_accounting": "dp-accounting", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTION = {
+    "dp_accounting": "dp-accounting",
+    "pydantic_core": "pydantic-core",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -36,21 +41,43 @@ def environment(name: str) -> dict[str, str]:
     )
 
 
-# (program, environment, whether there is another for text) of every rule that runs a program.
-RULES = [
-    (program, f"{fixed or chosen}.yaml", bool(chosen))
-    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
-    for fixed, chosen, program in re.findall(
-        r'(?:envs/([\w-]+)\.yaml"|environment\("(\w+)"\)).*?program=program\("(\w+)"\)',
-        path.read_text(),
-        re.S,
-    )
-]
+def modules(room: str) -> list[Path]:
+    """A room's modules that programs find by themselves, by the name that they are given."""
+    return sorted((ROOT / "scripts" / "mico" / room).glob("[a-z]*.py"))
+
+
+NETWORKS = modules("networks")
+FOUND = {
+    "attack": sorted({path for name in registry.attacks() for path in registry.sources(name)}),
+    "bundle": NETWORKS,
+    "dataset": modules("data/formats"),
+    "shared_references": NETWORKS,
+    "signals": NETWORKS,
+    "target_references": NETWORKS,
+    "train": NETWORKS,
+    "whitebox": NETWORKS,
+}
+
+
+def rules() -> list[tuple[str, str, bool]]:
+    """(program, environment, whether there is another for text) of each that runs a program."""
+    found: dict[str, tuple[str, str, bool]] = {}
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for block in re.split(r"^(?=rule |use rule )", path.read_text(), flags=re.M)[1:]:
+            base, name = re.match(r"(?:use rule (\w+) as |rule )(\w+)", block).groups()
+            program = re.search(r'program=program\("(\w+)"\)', block)
+            env = re.search(r'(?:envs/([\w-]+)\.yaml"|environment\("(\w+)"\))', block)
+            if program:  # without an environment of its own, a rule has that of its base
+                chosen = (f"{env[1] or env[2]}.yaml", bool(env[2])) if env else found[base][1:]
+                found[name] = (program[1], *chosen)
+    return list(found.values())
+
+
+RULES = rules()
 
 
 def test_every_program_belongs_to_a_rule() -> None:
     programs = {path.stem for path in (ROOT / "scripts").glob("*.py")}
-    # These are run by hand.
     assert {program for program, *_ in RULES} == programs
 
 
@@ -69,19 +96,13 @@ def test_text_is_an_extra() -> None:
     assert {name for content in found.values() for name in content} >= set(EXTRA)
 
 
-def attack_modules() -> set[Path]:
-    """What the program imports by the name of an attack or of an input."""
-    return {path for attack in registry.attacks() for path in registry.sources(attack)}
-
-
 @pytest.mark.parametrize(("program", "env", "other_for_text"), RULES)
 def test_environment_holds_what_the_program_imports(
     program: str, env: str, other_for_text: bool
 ) -> None:
     """With two environments, that for text has all that the other has, and the extra."""
     imported = set()
-    named = attack_modules() if program == "attack" else []
-    for file in imported_files(ROOT / "scripts" / f"{program}.py", *named):
+    for file in imported_files(ROOT / "scripts" / f"{program}.py", *FOUND.get(program, ())):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
@@ -99,7 +120,12 @@ def test_environment_holds_what_the_program_imports(
 
 def test_modules_are_imported_without_the_extra() -> None:
     """What needs it imports it when it is used."""
-    modules = [f"mico.{path.stem}" for path in (ROOT / "scripts" / "mico").glob("[a-z]*.py")]
+    modules = [
+        ".".join(path.relative_to(ROOT / "scripts").with_suffix("").parts)
+        for path in (ROOT / "scripts" / "mico").rglob("[a-z]*.py")
+        if (path.parent / "__init__.py").is_file()
+    ]
+    assert "mico.data.tokens" in modules
     code = "import importlib, sys\n"
     extra = [name.replace("-", "_") for name in sorted(EXTRA)]
     code += f"sys.modules |= dict.fromkeys({extra})\n"  # None: cannot be imported

@@ -1,6 +1,7 @@
 """SST-2's files: read as they are, in either form, or refused with one clear line."""
 
 import hashlib
+import json
 import re
 import stat
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from in_process import run_here
 
 from mico.data import store
 from mico.data.formats import sst2
@@ -410,20 +412,18 @@ def test_parquet_without_its_library(tmp_path, monkeypatch) -> None:
 # The program
 
 
-def run_dataset(run_script, output, raw, *more, files=MD5) -> Result:
-    shape = ("--format", "sst2", "--records", 5, "--features", 60, "--classes", 2)
-    tokens = ("--tokenizer", "bpe", "--vocabulary", 300)
-    given = ("--raw", raw, "--files", *(f"{name}={md5}" for name, md5 in files.items()))
-    return run_script(
-        "text_dataset", "--name", "d", *shape, *tokens, *given, *more, "--output", output
-    )
+def run_dataset(output, raw, **options) -> Result:
+    base = {"format": "sst2", "records": 5, "features": 60, "classes": 2, "files": MD5}
+    text = json.dumps(base | {"tokenizer": "bpe", "vocabulary": 300} | options)
+    given = ("--options", text, "--raw", raw, "--output", output)
+    return run_here("dataset", "--name", "d", *given)
 
 
 def contents(folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_both_forms_are_stored_as_the_same_bytes(run_script, tmp_path) -> None:
+def test_both_forms_are_stored_as_the_same_bytes(tmp_path) -> None:
     pytest.importorskip("tokenizers", reason="requirements-text.txt is not installed")
     raw = [
         write_folder(tmp_path / "tsv"),
@@ -432,7 +432,7 @@ def test_both_forms_are_stored_as_the_same_bytes(run_script, tmp_path) -> None:
     ]
     stored = []
     for number, path in enumerate(raw):
-        result = run_dataset(run_script, tmp_path / "out" / str(number), path)
+        result = run_dataset(tmp_path / "out" / str(number), path)
         assert result.returncode == 0, result.stderr
         stored.append(contents(tmp_path / "out" / str(number)))
     assert stored[0] == stored[1]
@@ -450,18 +450,21 @@ def test_both_forms_are_stored_as_the_same_bytes(run_script, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "parts"),
+    ("options", "parts"),
     [
-        (("--check", f"md5={'0' * 32}"), ["files.zip", "md5 is"]),
-        (("--records", 6), ["files.zip: 5 records in all, expected 6"]),
-        (("--files", "train.tsv", "other.tsv"), ["files.zip: other.tsv is missing"]),
-        (("--features", 12), ["dataset d: record 2: ", "`features` is 12: raise it"]),
+        ({"md5": "0" * 32}, ["files.zip", "md5 is"]),
+        ({"records": 6}, ["files.zip: 5 records in all, expected 6"]),
+        (
+            {"files": dict.fromkeys(("train.tsv", "other.tsv"))},
+            ["files.zip: other.tsv is missing"],
+        ),
+        ({"features": 12}, ["dataset d: record 2: ", "`features` is 12: raise it"]),
     ],
 )
-def test_program_says_what_is_wrong_and_writes_nothing(run_script, tmp_path, more, parts) -> None:
+def test_program_says_what_is_wrong_and_writes_nothing(tmp_path, options, parts) -> None:
     pytest.importorskip("tokenizers", reason="requirements-text.txt is not installed")
     raw = write_zip(tmp_path / "files.zip")
-    result = run_dataset(run_script, tmp_path / "out" / "data", raw, *more)
+    result = run_dataset(tmp_path / "out" / "data", raw, **options)
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")

@@ -64,7 +64,7 @@ def test_threads_do_not_change_the_bytes(data: Data, threads: int) -> None:
     program += f"; sys.stdout.buffer.write(cifar10({RECORDS}, 1)[0].tobytes())"
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = os.environ | dict.fromkeys(names, str(threads))
-    environment |= {"PYTHONPATH": str(Path(cifar10_synthetic.__file__).parents[1])}
+    environment |= {"PYTHONPATH": str(Path(cifar10_synthetic.__file__).parents[3])}
     command = [sys.executable, "-c", program]
     result = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert result.stdout == data[0].tobytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from in_process import run_here
 
 from mico.data import store, tokens
 from mico.data.formats import sst2, sst2_synthetic
@@ -119,16 +120,15 @@ def test_same_bytes_in_every_process() -> None:
     assert len(outputs.pop()) > 10_000
 
 
-def run_dataset(run_script, output, *more) -> Result:
-    shape = ("--format", "sst2-synthetic", "--records", 300, "--features", 128, "--classes", 2)
-    base = ("--name", "d", *shape, "--seed", 3)
-    return run_script("text_dataset", *base, *more, "--output", output)
+def run_dataset(output, *more, **options) -> Result:
+    base = {"format": "sst2-synthetic", "records": 300, "features": 128, "classes": 2, "seed": 3}
+    given = ("--options", json.dumps(base | options), *more, "--output", output)
+    return run_here("dataset", "--name", "d", *given)
 
 
-def test_stored_tokenizer_is_loaded_by_transformers(run_script, tmp_path) -> None:
+def test_stored_tokenizer_is_loaded_by_transformers(tmp_path) -> None:
     """Which turns sentences into the stored tokens and tokens into sentences."""
-    bpe = ("--tokenizer", "bpe", "--vocabulary", 400)
-    result = run_dataset(run_script, tmp_path / "data", *bpe)
+    result = run_dataset(tmp_path / "data", tokenizer="bpe", vocabulary=400)
     assert (result.returncode, result.stderr) == (0, "")
     stored = store.read(tmp_path / "data")
     ids = stored.features().tolist()
@@ -156,7 +156,7 @@ real_checkpoint = pytest.mark.skipif(
 
 
 @real_checkpoint
-def test_tokenizer_of_a_checkpoint(run_script, tmp_path) -> None:
+def test_tokenizer_of_a_checkpoint(tmp_path) -> None:
     """WordPiece; its file says to cut off after 128 tokens and to fill up to that."""
     tokenizer = tokens.load(str(CHECKPOINT))
     assert (tokenizer.vocabulary, tokenizer.padding) == (30_522, 0)
@@ -166,7 +166,7 @@ def test_tokenizer_of_a_checkpoint(run_script, tmp_path) -> None:
     with pytest.raises(InputError, match="record 2: 202 tokens"):
         tokenizer.encode(["a", "fine " * 200], 201)
 
-    result = run_dataset(run_script, tmp_path / "data", "--tokenizer", CHECKPOINT)
+    result = run_dataset(tmp_path / "data", tokenizer=str(CHECKPOINT))
     assert result.returncode == 0, result.stderr
     stored = store.read(tmp_path / "data")
     assert stored.description.source == "generated, seed 3; tokenizer model"
@@ -195,7 +195,7 @@ def other(bpe, **changes) -> dict[str, str]:
     return files | {"tokenizer_config.json": json.dumps(config)}
 
 
-def test_checkpoint_whose_tokenizer_is_not_there(bpe: Tokenizer, tmp_path, run_script) -> None:
+def test_checkpoint_whose_tokenizer_is_not_there(bpe: Tokenizer, tmp_path) -> None:
     """Of some of these, transformers makes up a tokenizer that knows no text."""
     roberta, bert = (json.dumps({"model_type": kind}) for kind in ("roberta", "bert"))
     cases = [
@@ -211,7 +211,7 @@ def test_checkpoint_whose_tokenizer_is_not_there(bpe: Tokenizer, tmp_path, run_s
         path = folder(tmp_path / str(number), files)
         with pytest.raises(InputError, match=f"^tokenizer {re.escape(repr(str(path)))}: {message}"):
             tokens.load(str(path))
-    result = run_dataset(run_script, tmp_path / "out" / "data", "--tokenizer", tmp_path / "1")
+    result = run_dataset(tmp_path / "out" / "data", tokenizer=str(tmp_path / "1"))
     assert result.returncode == 1
     where = f"error: dataset d: tokenizer '{tmp_path / '1'}': no tokenizer there"
     assert result.stderr.splitlines()[-1].startswith(where)
@@ -254,18 +254,30 @@ def test_library_that_is_not_installed(monkeypatch, package, use) -> None:
         use()
 
 
+BPE = {"tokenizer": "bpe", "vocabulary": 300}
+IMAGES = {"format": "cifar10-synthetic", "features": 3072}
+
+
 @pytest.mark.parametrize(
-    ("given", "needed"),
+    ("given", "options", "message"),
     [
-        (("--tokenizer", "bpe"), "error: bpe needs --vocabulary"),
-        (("--tokenizer", "bpe", "--format", "sst2"), "error: sst2 needs --raw"),
-        (("--tokenizer", "bpe", "--format", "sst2", "--raw", "x"), "error: sst2 needs --files"),
+        ((), {}, "sst2-synthetic: missing key 'tokenizer'"),
+        ((), {"tokenizer": "bpe"}, "sst2-synthetic: missing key 'vocabulary'"),
+        ((), BPE | {"tokenizer": "roberta-base"}, "vocabulary: expected only with bpe"),
+        ((), {"tokenizer": "absent/from/here"}, "tokenizer absent/from/here is not a folder"),
+        ((), BPE | IMAGES, "cifar10-synthetic: tokenizer: expected only of text"),
+        ((), BPE | {"format": "sst2", "files": {"dev.tsv": None}}, "sst2: needs --raw"),
+        (("--raw", "x"), BPE | {"format": "sst2"}, "sst2: missing key 'files'"),
+        ((), BPE | {"seed": None}, "sst2-synthetic: missing key 'seed'"),
+        ((), BPE | {"vocabulary": 299}, "vocabulary: 299 is less than the minimum of 300"),
+        ((), BPE | {"classes": 3}, "sst2-synthetic: classes = 3: sentences speak well or ill"),
     ],
 )
-def test_program_needs_what_the_format_does(run_script, tmp_path, given, needed) -> None:
-    result = run_dataset(run_script, tmp_path / "out" / "data", *given)
-    assert result.returncode == 2
-    assert needed in result.stderr.splitlines()[-1]
+def test_program_needs_what_the_format_does(tmp_path, given, options, message) -> None:
+    result = run_dataset(tmp_path / "out" / "data", *given, **options)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 

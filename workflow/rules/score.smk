@@ -69,7 +69,7 @@ rule collect_scores:
     benchmark:
         "<benchmarks>/collect_scores.tsv"
     conda:
-        "../../envs/report.yaml"
+        "../../envs/score.yaml"
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),

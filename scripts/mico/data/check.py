@@ -1,4 +1,4 @@
-"""What is checked of a data set's options before a run begins."""
+"""Checks of a data set's options: by themselves, and that its file is there."""
 
 from pathlib import Path
 
@@ -9,7 +9,26 @@ from mico.support.errors import InputError
 
 
 def check(options: DataOptions) -> None:
-    """Refuse what does not go with the format.
+    """Refuse what does not go with the format, and a file that is not there.
+
+    Raises:
+        InputError: names the key.
+    """
+    check_format(options)
+    form = formats()[options.format]
+    if form.generated:
+        return
+    if options.path is not None:
+        path = Path(options.path)
+        if not path.is_file() and not (form.official and path.is_dir()):
+            expected = "a file or a directory" if form.official else "a file"
+            raise InputError(f"path {path} is not {expected}")
+    elif options.url is None:
+        raise InputError("missing key 'path' or 'url'")
+
+
+def check_format(options: DataOptions) -> None:
+    """Refuse what does not go with the format, wherever the file lies.
 
     Raises:
         InputError: names the key.
@@ -20,20 +39,12 @@ def check(options: DataOptions) -> None:
     _check_tokenizer(options, form.kind == "tokens")
     if form.official and options.files is None:
         raise InputError("missing key 'files'")
-    if form.generated:
-        if options.seed is None:
-            raise InputError("missing key 'seed'")
-    elif options.path is not None:
-        path = Path(options.path)
-        if not path.is_file() and not (form.official and path.is_dir()):
-            expected = "a file or a directory" if form.official else "a file"
-            raise InputError(f"path {path} is not {expected}")
-    elif options.url is None:
-        raise InputError("missing key 'path' or 'url'")
+    if form.generated and options.seed is None:
+        raise InputError("missing key 'seed'")
 
 
 def _check_tokenizer(options: DataOptions, is_text: bool) -> None:
-    """Text needs one, and only a vocabulary that is made here has a size that can be chosen."""
+    """Text needs a tokenizer, and only `bpe` has a vocabulary of a chosen size."""
     tokenizer = options.tokenizer
     if is_text != (tokenizer is not None):
         missing = "missing key 'tokenizer'"
