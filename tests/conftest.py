@@ -5,10 +5,7 @@ it out. Who uses a run of the workflow needs no mark, and a test without one tha
 fails.
 """
 
-import contextlib
 import fcntl
-import importlib
-import io
 import shutil
 import subprocess
 import sys
@@ -20,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from programs import run_here
 from recipes import recipe
 from torch import nn
 from workflow_runs import TINY, copy_checkout, snakemake
@@ -30,9 +28,7 @@ from mico.data import store
 from mico.data.store import Description
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
-from mico.support import program
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 MARKS = {
     "slow": "takes more than a second or starts a process",
@@ -88,28 +84,7 @@ def run_script() -> RunScript:
 
     The workflow's own runs start each as a process.
     """
-
-    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        main = importlib.import_module(name).main
-        command = [str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
-        output, errors = io.StringIO(), io.StringIO()
-        status: int | str | None = 0
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            contextlib.redirect_stdout(output),
-            contextlib.redirect_stderr(errors),
-        ):
-            patch.setattr(sys, "argv", command)
-            try:
-                program.run(main)
-            except SystemExit as ended:
-                status = ended.code
-        assert status is None or isinstance(status, int)
-        return subprocess.CompletedProcess(
-            command, status or 0, output.getvalue(), errors.getvalue()
-        )
-
-    return run
+    return run_here
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from in_process import run_here
+from programs import run_here
 
 from mico.data import store
 from mico.data.formats import cifar10_binary
@@ -350,6 +350,7 @@ cifar10_binary.read_files(Path(sys.argv[1]), 5, 3072, 10, {"data_batch_1.bin": N
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

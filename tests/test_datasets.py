@@ -6,12 +6,10 @@ import hashlib
 import http.server
 import io
 import json
-import os
 import re
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import threading
 from collections import Counter
@@ -20,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from in_process import run_here
+from programs import run_here, run_process
 
 from mico.data import store
 from mico.data.checksums import CHECKS, verify
@@ -266,6 +264,7 @@ def test_checksum(tmp_path, kind) -> None:
         verify(path, [f"{kind}={ABC[kind]}"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])
 def test_git_blob_is_gits(tmp_path, size) -> None:
@@ -454,11 +453,12 @@ def run_dataset(run, tmp_path, raw=None, **options) -> Result:
     return run("dataset", "--name", "d", *given, "--output", tmp_path / "out" / "data")
 
 
-def test_program_stores_a_file(run_script, tmp_path) -> None:
+@pytest.mark.slow
+def test_program_stores_a_file(tmp_path) -> None:
     raw = tmp_path / "data.tgz"
     raw.write_bytes(tgz(("dataset", GOOD)))
     sha256 = hashlib.sha256(raw.read_bytes()).hexdigest()
-    result = run_dataset(run_script, tmp_path, raw, sha256=sha256)
+    result = run_dataset(run_process, tmp_path, raw, sha256=sha256)
     assert result.returncode == 0, result.stderr
     stored = store.read(tmp_path / "out" / "data")
     expected = Description("d", 3, 10, 4, synthetic=False, source="data.tgz")
@@ -486,6 +486,7 @@ def read(options, raw):
 '''
 
 
+@pytest.mark.slow
 def test_one_file_is_a_format(tmp_path) -> None:
     """A checkout with one more module stores a data set of the new format."""
     copy = tmp_path / "scripts"
@@ -494,11 +495,7 @@ def test_one_file_is_a_format(tmp_path) -> None:
     raw = tmp_path / "data.txt"
     raw.write_text("0.0110000101\n3.1111111111\n1.0000000001\n")
 
-    def run_copy(name, *arguments) -> Result:
-        command = [sys.executable, str(copy / f"{name}.py"), *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": str(copy)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
+    run_copy = functools.partial(run_process, scripts=copy)
     result = run_dataset(run_copy, tmp_path, raw, format="dotted-lines")
     assert (result.returncode, result.stderr) == (0, "")
     stored = store.read(tmp_path / "out" / "data")
@@ -556,7 +553,11 @@ def test_every_generated_format_is_tried() -> None:
     assert generated == {*MADE, "sst2-synthetic"}  # test_tokens.py
 
 
-@pytest.mark.parametrize("form", MADE)
+# Its library starts a process to count cores.
+PURCHASE = pytest.param("purchase100-synthetic", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("form", [PURCHASE, "cifar10-synthetic"])
 def test_program_generates(tmp_path, form) -> None:
     records, features, classes = shape = MADE[form]
     result = generate(tmp_path, form, shape, seed=3)
@@ -683,10 +684,10 @@ def run_download(run, tmp_path, url, *checks) -> Result:
     return run("download", "--name", "mine", "--url", url, *check, *output)
 
 
-@pytest.mark.parametrize("kinds", [[], ["sha256"], list(ABC)])
-def test_download(run_script, tmp_path, server, kinds) -> None:
+@pytest.mark.parametrize("kinds", [[], ["sha256"], pytest.param([*ABC], marks=pytest.mark.slow)])
+def test_download(tmp_path, server, kinds) -> None:
     checks = [f"{kind}={ABC[kind]}" for kind in kinds]
-    run = run_script if len(kinds) == len(ABC) else run_here
+    run = run_process if len(kinds) == len(ABC) else run_here
     result = run_download(run, tmp_path, f"{server}/data.tgz", *checks)
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "out" / "data.tgz").read_bytes() == b"abc"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from in_process import run_here
+from programs import run_here
 
 from mico.data import store
 from mico.data.formats import sst2

@@ -58,6 +58,7 @@ def test_same_arguments_give_the_same_bytes(data: Data) -> None:
         assert first.tobytes() == again.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_do_not_change_the_bytes(data: Data, threads: int) -> None:
     program = "import sys; from mico.data.formats.cifar10_synthetic import cifar10"

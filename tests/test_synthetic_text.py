@@ -57,6 +57,7 @@ def test_same_bytes_on_every_platform(data: Data) -> None:
     assert digest == "a4254ee5898dfd205db06e2935f1de85e7d5e2b253236e79ddebe12316a9d334"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_same_bytes_in_every_process(data: Data, seed: str) -> None:
     program = "import sys; from mico.data.formats.sst2_synthetic import sst2"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from in_process import run_here
+from programs import run_here
 
 from mico.data import store, tokens
 from mico.data.formats import sst2, sst2_synthetic
@@ -106,6 +106,7 @@ sys.stdout.write(str(tokenizer.encode(sentences, 200).tolist()))
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_in_every_process() -> None:
     """Whatever the number of threads and the seed of Python's hashes."""
     outputs = set()
