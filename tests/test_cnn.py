@@ -39,6 +39,9 @@ no_input_gradients = pytest.mark.filterwarnings(
 
 DOUBLE = 1e-12
 SINGLE = 3  # times the error of torch's own layers
+HALF_PLACE = 2.0**-24  # by which rounding to single precision changes a number at most, relatively
+MOVE = 16  # times as much, of what the weights moved by: up to 5 was measured
+TIE = 2e-6  # values of tanh that differ by less may be in another order in single precision
 ROUNDING = 1e-5  # of what a few steps change, between two ways to compute in single precision
 
 PLAIN = TrainingOptions(
@@ -243,8 +246,14 @@ def test_full_width_is_the_published_network() -> None:
 def test_private_training_equals_opacus(monkeypatch: pytest.MonkeyPatch, sigma: float) -> None:
     """The published loop on the same batches and noise, three steps at the published width.
 
-    What is compared is how far the weights moved. Opacus takes each layer's norm in single
-    precision in one run over up to 589,824 squares, which was measured to lose 2.5e-5 of it.
+    Compared is how far the weights moved. Opacus computes in double precision: in single precision
+    it sums up to 589,824 squares in one run, which was measured to lose 2.5e-5 of a norm. So what
+    differs is the engine's rounding. Each step rounds every weight, by half of its last place at
+    most; gradients and noise are rounded relative to their size.
+
+    Where the two largest values that a maximum is taken of hardly differ, rounding decides between
+    them, and so which patch of the image the gradient of the first weights is made of. Channels in
+    which that can happen, some 3 in a hundred, are left out for those weights alone.
     """
     from opacus.grad_sample import GradSampleModule
     from opacus.optimizers import DPOptimizer
@@ -257,12 +266,13 @@ def test_private_training_equals_opacus(monkeypatch: pytest.MonkeyPatch, sigma: 
     options = TrainingOptions(1, 8, "sgd", 0.02, 0.96, 1, CLIPPING_NORM, sigma)
     records = Records(torch.from_numpy(network.encode(pixels)), y)
     trained = network.to_state_dicts(train(network, records, training_sets, SEEDS[:2], options))
-    x = published_inputs(pixels)
+    x = published_inputs(pixels).double()
     sizes = [math.prod(shape) for shape in network.shapes.values()]
     for seed, training_set, start, engine in zip(
         SEEDS[:2], training_sets, initial_state_dicts(network, SEEDS[:2]), trained, strict=True
     ):
-        model = published(network, start)
+        model = published(network, start, torch.float64)
+        decided = watch_maxima(model)
         wrapped = GradSampleModule(model)
         inner = torch.optim.SGD(wrapped.parameters(), lr=0.02)
         outer = DPOptimizer(
@@ -273,7 +283,7 @@ def test_private_training_equals_opacus(monkeypatch: pytest.MonkeyPatch, sigma: 
         def given(
             std: float, reference: Tensor, queue: list[Tensor] = queue, **_: object
         ) -> Tensor:
-            return std * queue.pop(0) if std else torch.zeros(())
+            return std * queue.pop(0).double() if std else torch.zeros(()).double()
 
         monkeypatch.setattr(opacus_optimizer, "_generate_noise", given)
         sampling, noise = (RandomStream(seed, f"{name}/0") for name in ("sampling", "noise"))
@@ -297,20 +307,44 @@ def test_private_training_equals_opacus(monkeypatch: pytest.MonkeyPatch, sigma: 
             outer.step()
         assert queue == []
         assert mixed > 0
-        expected = change(model.state_dict(), start)
-        assert error(change(engine, start), expected) < (1e-6 if sigma else 3e-5)
+        assert decided.float().mean() > 0.9
+        found, expected = change(engine, start), change(model.state_dict(), start)
+        for name, moved in expected.items():
+            kept = decided if name == "cnn.0.weight" else slice(None)
+            moved, weights = moved[kept], start[name][kept].double()
+            allowed = HALF_PLACE * (3 * weights.norm() + MOVE * moved.norm())
+            assert (found[name][kept] - moved).norm() < allowed, name
+
+
+def watch_maxima(model: PublishedCNN) -> Tensor:
+    """Channels of the first layer (channels,) bool, becoming False where a maximum is hardly one.
+
+    Every image that the model is run on counts.
+    """
+    decided = torch.ones(model.cnn[0].out_channels, dtype=torch.bool)
+
+    def watch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        windows = inputs[0].detach().unfold(2, 3, 1).unfold(3, 3, 1).flatten(4)
+        largest, second = windows.topk(2).values.unbind(-1)
+        decided.logical_and_((largest - second).amin((0, 2, 3)) > TIE)
+
+    model.cnn[2].register_forward_pre_hook(watch)
+    return decided
 
 
 @no_input_gradients
 @pytest.mark.parametrize("factor", [1, 3])
 def test_clipped_sum_equals_opacus_per_example_gradients(factor: float) -> None:
-    """At the published width, some examples clipped and others not."""
+    """At the published width, some examples clipped and others not, on images without near ties."""
     from opacus.grad_sample import GradSampleModule
 
     network = replace(FULL, physical_batch_size=4)
-    batch = make_batch(network, scaled_state_dicts(network, [factor]), random_pixels(4, 6))
-    wrapped = GradSampleModule(published(network, batch.state_dicts[0]))
+    batch = make_batch(network, scaled_state_dicts(network, [factor]), random_pixels(29, 6))
+    model = published(network, batch.state_dicts[0])
+    decided = watch_maxima(model)
+    wrapped = GradSampleModule(model)
     nn.CrossEntropyLoss()(wrapped(batch.images[0]), batch.y[0]).backward()
+    assert decided.all()
     named = list(wrapped._module.named_parameters())
     opacus = [{name: p.grad_sample[i].double() for name, p in named} for i in range(6)]
     (exact,) = batch.naive()

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 BASE = CONFIG / "config.yaml"
 PUBLISHED = CONFIG / "scenarios.yaml"
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def check_files(*files, command_line=None) -> Run:
@@ -75,12 +74,6 @@ def test_published_scenarios_have_the_published_values(monkeypatch) -> None:
         assert found["max_gradient_norm"] == (1.0 if name == "X1" else None)
         assert found["disclosed"] == (("seed_training",) if name[0] == "D" else ())
         assert resolved[name].private == (values[-1] is not None)
-
-
-def test_every_key_is_explained() -> None:
-    schema, text = yaml.safe_load(SCHEMA.read_text()), (CONFIG / "README.md").read_text()
-    for part in schema, schema["$defs"]["scenario"], schema["$defs"]["dataset"]:
-        assert [key for key in part["properties"] if f"`{key}`" not in text] == []
 
 
 def test_defaults() -> None:

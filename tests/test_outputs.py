@@ -12,6 +12,7 @@ from torch import nn
 from mico.attacks.given import outputs, signals
 from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
+from mico.networks.cnn import CNN
 from mico.networks.mlp import MLP
 from mico.support import arrays
 from mico.support.errors import InputError
@@ -115,6 +116,27 @@ def test_loss_and_margin_equal_a_naive_softmax(
             np.testing.assert_allclose(found.margin[model], margin, rtol=1e-5, atol=2e-5)
     assert (found.loss <= 0).all()
     assert found.loss.std() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("network", "sizes"),
+    [
+        (NETWORK, [4096, 904]),
+        (CNN(4), [4096, 904]),
+        (CNN(4, physical_batch_size=10), [1280, 1280, 1280, 1160]),
+        (CNN(4, physical_batch_size=64), [5000]),
+    ],
+    ids=["mlp", "cnn", "smaller", "larger"],
+)
+def test_a_smaller_physical_batch_takes_fewer_records_at_a_time(
+    network: MLP | CNN, sizes: list[int]
+) -> None:
+    """What goes into a network and comes out of it takes memory for all that it is given."""
+    records = Records(torch.arange(15_000).view(1, 5000, 3), torch.arange(5000)[None])
+    parts = list(outputs.parts(network, records))
+    assert [part.labels.shape[1] for part in parts] == sizes
+    assert torch.equal(torch.cat([part.features for part in parts], 1), records.features)
+    assert torch.equal(torch.cat([part.labels for part in parts], 1), records.labels)
 
 
 def test_a_very_certain_model_keeps_its_margins(

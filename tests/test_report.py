@@ -369,7 +369,7 @@ def test_settings_and_training_are_shown(text: str) -> None:
 
 def test_what_an_attack_noted_is_said_where_it_was(paths: dict, text: str) -> None:
     sections = text.split("<h2 id=")
-    said = f"<p>auto chose {html.escape(EVIL)}.</p>"
+    said = f"<p><strong>auto</strong> chose {html.escape(EVIL)}.</p>"
     assert [said in section for section in sections[1:]] == [True, False, False]
     edit_json(paths["notes"][0], lambda notes: notes["T1"].update(auto=3))
     with pytest.raises(InputError, match=r"notes.json: T1.auto: 3: expected a text"):

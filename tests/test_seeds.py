@@ -282,15 +282,41 @@ def test_file_that_cannot_be_read(tmp_path, name) -> None:
 
 def test_program_derives(run_script, tmp_path) -> None:
     output = tmp_path / "new" / "seeds.csv"
-    arguments = ("--scenario", "T1", "--models", 5, "--source", 7)
+    arguments = ("--scenario", "T1", "--last", 4, "--source", 7)
     result = run_script("seeds", *arguments, "--output", output)
     assert (result.returncode, result.stderr) == (0, "")
     assert seeds.read(output) == seeds.derive(7, "T1", 5)
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (2, 4), (4, 4)])
+def test_a_shards_seeds_do_not_depend_on_how_many_models_there_are(
+    run_script, tmp_path, first, last
+) -> None:
+    arguments = ("--scenario", "T1", "--first", first, "--last", last, "--source", 7)
+    path = tmp_path / "shard.csv"
+    assert run_script("seeds", *arguments, "--output", path).returncode == 0
+    for models in 5, 200:
+        whole = dict(enumerate(seeds.derive(7, "T1", models)))
+        expected = {model: whole[model] for model in range(first, last + 1)}
+        assert seeds.read_shard(path, "T1", first, last) == expected
+
+
+def test_a_shards_seeds_are_read_among_others(tmp_path) -> None:
+    """From a whole file, or a given one of several scenarios; what is missing is said."""
+    whole = seeds.derive(7, "A", 5)
+    seeds.write(tmp_path / "whole.csv", whole)
+    expected = {2: whole[2], 3: whole[3]}
+    assert seeds.read_shard(tmp_path / "whole.csv", "A", 2, 3) == expected
+    write_given(tmp_path / "given.csv", good_rows("A") + good_rows("B", 5))
+    given = seeds.read_given(tmp_path / "given.csv", "A", 3)
+    assert seeds.read_shard(tmp_path / "given.csv", "A", 1, 2) == {1: given[1], 2: given[2]}
+    with pytest.raises(InputError, match=r"whole.csv: model 5 is missing \(4 to 5 are needed\)"):
+        seeds.read_shard(tmp_path / "whole.csv", "A", 4, 5)
+
+
 def test_program_draws(run_script, tmp_path) -> None:
     for name in ("a", "b"):
-        arguments = ("--scenario", "T1", "--models", 5, "--source", "random")
+        arguments = ("--scenario", "T1", "--last", 4, "--source", "random")
         result = run_script("seeds", *arguments, "--output", tmp_path / name)
         assert (result.returncode, result.stderr) == (0, "")
     first, second = (seeds.read(tmp_path / name) for name in ("a", "b"))
@@ -301,7 +327,7 @@ def test_program_draws(run_script, tmp_path) -> None:
 def test_program_copies_given_seeds(run_script, tmp_path) -> None:
     given = tmp_path / "given.csv"
     write_given(given, good_rows())
-    arguments = ("--scenario", "A", "--models", 3, "--source", given)
+    arguments = ("--scenario", "A", "--last", 2, "--source", given)
     result = run_script("seeds", *arguments, "--output", tmp_path / "seeds.csv")
     assert (result.returncode, result.stderr) == (0, "")
     assert seeds.read(tmp_path / "seeds.csv") == seeds.read_given(given, "A", 3)
@@ -324,7 +350,7 @@ def test_program_says_what_is_wrong_and_writes_nothing(
     rows[1]["seed_model"] = -5
     write_given(tmp_path / "bad.csv", rows)
     monkeypatch.chdir(tmp_path)
-    arguments = ("--scenario", "A", "--models", 3, "--source", source)
+    arguments = ("--scenario", "A", "--last", 2, "--source", source)
     result = run_script("seeds", *arguments, "--output", "out/seeds.csv")
     assert_one_line(result, *parts)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())

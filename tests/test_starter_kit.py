@@ -177,6 +177,12 @@ def test_models_are_read_with_and_without_prefix(
                 assert torch.equal(kit.load_model(folder)(x), expected(x))
 
 
+def test_model_of_an_unknown_network(kit: ModuleType, tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2, 3), "bias": torch.zeros(3)}, tmp_path / "model.pt")
+    with pytest.raises(SystemExit, match=rf"{tmp_path}: parameters weight, bias: of no network"):
+        kit.load_model(tmp_path)
+
+
 def write_csv(path: Path, data: object, quote: str) -> None:
     rows = zip(data.labels, data.features, strict=True)
     text = "".join(

@@ -593,7 +593,8 @@ def test_program_refuses_models_that_have_no_seeds(
     outputs = ["--models", tmp_path / "out", "--rows", tmp_path / "out.csv"]
     result = run_script("train", *arguments, *outputs)
     assert result.returncode == 1
-    assert result.stderr == "error: models 2 to 4: expected 0 to 3\n"
+    path = tmp_path / "seeds.csv"
+    assert result.stderr == f"error: {path}: model 4 is missing (2 to 4 are needed)\n"
     assert not (tmp_path / "out").exists()
 
 

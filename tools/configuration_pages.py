@@ -10,6 +10,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from mico.challenge.scenario import Scenario
+from mico.data.registry import formats
 from mico.networks.facts import networks
 from mico.workflow.configuration import Configuration
 
@@ -17,9 +18,17 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 PAGE = ROOT / "config/README.md"
 HEAD = "# Written by `make schema` from mico.workflow.configuration. Do not edit.\n"
+LONGEST = 70  # a default that a table shows
 TABLE = re.compile(r"(<!-- keys of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Schema = dict[str, Any]
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what is there twice in full, without YAML's anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def main() -> None:
@@ -30,7 +39,7 @@ def main() -> None:
 
 def schema_text() -> str:
     """The schema as YAML."""
-    text: str = yaml.safe_dump(schema(), sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.dump(schema(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     return HEAD + text
 
 
@@ -53,7 +62,6 @@ def schema() -> Schema:
     _drop_titles(found)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": "A run's configuration, after all files are laid over each other",
         **{key: value for key, value in found.items() if key != "$defs"},
         "$defs": definitions,
     }
@@ -88,10 +96,11 @@ def page_text(text: str) -> str:
 
 
 def _table(name: str, whole: Schema) -> str:
-    """The rows of a record's keys, or of the networks."""
-    if name == "networks":
-        rows = [f"| `{key}` | {facts.summary} |" for key, facts in networks().items()]
-        return "\n".join(["| network | |", "|---|---|", *rows]) + "\n"
+    """The rows of a record's keys, or of the networks or the formats."""
+    if name in ("networks", "formats"):
+        there = networks() if name == "networks" else formats()
+        rows = [f"| `{key}` | {one.summary} |" for key, one in there.items()]
+        return "\n".join([f"| {name[:-1]} | |", "|---|---|", *rows]) + "\n"
     part = whole if name == "Configuration" else whole["$defs"][name]
     lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
     for key, property_ in part["properties"].items():
@@ -105,9 +114,9 @@ def _default(part: Schema, required: bool) -> str:
     if "default" not in part:
         return "needed" if required else ""
     default = part["default"]
-    if isinstance(default, dict) or (isinstance(default, list) and default):
-        return "see `config.yaml`"
-    return f"`{yaml.safe_dump(default, default_flow_style=True).splitlines()[0]}`"
+    text = yaml.safe_dump(default, default_flow_style=True, sort_keys=False, width=1000)
+    line = text.splitlines()[0]  # of a scalar, YAML's end of a document follows
+    return f"`{line}`" if len(line) <= LONGEST else "see `config.yaml`"
 
 
 def _values(part: Schema, whole: Schema) -> str:
@@ -131,11 +140,19 @@ def _values(part: Schema, whole: Schema) -> str:
         return "list"
     if part.get("type") == "object":
         return "mapping"
-    if part.get("pattern") == "[.]csv$":
-        return "a `.csv`"
     if part.get("type") == "string":
-        return "a name" if "pattern" in part else "text"
+        return _text(part.get("pattern"))
     return " ".join([str(part.get("type", "")), *_limits(part)])
+
+
+def _text(pattern: str | None) -> str:
+    """What a string may be, by its pattern."""
+    if pattern is None:
+        return "text"
+    digits = re.fullmatch(r"\^\[0-9a-f\]\{(\d+)\}\$", pattern)
+    if digits:
+        return f"{digits[1]} hexadecimal digits"
+    return {"[.]csv$": "a `.csv`", "^https://": "an `https://` address"}.get(pattern, "a name")
 
 
 def _limits(part: Schema) -> Iterator[str]:

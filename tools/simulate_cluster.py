@@ -1,7 +1,7 @@
 """Simulate a run on a cluster: its wall time by number of GPUs and by length of the shards.
 
 Training is taken to need a given number of GPU hours in all, shared among the models as
-mico.estimate has it; the other stages take what was measured (docs/cluster.md).
+mico.workflow.estimate has it; the other stages take what was measured (docs/cluster.md).
 """
 
 import argparse

@@ -15,11 +15,34 @@ rule seeds:
         runtime=growing(10),
     params:
         program=program("seeds"),
-        models=plan.models,
+        last=plan.models - 1,
         source=config["seeds"],
     shell:
-        "{params.program} --scenario {wildcards.scenario} --models {params.models}"
+        "{params.program} --scenario {wildcards.scenario} --last {params.last}"
         " --source {params.source:q} --output {output} 2> {log}"
+
+
+# A shard's seeds by themselves, from a master seed: what they are depends on no other model, so that
+# more models train only the new ones. Snakemake would not see a change behind an ancient() input.
+rule shard_seeds:
+    output:
+        "<results>/private/{scenario}/seeds/{first}-{last}.csv",
+    log:
+        "<logs>/shard_seeds/{scenario}/{first}-{last}.log",
+    benchmark:
+        "<benchmarks>/shard_seeds/{scenario}/{first}-{last}.tsv"
+    localrule: True
+    conda:
+        "../../envs/seeds.yaml"
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
+    params:
+        program=program("seeds"),
+        source=config["seeds"],
+    shell:
+        "{params.program} --scenario {wildcards.scenario} --first {wildcards.first}"
+        " --last {wildcards.last} --source {params.source:q} --output {output} 2> {log}"
 
 
 rule splits:

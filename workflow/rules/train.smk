@@ -33,9 +33,14 @@ rule accountant:
 
 
 def shard_seeds(wildcards):
-    """The seeds; where they are known beforehand, a parameter says whether the shard's changed."""
-    path = f"<results>/private/{wildcards.scenario}/seeds.csv"
-    return path if config["seeds"] == "random" else ancient(path)
+    """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
+    if config["seeds"] == "random":
+        return f"<results>/private/{wildcards.scenario}/seeds.csv"
+    if isinstance(config["seeds"], str):
+        return ancient(
+            config["seeds"]
+        )  # a parameter says whether the shard's own changed
+    return "<results>/private/{scenario}/seeds/{first}-{last}.csv"
 
 
 rule train:
@@ -61,7 +66,7 @@ rule train:
     params:
         program=program("train"),
         code=network_code("train"),
-        seeds=plan.seeds_digest,
+        given=plan.given_seeds,
         recipe=lambda wildcards: dump(plan.recipe(plan.of(wildcards))),
         device=config["device"],
     shell:

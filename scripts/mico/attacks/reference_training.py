@@ -7,8 +7,8 @@ but the challenge points and chance, where shadow models differ in a quarter of 
 
 The guess is a sample from what is known. Every record has a likelihood ratio of having been trained
 on, by the shadow models and the reference models trained so far, which tell with each group of them
-a little more about the records that some of the group had and others had not. Of training sets of
-the known size, each reference model draws one in which a record is as likely as it is known to be.
+a little more about the records that some of the group had and others had not. Each reference model
+is trained on a set of the known size, drawn so that a record is in it with its probability.
 
 Where nearly every record is in nearly every training set, or in hardly any, shadow models say
 little about one of the two sides. Reference models shared by all targets say more: they are trained

@@ -30,10 +30,10 @@ class Phases:
         return sum(astuple(self))
 
     def of(self, phase: str) -> range:
-        """The model numbers of a phase."""
+        """The model numbers of a phase, in order."""
         start = sum(astuple(self)[: PHASES.index(phase)])
         return range(start, start + getattr(self, phase))
 
     def named(self) -> list[tuple[str, int]]:
-        """(phase, model number) of all models, in order."""
+        """All models in order, as (phase, model number)."""
         return [(phase, model) for phase in PHASES for model in self.of(phase)]

@@ -10,8 +10,8 @@ from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
 SPLIT_SEEDS = ("seed_challenge", "seed_training", "seed_membership")
-# The published split seeds are three; seed_model draws what training draws: the initial weights,
-# the Poisson samples and the noise.
+# The published split seeds are three; from seed_model come all draws of training: the initial
+# weights, the order or Poisson samples, the noise and dropout.
 KINDS = (*SPLIT_SEEDS, "seed_model")
 LIMIT = 2**63
 
@@ -64,25 +64,50 @@ def read_given(path: Path, scenario: str, models: int) -> Seeds:
     rows = [row for row in _read_rows(path, ("scenario", "model")) if row["scenario"] == scenario]
     if not rows:
         raise InputError(f"{path}: no rows for scenario {scenario}")
-    return _checked(path, rows, models)
+    return _checked(path, rows, range(models))
+
+
+def read_shard(path: Path, scenario: str, first: int, last: int) -> dict[int, dict[str, int]]:
+    """The seeds of some models of a scenario, by number, from a CSV that may hold others too.
+
+    Args:
+        scenario: its rows, where the CSV has a column of that name.
+
+    Raises:
+        InputError: a missing file, column or model, a duplicate, a bad or colliding seed.
+    """
+    wanted = range(first, last + 1)
+    names = {str(model) for model in wanted}
+    rows = [
+        row
+        for row in _read_rows(path, ("model",))
+        if row["model"] in names and row.get("scenario", scenario) == scenario
+    ]
+    return dict(zip(wanted, _checked(path, rows, wanted), strict=True))
 
 
 def read(path: Path) -> Seeds:
-    """Seeds as `write` wrote them, model 0 first."""
+    """Read the seeds that `write` wrote, model 0 first.
+
+    Raises:
+        InputError: as for `read_given`.
+    """
     rows = _read_rows(path, ("model",))
-    return _checked(path, rows, len(rows))
+    return _checked(path, rows, range(len(rows)))
 
 
-def write(path: Path, seeds: Seeds) -> None:
-    """Write a CSV with the columns model and the four kinds, model 0 first."""
+def write(path: Path, seeds: Seeds, first: int = 0) -> None:
+    """Write a CSV with the columns model and the four kinds, from the model numbered `first`."""
     with atomic_file(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", *KINDS])
-        writer.writerows([model, *(row[kind] for kind in KINDS)] for model, row in enumerate(seeds))
+        writer.writerows(
+            [model, *(row[kind] for kind in KINDS)] for model, row in enumerate(seeds, first)
+        )
 
 
 def parse_seed(text: str, where: str) -> int:
-    """A seed written in decimal.
+    """Read a seed that is written in decimal.
 
     Raises:
         InputError: anything but an integer in [0, 2^63); `where` says whose it is.
@@ -108,20 +133,21 @@ def _read_rows(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
     return rows
 
 
-def _checked(path: Path, rows: list[dict[str, str]], models: int) -> Seeds:
+def _checked(path: Path, rows: list[dict[str, str]], models: range) -> Seeds:
     by_model: dict[str, dict[str, str]] = {}
     for row in rows:
         if row["model"] in by_model:
             raise InputError(f"{path}: model {row['model']} is there twice")
         by_model[row["model"]] = row
-    unexpected = sorted(set(by_model) - {str(model) for model in range(models)})
+    unexpected = sorted(set(by_model) - set(map(str, models)))
     if unexpected:
-        raise InputError(f"{path}: model {unexpected[0]} is not one of 0 to {models - 1}")
+        raise InputError(f"{path}: model {unexpected[0]} is not one of 0 to {models[-1]}")
     seen: dict[tuple[str, int], int] = {}
     seeds: Seeds = []
-    for model in range(models):
+    for model in models:
         if str(model) not in by_model:
-            raise InputError(f"{path}: model {model} is missing (0 to {models - 1} are needed)")
+            needed = f"{models[0]} to {models[-1]} are needed"
+            raise InputError(f"{path}: model {model} is missing ({needed})")
         seeds.append({})
         for kind in KINDS:
             text = by_model[str(model)][kind]

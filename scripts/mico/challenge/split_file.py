@@ -10,7 +10,7 @@ from mico.support.atomic import atomic_file
 
 @dataclass(frozen=True)
 class Splits:
-    """The splits of all models of a scenario."""
+    """Who trained on what: the splits of all models of a scenario."""
 
     challenge: np.ndarray  # (models, 2m) int32, data-set indices
     membership: np.ndarray  # (models, 2m) bool
@@ -30,7 +30,7 @@ def write(path: Path, splits: Splits) -> None:
 
 
 def read(path: Path) -> Splits:
-    """Read what `write` wrote."""
+    """Read the splits of a scenario from a file that `write` wrote."""
     with np.load(path, allow_pickle=False) as file:
         trained = np.unpackbits(file["trained"], axis=1, count=int(file["records"]))
         return Splits(file["challenge"], file["membership"], trained.astype(bool))

@@ -18,7 +18,7 @@ class DataOptions:
 
     format: Annotated[str, Field(description="a data format; see [below](#formats)")]
     records: Annotated[
-        int, Field(ge=3, description="how many the file must have, or are generated")
+        int, Field(ge=3, description="how many the file must have, or how many to generate")
     ]
     features: Annotated[
         int,
@@ -47,12 +47,12 @@ class DataOptions:
             "that differs is refused",
         ),
     ] = None
-    md5: Annotated[MD5 | None, Field(description="likewise")] = None
+    md5: Annotated[MD5 | None, Field(description="another checksum of it")] = None
     git_blob: Annotated[
         str | None,
         Field(
             pattern="^[0-9a-f]{40}$",
-            description="likewise: the id under which a repository's commit vouches for the file",
+            description="another: its id in a git repository, for which a commit vouches",
         ),
     ] = None
     files: Annotated[
@@ -63,7 +63,7 @@ class DataOptions:
             "`null` if it is not to be checked. Their order here is that of the records",
         ),
     ] = None
-    seed: Annotated[int | None, Field(ge=0, description="of a generated data set")] = None
+    seed: Annotated[int | None, Field(ge=0, description="a generated data set's seed")] = None
     tokenizer: Annotated[
         str | None,
         Field(

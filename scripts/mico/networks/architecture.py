@@ -25,7 +25,7 @@ SMALLEST = 1e-15
 
 @dataclass(frozen=True)
 class ExampleGradients:
-    """About the gradients of M models' losses on B examples each, one gradient per example."""
+    """Measurements of the gradients of M models' losses on B examples each, example by example."""
 
     hidden: Tensor  # (M, B, H) the activations that the last layer takes
     log_norms: list[Tensor]  # for each layer (M, B): the logarithm of the gradient's norm
@@ -37,11 +37,11 @@ class Architecture(Protocol):
 
     @property
     def classes(self) -> int:
-        """Of the data."""
+        """The number of classes in the data."""
 
     @property
     def facts(self) -> Facts:
-        """What is known of the network without building it, its costs among it."""
+        """What is known of the network without building it, such as its costs."""
 
     @property
     def physical_batch_size(self) -> int:
@@ -49,11 +49,11 @@ class Architecture(Protocol):
 
     @property
     def batched(self) -> bool:
-        """Whether one operation computes several models; else they only share the memory."""
+        """Whether one operation computes several models; otherwise they run one after the other."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Each parameter's shape as held here."""
+        """Each parameter's shape, by name, without the leading dimension M."""
 
     @property
     def dropout(self) -> bool:
@@ -66,7 +66,7 @@ class Architecture(Protocol):
         """One published state dict per model, on the CPU."""
 
     def from_state_dicts(self, state_dicts: Sequence[StateDict]) -> Parameters:
-        """The inverse of `to_state_dicts`.
+        """Parameters with a leading dimension M from M published state dicts.
 
         Raises:
             ValueError: a key or shape that is not this network's; the message names it.
@@ -93,10 +93,10 @@ class Architecture(Protocol):
         """A data set's features (N, d) in the form that is kept on the device."""
 
     def inputs(self, encoded: Tensor) -> Tensor:
-        """What the methods below take as x, from encoded features (M, B, ...)."""
+        """The float inputs x that the methods below take, from encoded features (M, B, ...)."""
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Logits (M, B, classes)."""
+        """The logits (M, B, classes) of each model for its inputs x."""
 
     def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
         """The activations (M, B, H) that the last layer takes."""
@@ -141,7 +141,7 @@ class Architecture(Protocol):
     def example_gradients(
         self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
     ) -> ExampleGradients:
-        """What an attacker who has the weights can see of single examples.
+        """Measure single examples' gradients, as an attacker can who has the weights.
 
         Args:
             directions: by a name, each of the shapes of `parameters`.
@@ -171,7 +171,7 @@ def log_norm(x: Tensor) -> Tensor:
 def uniform_weights(
     shapes: Mapping[str, tuple[int, ...]], bound: Callable[[str], float], stream: RandomStream
 ) -> Parameters:
-    """Parameters that start uniform in +- a bound, which their name decides."""
+    """One model's parameters, uniform in +- bound(name), drawn in the order of `shapes`."""
     weights = {}
     for name, shape in shapes.items():
         uniform = torch.from_numpy(stream.uniform(math.prod(shape)))

@@ -1,4 +1,4 @@
-"""Building the network that an architecture's name stands for."""
+"""Build the network that an architecture's name stands for."""
 
 from importlib import import_module
 

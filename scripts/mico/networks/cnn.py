@@ -52,7 +52,7 @@ FACTS = {
 }
 IMAGE = (32, 32, 3)  # rows, columns, channels
 CHANNELS = (128, 256, 256)  # out of each convolution
-# Of the training images of CIFAR-10, as published.
+# The training images' mean and deviation by channel, as published.
 MEAN = (0.49139968, 0.48215841, 0.44653091)
 STD = (0.24703223, 0.24348513, 0.26158784)
 
@@ -79,7 +79,7 @@ class _Pass:
 
 @dataclass(frozen=True)
 class _Forward:
-    """What a backward pass needs of a forward pass."""
+    """The parts of a forward pass that the backward pass needs."""
 
     inputs: tuple[Tensor, ...]  # of each layer (M, B, T, K)
     hidden: tuple[Tensor, ...]  # what each convolution gives, after tanh (M, B, T, O)
@@ -93,13 +93,13 @@ class CNN(StateDictFile):
 
     classes: int
     channels: tuple[int, int, int] = CHANNELS
-    # Of how many examples of each model patches and gradients are held at a time. What a model
-    # becomes depends on it by rounding alone.
+    # So many examples of each model have their patches and gradients in memory at a time. What a
+    # model becomes depends on it by rounding alone.
     physical_batch_size: int = PHYSICAL_BATCH_SIZE
 
     @property
     def facts(self) -> Facts:
-        """What is known of the network without building it."""
+        """What is known of the network without building it, such as its costs."""
         return networks()["cnn"]
 
     @property
@@ -109,7 +109,7 @@ class CNN(StateDictFile):
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Each parameter's shape as held here."""
+        """Each parameter's shape, by name, without the leading dimension M."""
         first, second, third = self.channels
         inputs = self._fan_in
         outputs = (first, second, third, self.classes)
@@ -121,14 +121,14 @@ class CNN(StateDictFile):
 
     @property
     def _fan_in(self) -> dict[str, int]:
-        """Inputs of one output of each layer."""
+        """The number of inputs that an output of each layer has, by layer."""
         into = (IMAGE[2], *self.channels)
         area = (*(kernel**2 for kernel in KERNELS), FLAT_SIDE**2)
         return dict(zip(LAYERS, map(math.prod, zip(into, area, strict=True)), strict=True))
 
     @property
     def dropout(self) -> bool:
-        """There is none."""
+        """Whether gradients in training are random: not here, for there is no dropout."""
         return False
 
     def initial_weights(self, stream: RandomStream) -> Parameters:
@@ -175,7 +175,7 @@ class CNN(StateDictFile):
         ]
 
     def from_state_dicts(self, state_dicts: Sequence[dict[str, Tensor]]) -> Parameters:
-        """The inverse of `to_state_dicts`.
+        """Parameters with a leading dimension M from M published state dicts.
 
         Raises:
             ValueError: a key or shape that is not this network's; the message names it.
@@ -308,7 +308,7 @@ class CNN(StateDictFile):
     def example_gradients(
         self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
     ) -> ExampleGradients:
-        """What an attacker who has the weights can see of single examples.
+        """Measure single examples' gradients, as an attacker can who has the weights.
 
         Args:
             x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
@@ -335,7 +335,7 @@ class CNN(StateDictFile):
         )
 
     def _parts(self, tensor: Tensor) -> Sequence[Tensor]:
-        """What is computed at once, of a tensor (M, B, ...)."""
+        """A tensor (M, B, ...) cut along B into physical batches, which are computed one by one."""
         return torch.split(tensor, self.physical_batch_size, 1)
 
     def _forward(self, parameters: Parameters, x: Tensor) -> _Forward:
@@ -423,7 +423,7 @@ def _channels_first(x: Tensor, side: int) -> Tensor:
 
 
 def _channels_last(images: Tensor, x: Tensor) -> Tensor:
-    """The reverse, (M, B, side, side, C), with M and B of x."""
+    """Images (M B, C, side, side) as (M, B, side, side, C), with M and B of x; moved in memory."""
     moved = images.permute(0, 2, 3, 1).contiguous()
     return moved.view(*x.shape[:2], *moved.shape[1:])
 

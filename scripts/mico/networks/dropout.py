@@ -7,10 +7,10 @@ STEPS = 1 << 16
 
 
 class Dropout(nn.Dropout):
-    """torch's, but at a rate that is a multiple of 2^-16 on a CPU: .10001 for .1."""
+    """torch's dropout, but on a CPU its rate is a multiple of 2^-16: .10001 for .1."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zeros at random, and all else scaled up so that means stay as they are."""
+        """Set random entries of x to 0, and scale the others up so that means stay."""
         dropped = round(self.p * STEPS)
         if not self.training or dropped in (0, STEPS) or x.device.type != "cpu":
             return super().forward(x)
@@ -22,7 +22,7 @@ class Dropout(nn.Dropout):
 
 
 def replace(model: nn.Module) -> None:
-    """Put it in place of a model's own."""
+    """Replace every dropout of a model by the one here."""
     for name, layer in list(model.named_modules()):
         if type(layer) is nn.Dropout:
             model.set_submodule(name, Dropout(layer.p).train(layer.training))

@@ -1,14 +1,16 @@
 """Which networks there are, and what is known of each without building it.
 
 A network is a module of this room, with a literal `FACTS`, one entry for each name that it goes by,
-and a function `build(name, data, physical_batch_size, precision)`. The facts are read from the
-source: a workflow that is planned must not wait until torch is imported.
+and a function `build(name, data, physical_batch_size, precision)`. An entry holds the fields of
+`Facts` but `module`; what it does not say is as in the entry above it that it names as `like`. The
+facts are read from the source: a workflow that is planned must not wait until torch is imported.
 """
 
 import ast
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mico.challenge.layout import MODEL
 from mico.support.errors import InputError
@@ -56,7 +58,7 @@ class Facts:
 @cache
 def networks() -> dict[str, Facts]:
     """The facts of every network, by name."""
-    found = {}
+    found: dict[str, Facts] = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if (
@@ -64,8 +66,10 @@ def networks() -> dict[str, Facts]:
                 and isinstance(node.targets[0], ast.Name)
                 and node.targets[0].id == "FACTS"
             ):
-                for name, facts in ast.literal_eval(node.value).items():
-                    found[name] = Facts(module=f"{__package__}.{path.stem}", **facts)
+                own: dict[str, dict[str, Any]] = ast.literal_eval(node.value)
+                for name, entry in own.items():
+                    own[name] = own.get(entry.pop("like", ""), {}) | entry
+                    found[name] = Facts(module=f"{__package__}.{path.stem}", **own[name])
     return found
 
 

@@ -49,7 +49,7 @@ class MLP(StateDictFile):
 
     @property
     def facts(self) -> Facts:
-        """What is known of the network without building it."""
+        """What is known of the network without building it, such as its costs."""
         return networks()["mlp"]
 
     @property
@@ -64,7 +64,7 @@ class MLP(StateDictFile):
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Each parameter's shape as held here."""
+        """Each parameter's shape, by name, without the leading dimension M."""
         return {
             "mlp.0": (self.features + 1, HIDDEN),
             "mlp.2.weight": (self.classes, HIDDEN),
@@ -73,7 +73,7 @@ class MLP(StateDictFile):
 
     @property
     def dropout(self) -> bool:
-        """There is none."""
+        """Whether gradients in training are random: not here, for there is no dropout."""
         return False
 
     def initial_weights(self, stream: RandomStream) -> Parameters:
@@ -101,7 +101,7 @@ class MLP(StateDictFile):
         ]
 
     def from_state_dicts(self, state_dicts: Sequence[dict[str, Tensor]]) -> Parameters:
-        """The inverse of `to_state_dicts`.
+        """Parameters with a leading dimension M from M published state dicts.
 
         Raises:
             ValueError: a key or shape that is not this network's; the message names it.
@@ -192,7 +192,7 @@ class MLP(StateDictFile):
     def example_gradients(
         self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
     ) -> ExampleGradients:
-        """What an attacker who has the weights can see of single examples.
+        """Measure single examples' gradients, as an attacker can who has the weights.
 
         No gradient is formed: that of a linear layer is the outer product of the back-propagated d
         and the input a, with norm |d| |a| and product d . (G a) with a matrix G.

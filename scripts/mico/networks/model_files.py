@@ -14,7 +14,7 @@ OPACUS_PREFIX = "_module."
 
 
 class StateDictFile:
-    """What a network inherits whose models are released as a model.pt."""
+    """Reads and writes a model.pt: a base of the networks that are released as one."""
 
     def write_model(self, folder: Path, state_dict: StateDict, private: bool) -> None:
         """Write a model's file into a folder that is there; equal weights give equal bytes.

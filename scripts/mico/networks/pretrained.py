@@ -3,22 +3,21 @@
 import os
 from pathlib import Path
 
-KIND = "transformers/"  # of an architecture that is given by its checkpoint
+from mico.networks.facts import networks
 
 
 def files(architecture: str) -> list[Path]:
     """The configuration and the weights that training begins with, if they are in a folder."""
-    folder = Path(architecture.removeprefix(KIND))
-    if not architecture.startswith(KIND) or not folder.is_dir():
+    checkpoint = _checkpoint(architecture)
+    if not checkpoint or not (folder := Path(checkpoint)).is_dir():
         return []
     return sorted([*folder.glob("config.json"), *folder.glob("*.safetensors*")])
 
 
 def public(architecture: str) -> str:
-    """An architecture as others are told of it."""
-    if not architecture.startswith(KIND):
-        return architecture
-    return KIND + without_place(architecture.removeprefix(KIND))
+    """An architecture as others are told it: without the folder that a checkpoint lies in."""
+    checkpoint = _checkpoint(architecture)
+    return architecture.removesuffix(checkpoint) + without_place(checkpoint)
 
 
 def without_place(checkpoint: str) -> str:
@@ -26,3 +25,10 @@ def without_place(checkpoint: str) -> str:
     if not os.path.isdir(checkpoint):
         return checkpoint
     return os.path.basename(os.path.realpath(checkpoint))
+
+
+def _checkpoint(architecture: str) -> str:
+    """The folder or name of the checkpoint that a network is given by; empty without one."""
+    name, _, checkpoint = architecture.partition("/")
+    facts = networks().get(name)
+    return checkpoint if facts and facts.checkpoint else ""

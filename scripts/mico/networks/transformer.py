@@ -66,45 +66,18 @@ FACTS = {
         "white_box_shadows": 10,
     },
     "roberta-base": {
+        "like": "roberta-tiny",
         "summary": "for text: RoBERTa-base as published, downloaded from the hub",
         "record_seconds": 0.11,
         "step_seconds": 1.5,
         "feature_mb": 1.4,
         "weights_mb": 500,
         "pretrained": True,
-        "data": "tokens",
-        "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
-        "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
-        " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",
-        "files": {
-            "config.json": "its configuration, for `AutoConfig.from_pretrained(folder)`",
-            "model.safetensors": "its weights, for `safetensors.torch.load_file(path)`",
-        },
-        "forward": 0.3333,
-        "accuracy_records": 2_000,
-        "white_box_records": 500,
-        "white_box_shadows": 10,
     },
     "transformers": {
+        "like": "roberta-base",
         "summary": "for text: `transformers/<a checkpoint's folder or name>`",
         "checkpoint": True,
-        "record_seconds": 0.11,
-        "step_seconds": 1.5,
-        "feature_mb": 1.4,
-        "weights_mb": 500,
-        "pretrained": True,
-        "data": "tokens",
-        "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
-        "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
-        " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",
-        "files": {
-            "config.json": "its configuration, for `AutoConfig.from_pretrained(folder)`",
-            "model.safetensors": "its weights, for `safetensors.torch.load_file(path)`",
-        },
-        "forward": 0.3333,
-        "accuracy_records": 2_000,
-        "white_box_records": 500,
-        "white_box_shadows": 10,
     },
 }
 # roberta-tiny: large enough to learn real sentences, and trained in seconds.
@@ -150,13 +123,13 @@ class Transformer:
 
     @property
     def classes(self) -> int:
-        """Of the data."""
+        """The number of classes in the data."""
         labels: int = _config(self.skeleton).num_labels
         return labels
 
     @property
     def facts(self) -> Facts:
-        """What is known of the network without building it."""
+        """What is known of the network without building it, such as its costs."""
         return networks()[parse(self.name)[0]]
 
     @property
@@ -171,7 +144,7 @@ class Transformer:
 
     @property
     def dropout(self) -> bool:
-        """Whether the checkpoint's configuration has any."""
+        """Whether the model drops activations in training, which its configuration says."""
         layers = self.skeleton.modules()
         return any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in layers)
 
@@ -210,7 +183,7 @@ class Transformer:
         ]
 
     def from_state_dicts(self, state_dicts: Sequence[StateDict]) -> Parameters:
-        """The inverse of `to_state_dicts`.
+        """Parameters with a leading dimension M from M published state dicts.
 
         Raises:
             ValueError: a key or shape that is not this network's; the message names it.
@@ -353,7 +326,7 @@ class Transformer:
     def example_gradients(
         self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
     ) -> ExampleGradients:
-        """What an attacker who has the weights can see of single examples.
+        """Measure single examples' gradients, as an attacker can who has the weights.
 
         The norms are of the embeddings, of each block of the encoder, and of the head.
 
@@ -401,7 +374,11 @@ class Transformer:
     def _evaluate(
         self, parameters: Parameters, x: Tensor, take: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        """What `take` makes of the last layer's input (B, H) and output (B, classes), stacked."""
+        """Run all models, and stack what `take` returns for the last layer's input and logits.
+
+        Args:
+            take: given activations (B, H) and logits (B, classes) of one model.
+        """
 
         def compute(own: StateDict, _: Tensor, ids: Tensor) -> Tensor:
             hidden: list[Tensor] = []
@@ -414,7 +391,7 @@ class Transformer:
         return torch.stack([self._in_parts(ids, partial(compute, own)) for own, ids in models])
 
     def _in_parts(self, x: Tensor, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """What `compute` makes of sentences (B, L), part by part, in the sentences' order."""
+        """Call `compute` on sentences (B, L) part by part; the rows are in the sentences' order."""
         rows, values = [], []
         for chosen, ids in self._parts(x):
             rows.append(chosen)
@@ -422,7 +399,7 @@ class Transformer:
         return torch.cat(values)[torch.cat(rows).argsort()]
 
     def _parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Sentences (B, L) by length: which are computed at once, and their ids without padding."""
+        """Yield a batch (B, L) in parts: sentences' positions, and ids cut to their longest."""
         lengths = (x != self.padding).sum(1)
         ordered, order = lengths.sort(descending=True, stable=True)
         of_longest = ordered.tolist()
@@ -527,12 +504,15 @@ class Transformer:
 
 
 def _widened(value: Tensor) -> Tensor:
-    """In float32 what mixed precision has in bfloat16; all else as it is."""
+    """A tensor in float32 if mixed precision has it in bfloat16; others stay as they are."""
     return value.float() if value.dtype == torch.bfloat16 else value
 
 
 def _by_token(layer: Layer, inputs: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer's input and derivative with a dimension for tokens, which the head has none of."""
+    """A layer's input and derivative as (B, T, features); the head's get T = 1.
+
+    An embedding's input stays (B, T), and its derivative is 0 where the token is padding.
+    """
     if isinstance(layer, nn.Embedding):
         if layer.padding_idx is not None:  # its gradient is 0
             deltas = deltas * (inputs != layer.padding_idx).unsqueeze(-1)
@@ -584,7 +564,7 @@ def _add(one: _Pass, scale: Tensor, sums: StateDict) -> None:
 
 
 def _add_tokens(weight: Tensor, indices: Tensor, deltas: Tensor) -> None:
-    """Add an embedding's gradient, of what is looked up (B, T) and the derivatives (B, T, O)."""
+    """Add an embedding's gradient to its weight's: indices (B, T), derivatives (B, T, O)."""
     # On a GPU index_add_ sums in any order.
     weight.index_put_((indices.long(),), deltas, accumulate=True)
 
@@ -604,7 +584,7 @@ def _product(one: _Pass, direction: StateDict) -> Tensor:
 
 
 def _blocks(passes: Sequence[_Pass]) -> list[list[_Pass]]:
-    """The embeddings, each block of the encoder, and the head, by the layers' names."""
+    """Layers grouped by their names: the embeddings, each block of the encoder, the head."""
 
     def block(one: _Pass) -> str:
         numbered = re.match(r".*?\.\d+\.", one.name)
@@ -614,9 +594,9 @@ def _blocks(passes: Sequence[_Pass]) -> list[list[_Pass]]:
 
 
 def _sizes(lengths: Sequence[int], tokens: int, overhead: float) -> list[int]:
-    """How many sentences are computed at once, of sentences from the longest to the shortest.
+    """How many sentences each part of a batch has, from the longest sentences to the shortest.
 
-    The parts that cost least: each as many tokens as it holds with its padding, and `overhead`.
+    The parts are those that cost least in all: each its tokens, with padding, and `overhead`.
 
     Args:
         tokens: what a part of more than one sentence holds at most.
@@ -624,7 +604,7 @@ def _sizes(lengths: Sequence[int], tokens: int, overhead: float) -> list[int]:
     widths, counts = (each[::-1] for each in np.unique(lengths, return_counts=True))
     most = np.maximum(tokens // np.maximum(widths, 1), 1)
     bounds = np.append(0, counts.cumsum())
-    # Of the sentences from one length to another, in as few parts as may hold them.
+    # Sentences from one length to another cost this much, in as few parts as may hold them.
     numbers = bounds[1:] - bounds[:-1, None]
     costs = numbers * widths[:, None] + overhead * -(-numbers // most[:, None])
     # From the shortest: the least that the sentences from a length on cost, and where to cut next.
@@ -642,7 +622,7 @@ def _sizes(lengths: Sequence[int], tokens: int, overhead: float) -> list[int]:
 
 
 def _each(parameters: Parameters) -> Iterator[StateDict]:
-    """One model's parameters after the other's, copied.
+    """Yield the parameters of one model after the other, copied.
 
     A CPU's small matrix products round by where in memory their factors begin: with copies, a model
     gives the same logits at the end of its training as after its release.
@@ -665,7 +645,7 @@ def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
 
 
 def build(name: str, data: Description, physical_batch_size: int, precision: str) -> Transformer:
-    """The network of this name for a data set of tokens; see `mico.networks.build.build`.
+    """Build the network of this name for a data set of tokens; see `mico.networks.build.build`.
 
     Raises:
         InputError: transformers is not installed, there is no such checkpoint, or the model does
@@ -711,7 +691,7 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
 
 
 def _probe(where: str, transformer: Transformer) -> None:
-    """Whether the model can be run as it is here: two sentences of three tokens."""
+    """Try the model on two sentences of three tokens, and refuse it if it cannot be run so."""
     weights = transformer.initial_weights(RandomStream(0, "probe"))
     token = 0 if transformer.padding else 1
     ids, y = torch.full((2, 3), token, dtype=torch.int32), torch.zeros(2, dtype=torch.int64)
@@ -729,7 +709,7 @@ def _config(model: nn.Module) -> Any:
 
 
 def _tiny(data: Description) -> tuple[nn.Module, StateDict]:
-    """The model `roberta-tiny`, of whose weights none are given."""
+    """The model `roberta-tiny`, and no weights: all are drawn."""
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
     settings: dict[str, Any] = {
@@ -744,7 +724,7 @@ def _tiny(data: Description) -> tuple[nn.Module, StateDict]:
 
 
 def _checkpoint(where: str, checkpoint: str, data: Description) -> tuple[nn.Module, StateDict]:
-    """A model with a checkpoint's weights, and those alone."""
+    """A checkpoint's model, and its weights by name; what the library had to draw is left out."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     try:
@@ -775,7 +755,11 @@ def _checkpoint(where: str, checkpoint: str, data: Description) -> tuple[nn.Modu
 
 
 def _layers(where: str, model: nn.Module) -> dict[str, Layer]:
-    """The layers that have parameters, by name."""
+    """The layers that have parameters, by name.
+
+    Raises:
+        InputError: a layer is of a kind whose gradients cannot be clipped here.
+    """
     layers: dict[str, Layer] = {}
     for name, layer in model.named_modules():
         if next(layer.parameters(recurse=False), None) is None:
@@ -790,7 +774,7 @@ def _layers(where: str, model: nn.Module) -> dict[str, Layer]:
 
 
 def _check(where: str, model: nn.Module, data: Description) -> None:
-    """Whether a model fits the data."""
+    """Refuse a model that does not fit the data: its tokens, padding, or length of sentences."""
     names: dict[nn.Parameter, str] = {}
     for name, value in model.named_parameters(remove_duplicate=False):
         if value in names:

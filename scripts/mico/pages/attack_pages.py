@@ -15,14 +15,15 @@ from markupsafe import Markup, escape
 from mico.attacks.docstrings import docstrings
 from mico.pages import figures
 from mico.pages.rendering import environment
-from mico.pages.run_results import PHASES, Results, Row, csv_uri
+from mico.pages.run_results import PHASES, Results, csv_uri, rows_of
+from mico.scoring.entries import Row
 from mico.scoring.metrics import HEADLINE, HEADLINE_FPR, METRICS, TITLES
 
 OPTION = r"\w+:( |$)"  # in a docstring of options, what begins the words on one
 
 
 def render(results: Results, attack: Mapping[str, Any]) -> str:
-    """The whole page on one of the run's attacks."""
+    """The page on one of the run's attacks, as HTML."""
     name, said = attack["name"], docstrings(attack["attack"])
     own = results.scores[results.scores.participant == name]
     scenarios = [
@@ -30,7 +31,7 @@ def render(results: Results, attack: Mapping[str, Any]) -> str:
         for setting in results.run["scenarios"]
         if setting["id"] in set(own.scenario)
     ]
-    tables = {phase: own[own.phase == phase].to_dict("records") for phase in PHASES}
+    tables = {phase: rows_of(own[own.phase == phase]) for phase in PHASES}
     per_model = {one["id"]: one["curve"]["models"] for one in scenarios if one["curve"] is not None}
     return (
         environment()
@@ -80,7 +81,7 @@ def _blocks(text: str, item: str | None) -> list[tuple[str, Markup]]:
 
 
 def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a scenario's section shows."""
+    """The values that a scenario's section shows, by name."""
     scenario = setting["id"]
     rows = next(iter(results.phases(scenario).values()))
     row = next((row for row in rows if row["participant"] == name), None)
@@ -124,4 +125,4 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
 
 def _place(rows: Sequence[Row], row: Row) -> int:
     """One more than the number of participants with a higher estimate."""
-    return 1 + sum(other[HEADLINE] > row[HEADLINE] for other in rows)
+    return 1 + len([other for other in rows if other[HEADLINE] > row[HEADLINE]])

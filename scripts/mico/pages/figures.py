@@ -26,7 +26,7 @@ PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"}
 PAGE_COLOURS |= {PALE: "var(--pale)"} | {c: f"var(--c{i})" for i, c in enumerate(PALETTE)}
 SCORE = TITLES[HEADLINE]
 WIDTH = 360  # units of a figure, about CSS pixels on a telephone
-SVG_STYLE = {"svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5}
+SVG_STYLE: dict[Any, Any] = {"svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5}
 SVG_STYLE |= {"path.simplify_threshold": 0.3}  # pixels: points that nobody sees are left out
 SVG_STYLE |= dict.fromkeys(["text.color", "axes.labelcolor"], INK)
 SVG_STYLE |= dict.fromkeys(["xtick.labelcolor", "ytick.labelcolor"], MUTED)
@@ -195,8 +195,10 @@ def _svg(axes: Axes, title: str) -> Markup:
     with matplotlib.rc_context({"svg.hashsalt": title}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
-        axes.figure.savefig(text, format="svg", metadata=nothing, transparent=True)
-    box, body = re.search(r'<svg [^>]*viewBox="([^"]*)"[^>]*>(.*)', text.getvalue(), re.S).groups()
+        figure = axes.get_figure(root=True)
+        assert figure is not None  # `_canvas` makes it
+        figure.savefig(text, format="svg", metadata=nothing, transparent=True)
+    ((box, body),) = re.findall(r'<svg [^>]*viewBox="([^"]*)"[^>]*>(.*)', text.getvalue(), re.S)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # ids that nothing refers to, not unique on a page
     body = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", body)
     body = re.sub(r' (d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
@@ -247,7 +249,7 @@ def _draw_roc(curves: Mapping[str, Any], marks: Marks, lowest: float, ceiling: C
     axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=0.8)
     axes.text(HEADLINE_FPR * 0.93, lowest * 1.15, "scored here", color=MUTED, ha="right")
     _draw_ceilings(axes, ceiling, lowest)
-    for name in [*(name for name in curves if name not in marks), *reversed(marks)]:
+    for name in [*(name for name in curves if name not in marks), *reversed(list(marks))]:
         fpr = np.maximum(curves[name]["fpr"], lowest / 2)  # 0 has no place on a logarithmic axis
         tpr = np.array(curves[name]["tpr"])
         colour, marker = marks.get(name, (PALE, ""))
@@ -292,9 +294,9 @@ def _draw_strip(tprs: Mapping[str, Mapping[str, float]], colours: Sequence[str])
     notes = [f"{tpr.min():.2f} to {tpr.max():.2f}" for tpr in values.values()]
     axes = _rows(list(values), notes, height=66)
     for i, (tpr, colour) in enumerate(zip(values.values(), colours, strict=True)):
-        equal = tpr.groupby(tpr.round(2)).cumcount()
+        equal = tpr.groupby(tpr.round(2)).cumcount().to_numpy()
         side = np.where(equal % 2, 1, -1) * ((equal + 1) // 2)  # 0, 1, -1, 2, -2, ...
-        y = i + side * min(0.056, 0.3 / max(1, side.abs().max()))
+        y = i + side * min(0.056, 0.3 / max(1, np.abs(side).max()))
         axes.plot(tpr, y, "o", color=colour, markersize=3.6, alpha=0.6, markeredgewidth=0)
         axes.plot([tpr.mean()] * 2, [i - 0.32, i + 0.32], color=INK, linewidth=1.4)
     return axes
@@ -302,7 +304,7 @@ def _draw_strip(tprs: Mapping[str, Mapping[str, float]], colours: Sequence[str])
 
 def _whiskers(
     axes: Axes,
-    at: Sequence[float],
+    at: Sequence[float] | np.ndarray,
     values: np.ndarray,
     colour: str,
     marker: str,

@@ -1,4 +1,4 @@
-"""Pages out of the templates in templates/."""
+"""How HTML pages are made from the templates in templates/."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def environment() -> jinja2.Environment:
-    """Where templates are found; all values are escaped, and a missing one is an error."""
+    """The templates; all values are escaped, and a missing one is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,

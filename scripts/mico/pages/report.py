@@ -14,14 +14,15 @@ import pandas as pd
 
 from mico.pages import figures
 from mico.pages.rendering import environment
-from mico.pages.run_results import PHASES, Pairs, Results, Row, csv_uri
+from mico.pages.run_results import PHASES, Pairs, Results, csv_uri, rows_of
+from mico.scoring.entries import Row
 from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, METRICS, RATES, TITLES
 
 ENDS = figures.ENDS
 
 
 def render(results: Results) -> str:
-    """The whole page."""
+    """The report on a run, as HTML."""
     run, best = results.run, results.best()
     scored = [setting for setting in run["scenarios"] if setting["id"] in best]
     headline = pd.DataFrame([row for rows in best.values() for row in rows])
@@ -173,7 +174,9 @@ def gains(
         ]
         level = next(iter(_highest_first(shadow_only, metric)), None)
         title = f"Gain from reference models at FPR {RATES[metric]:g}, {scenario}"
-        drawn = figures.gain(title, TITLES[metric], lines, level and _estimate(level, metric))
+        drawn = figures.gain(
+            title, TITLES[metric], lines, _estimate(level, metric) if level else None
+        )
         table = [
             {"kind": kind, "count": count}
             | dict(zip(["tpr", "low", "high"], line[count], strict=True))
@@ -257,15 +260,12 @@ def _estimate(row: Row, metric: str) -> tuple[float, float, float]:
 
 def _training(models: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Scenario -> what its models came to: means of accuracies, the sum and median of seconds."""
-    return (
-        models.groupby("scenario")
-        .agg(
-            models=("model", "size"),
-            training_accuracy=("training_accuracy", "mean"),
-            evaluation_accuracy=("evaluation_accuracy", "mean"),
-            seconds=("seconds", "sum"),
-            seconds_per_model=("seconds", "median"),
-            devices=("device", lambda devices: ", ".join(sorted(set(devices)))),
-        )
-        .to_dict("index")
+    table = models.groupby("scenario").agg(
+        models=("model", "size"),
+        training_accuracy=("training_accuracy", "mean"),
+        evaluation_accuracy=("evaluation_accuracy", "mean"),
+        seconds=("seconds", "sum"),
+        seconds_per_model=("seconds", "median"),
+        devices=("device", lambda devices: ", ".join(sorted(set(devices)))),
     )
+    return {row.pop("scenario"): row for row in rows_of(table.reset_index())}

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
+from mico.scoring.entries import Row
 from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, METRICS
 from mico.support.errors import InputError
 
@@ -32,14 +33,13 @@ CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
 CLASS_RATES = ["tpr", "fpr"]  # null in a class without members, or without non-members
 CEILINGS = {"bound": "Bound", "heuristic": "Heuristic"}
 
-Row = dict[str, Any]  # of scores
 # (participant, other) -> the paired difference and its interval; either of a pair may come first
 Pairs = dict[tuple[str, str], tuple[float, float, float]]
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """All that is read of a run, of one mind about which scenarios and participants there are."""
+    """All that is read of a run; its parts agree on scenarios and participants."""
 
     run: dict[str, Any]
     scores: pd.DataFrame  # a row per (scenario, participant, phase)
@@ -65,11 +65,11 @@ class Results:
         """A scenario's rows by phase, those of the headline first; the highest estimate first."""
         own = self.scores[self.scores.scenario == scenario]
         own = own.sort_values([HEADLINE, "participant"], ascending=[False, True])
-        rows = {phase: own[own.phase == phase].to_dict("records") for phase in PHASES}
+        rows = {phase: rows_of(own[own.phase == phase]) for phase in PHASES}
         return {phase: of_phase for phase, of_phase in rows.items() if of_phase}
 
     def best(self) -> dict[str, list[Row]]:
-        """Of each scenario that is scored, the rows of its headline phase, the highest first."""
+        """Scenario that is scored -> the rows of its headline phase, the highest first."""
         scored = {name: self.phases(name) for name in self.ids}
         return {name: next(iter(phases.values())) for name, phases in scored.items() if phases}
 
@@ -212,21 +212,21 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def read_comparisons(path: Path) -> dict[tuple[str, str], Pairs]:
     """Paired differences: (scenario, metric) -> either order of two participants -> difference."""
-    key = ["scenario", "metric", "participant", "other"]
+    key = PAIR_TEXTS
     table = _read_csv(path, PAIR_TEXTS, PAIR_NUMBERS, key)
     comparisons: dict[tuple[str, str], Pairs] = {}
-    for row in table.itertuples():
-        if row.metric not in COMPARED:
-            raise InputError(f"{path}: metric {row.metric!r}: expected {' or '.join(COMPARED)}")
-        pairs = comparisons.setdefault((row.scenario, row.metric), {})
-        both_ways = (row.participant, row.other), (row.other, row.participant)
-        if both_ways[0] in pairs or row.participant == row.other:
+    for row in rows_of(table):
+        scenario, metric, one, other = (row[name] for name in key)
+        difference, low, high = (row[name] for name in PAIR_NUMBERS)
+        if metric not in COMPARED:
+            raise InputError(f"{path}: metric {metric!r}: expected {' or '.join(COMPARED)}")
+        pairs = comparisons.setdefault((scenario, metric), {})
+        if (one, other) in pairs or one == other:
             raise InputError(
-                f"{path}: {row.scenario}: {row.participant!r} and {row.other!r}: expected two "
-                "participants, once"
+                f"{path}: {scenario}: {one!r} and {other!r}: expected two participants, once"
             )
-        pairs[both_ways[0]] = row.difference, row.low, row.high
-        pairs[both_ways[1]] = -row.difference, -row.high, -row.low
+        pairs[one, other] = difference, low, high
+        pairs[other, one] = -difference, -high, -low
     return comparisons
 
 
@@ -252,7 +252,7 @@ def read_audit(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """Notes: scenario -> participant -> what it did, as the end of a sentence about it."""
+    """Notes: scenario -> participant -> what it did, as the end of a sentence."""
     notes = _read_json(path, [])
     for scenario, participants in notes.items():
         _require(participants, [], f"{path}: {scenario}")
@@ -287,6 +287,11 @@ def read_ceilings(path: Path) -> dict[str, list[float]]:
     return curves
 
 
+def rows_of(table: pd.DataFrame) -> list[Row]:
+    """A table's rows, each a dictionary by column."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
 def csv_uri(table: pd.DataFrame) -> str:
     """A link's address that carries the table itself."""
     text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
@@ -307,14 +312,14 @@ def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) 
             raise InputError(f"{path}: column {column}: expected numbers: {error}") from error
         if not all(map(math.isfinite, table[column])):
             raise InputError(f"{path}: column {column}: expected finite numbers")
-    for row in table[table.duplicated(key)][key].to_dict("records"):
+    for row in rows_of(table[table.duplicated(key)][key]):
         raise InputError(f"{path}: more than one row for {row}")
     return table
 
 
 def _read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a JSON file: {error}") from error
     _require(content, keys, str(path))

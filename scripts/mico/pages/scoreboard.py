@@ -76,13 +76,13 @@ class Difference:
 
     @property
     def real(self) -> bool:
-        """The interval excludes 0."""
+        """It is more than chance: its interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A contender's place on the board."""
+    """A contender's rank, and how far it is above the next."""
 
     rank: int
     contender: Contender
@@ -169,7 +169,7 @@ def winners(contenders: Iterable[Contender]) -> list[list[Standing]]:
 def announcement(
     track: str, challenges: Mapping[str, str], phase: str, contenders: Iterable[Contender]
 ) -> dict[str, Any]:
-    """What the file of winners says, which before the reveal is that there are none yet."""
+    """The content of the winners' file; before the reveal it only says that it is too early."""
     if phase != "final":
         return {"track": track, "revealed": False, "note": "The results are not revealed yet."}
     places = [[_result(standing.contender) for standing in tied] for tied in winners(contenders)]
@@ -190,7 +190,7 @@ def render(
     contenders: Sequence[Contender],
     synthetic: bool,
 ) -> str:
-    """The whole page.
+    """The scoreboard, as HTML.
 
     Args:
         challenges: the track's challenges and their scenarios' ids.
@@ -267,7 +267,7 @@ def _result(contender: Contender) -> dict[str, Any]:
 
 def _data(challenges: Mapping[str, str], board: Sequence[Standing]) -> dict[str, Any]:
     """What the page's program draws: values as (estimate, low, high), the mean's first."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for contender in (standing.contender for standing in board):
         values = {
             metric.name: [

@@ -42,10 +42,10 @@ CARD = Path(__file__).with_name("data_card.md")
 
 @dataclass(frozen=True)
 class Challenge:
-    """A released challenge, and what its organiser knows of it."""
+    """A released challenge, and the organiser's knowledge of it."""
 
     scenario: Scenario
-    directory: Path  # as `mico.release.write` wrote it
+    directory: Path  # as `mico.release.writer.write` wrote it
     checksums: Path
     privacy: Privacy
     splits: Splits
@@ -129,7 +129,7 @@ def _names(challenge: Challenge, phases: Phases, files: Sequence[str]) -> list[s
 
 
 def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
-    """Refuse a challenge that is not to the byte what its organiser would give away.
+    """Refuse a challenge that is not, to the byte, in the published form.
 
     Returns:
         its files, below its directory.
@@ -173,7 +173,7 @@ def _check_names(directory: Path, files: set[str]) -> None:
 
 
 def _check_seeds(folder: Path, kinds: Sequence[str], challenge: Challenge, model: int) -> None:
-    """Each seed must give the organiser's split: it could be another's under a harmless name."""
+    """Refuse a seed that gives another split: it may be a secret one under a harmless name."""
     scenario, known = challenge.scenario, challenge.splits
     seeds = {kind: _read_seed(folder / kind) for kind in kinds}
     withheld = dict.fromkeys(SPLIT_SEEDS, 0)
@@ -197,7 +197,7 @@ def _read_seed(path: Path) -> int:
 
 
 def _check_model(folder: Path, network: Architecture, private: bool) -> None:
-    """The files must be those that the parameters alone give, whatever else would be read there."""
+    """Refuse files of a model that differ from those that its parameters alone give."""
     (state_dict,) = network.to_state_dicts(read_parameters(folder, network))
     with tempfile.TemporaryDirectory() as plain:
         network.write_model(Path(plain), state_dict, private)
@@ -208,7 +208,7 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 
 
 def _read_checksums(path: Path) -> dict[str, str]:
-    """Digests by name, as `mico.release.write_checksums` lists them."""
+    """Digests by name, as `mico.release.writer.write_checksums` lists them."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -232,7 +232,7 @@ RECORDS = {
 
 
 def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int) -> str:
-    """What a participant has to know, as Markdown, with the facts of this run."""
+    """The Markdown page that tells participants all they have to know, with this run's facts."""
     datasets = {one.data.name: one.data for one in challenges}.values()
     synthetic = ", ".join(data.name for data in datasets if data.synthetic)
     used = [networks()[parse(one.scenario.architecture)[0]] for one in challenges]
@@ -265,7 +265,7 @@ def _spans(phases: Phases) -> list[tuple[str, range]]:
 
 
 def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
-    """A table with a column for each challenge."""
+    """The Markdown table of facts, with a column for each challenge."""
     columns = []
     for one in challenges:
         scenario, spent = one.scenario, one.privacy
@@ -319,7 +319,7 @@ def _describe_data(data: Description) -> str:
 
 
 def _describe_network(challenge: Challenge) -> str:
-    """Architecture and parameters, as found in a released model."""
+    """A line on a challenge's network and its parameters, as found in a released model."""
     network = build(challenge.scenario.architecture, challenge.data)
     name = pretrained.public(challenge.scenario.architecture)
     found = network.describe(_first(challenge))

@@ -225,7 +225,7 @@ def _row(
 
 
 def _content(unzipped: zipfile.ZipFile, member: ZipInfo, where: str, limit: int) -> bytes:
-    """What a member unpacks to; hardly more than `limit` bytes of it ever are unpacked."""
+    """The content of a member; hardly more than `limit` bytes of it are ever unpacked."""
     if member.flag_bits & ENCRYPTED:
         raise Rejected([f"{where}: encrypted, expected no password"])
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):

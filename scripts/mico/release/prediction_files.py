@@ -1,4 +1,4 @@
-"""A participant's predictions as published: model_i/prediction.csv, one row of 2m numbers."""
+"""A participant's predictions in the published form: for each model one row of 2m numbers."""
 
 import csv
 from pathlib import Path

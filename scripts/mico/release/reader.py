@@ -17,7 +17,7 @@ from mico.support.errors import InputError
 
 @dataclass(frozen=True)
 class Disclosed:
-    """What the released seeds say about M models, of which the first S are train models."""
+    """The splits of M models as released seeds tell them; the first S are train models."""
 
     challenge: np.ndarray  # (M, 2m) int64, data-set indices
     trained: np.ndarray  # (S, N) bool: the train model's training set holds the record
@@ -27,7 +27,7 @@ class Disclosed:
 
 
 def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) -> Disclosed:
-    """Read a challenge's seed files.
+    """Read a challenge's seed files, and split the data set as they say.
 
     Args:
         records: of the data set; n, m: of a training set, and of its challenge points.

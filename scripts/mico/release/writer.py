@@ -40,7 +40,11 @@ def trained(shards: Iterable[Path], models: int) -> list[Path]:
 
 
 def _files(folder: Path) -> tuple[str, ...]:
-    """The files of a trained model."""
+    """The names of a trained model's files.
+
+    Raises:
+        InputError: a file is missing, or there is another.
+    """
     entries = {entry.name: entry for entry in _entries(folder)}
     forms = sorted({tuple(facts.files) for facts in networks().values()}, reverse=True)
     form = next((form for form in forms if not entries.keys().isdisjoint(form)), forms[0])

@@ -77,7 +77,7 @@ def _epsilons(
     delta: float,
     tail: float,
 ) -> np.ndarray:
-    """What is shown at each threshold (...) by those called members, or by those not called."""
+    """The epsilon (...) shown at each threshold, by those called members or by the others."""
     limits = []
     for side in membership, ~membership:
         scores = np.sort(predictions[side])
@@ -91,7 +91,7 @@ def _epsilons(
 def clopper_pearson(
     hits: np.ndarray, trials: np.ndarray | int, tail: float = TAIL
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper limit of a probability, of which each errs with this chance at most.
+    """The lower and the upper limit (...) of a probability; each errs with this chance at most.
 
     Args:
         hits: (...) of so many independent trials; without any, the limits are 0 and 1.

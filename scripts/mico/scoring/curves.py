@@ -64,13 +64,13 @@ class _Calls:
     @cached_property
     def lead(self) -> np.ndarray:
         """Members called less non-members called (models, T)."""
-        return self.members - self.nonmembers
+        return np.asarray(self.members - self.nonmembers)
 
     @cached_property
     def pairs(self) -> np.ndarray:
         """The area under one model's members and another's non-members (models, models)."""
         middle = (self.members[:, 1:] + self.members[:, :-1]) / 2
-        return middle @ np.diff(self.nonmembers, axis=1).T
+        return np.asarray(middle @ np.diff(self.nonmembers, axis=1).T)
 
 
 def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
@@ -89,7 +89,7 @@ def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
 
 
 def _corners(calls: _Calls) -> _Calls:
-    """Without the thresholds inside a run of members only or of non-members only.
+    """The calls without thresholds inside a run of members only or of non-members only.
 
     Along such a run the curve goes straight up or straight right whatever the weights of the
     models: no area, no largest difference and no TPR at an FPR needs the points inside.
@@ -101,7 +101,7 @@ def _corners(calls: _Calls) -> _Calls:
 
 
 def _curves(calls: _Calls, weights: np.ndarray) -> Curves:
-    """Weighted sums of models' counts: one matrix product for all curves."""
+    """The curves of weighted sums of models' counts: one matrix product for all."""
 
     def rates(called: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
@@ -167,7 +167,7 @@ class Resampled:
     @cached_property
     def _nonmembers(self) -> np.ndarray:
         """Non-members called (replicates, T)."""
-        return self._weights @ self.corners.nonmembers
+        return np.asarray(self._weights @ self.corners.nonmembers)
 
     @cached_property
     def _total(self) -> np.ndarray:

@@ -21,14 +21,14 @@ Bools = NDArray[np.bool_]
 
 
 def write(path: Path, record: "DataclassInstance") -> None:
-    """Write the fields of a dataclass of arrays."""
+    """Write a dataclass of arrays as an .npz file of its fields."""
     arrays = {field.name: getattr(record, field.name) for field in fields(record)}
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def read(path: Path, kind: type[T], what: str) -> T:
-    """Read what `write` wrote.
+    """Read a dataclass of arrays from a file that `write` wrote.
 
     Args:
         kind: the dataclass; what: it in words, for the error.

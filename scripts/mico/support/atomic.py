@@ -58,8 +58,8 @@ def remove(path: Path) -> None:
 def _temporary(path: Path) -> Path:
     """A hidden name beside `path` with this machine's name and process id; leftovers go.
 
-    Those of dead processes of this machine: of another one's, that shares the file system, nobody
-    here can tell whether they are dead.
+    Leftovers are those of this machine's dead processes. Where another machine shares the file
+    system, nobody here can tell whether its processes are dead.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}.{socket.gethostname()}."

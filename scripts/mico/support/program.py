@@ -1,4 +1,4 @@
-"""What every stage's program does with bad input: one clear line, and exit status 1."""
+"""How every stage's program ends on bad input: with one clear line and exit status 1."""
 
 import sys
 from collections.abc import Callable

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def clear_line() -> str:
-    """What clears the rest of a terminal's line, where a longer one may have been."""
+    """The characters that clear a terminal's line from here on; none where there is no terminal."""
     return "\x1b[K" if sys.stderr.isatty() else ""
 
 

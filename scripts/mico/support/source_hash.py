@@ -42,7 +42,7 @@ def _with_imports(path: Path, found: set[Path]) -> set[Path]:
 # Every program imports many of the same files, and a workflow asks for every program's hash.
 @cache
 def _parse(text: str) -> tuple[list[str], str]:
-    """What a source file imports, by dotted names, and its code without docstrings."""
+    """The dotted names that a source file imports, and its code without docstrings."""
     tree = ast.parse(text)
     names = []
     for node in _statements(tree):

@@ -1,4 +1,4 @@
-"""Where tensors live, and how a process that uses one thread should compute."""
+"""The device that tensors live on, and how a process of one thread computes."""
 
 import ctypes
 import gc

@@ -78,7 +78,7 @@ class Records:
 
 
 def load(architecture: Architecture, dataset: Dataset, device: torch.device) -> Records:
-    """Put a whole stored data set on a device."""
+    """A whole stored data set, encoded for the architecture, on a device."""
     features = architecture.encode(dataset.features())
     labels = torch.from_numpy(dataset.labels.astype(np.int64))
     return Records(torch.from_numpy(features).to(device), labels.to(device))
@@ -159,7 +159,7 @@ def _plain_gradients(
     epoch: int,
     skipped: int,
 ) -> Iterator[None]:
-    """For each batch of an epoch but some first: write its mean gradient, then yield."""
+    """Write a batch's mean gradient, then yield, for each batch of an epoch after those skipped."""
     out = _views(architecture, gradient)
     if options.shuffle:
         own = _shuffled(own, seeds, epoch)
@@ -192,7 +192,7 @@ def _private_gradients(
     epoch: int,
     skipped: int,
 ) -> Iterator[None]:
-    """For each step of an epoch but some first: write a Poisson sample's noisy gradient, yield."""
+    """Write a Poisson sample's noisy gradient, then yield, for each step after those skipped."""
     assert options.clipping_norm is not None
     assert options.noise_multiplier is not None
     models, n = own.labels.shape
@@ -227,7 +227,7 @@ def _private_gradients(
 def _dropout(
     architecture: Architecture, seeds: Sequence[int | None], epoch: int, steps: int
 ) -> Sequence[Sequence[int] | None]:
-    """For each step of an epoch, what its dropout is drawn from: a word of every model's stream."""
+    """What dropout is drawn from, for each step of an epoch: a word of every model's stream."""
     if not architecture.dropout:
         return [None] * steps
     words = np.empty((len(seeds), steps), np.uint64)

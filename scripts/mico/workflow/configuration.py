@@ -167,7 +167,13 @@ class Configuration:
     shared_references: Annotated[
         SharedReferences, Field(description="see [Reference models](#reference-models)")
     ]
-    submissions: Annotated[Submissions, Field(description="where submissions of participants lie")]
+    submissions: Annotated[
+        Submissions,
+        Field(
+            description="where submissions of participants lie, as "
+            "`<path>/<track>/<participant>/*.zip`, and how large one may be"
+        ),
+    ]
     reveal: Annotated[
         Literal["dev", "final"],
         Field(

@@ -146,24 +146,16 @@ class Plan:
         scenarios = self.run.scenarios.values()
         return [path for scenario in scenarios for path in self.shard_paths(scenario, ".csv")]
 
-    def seeds_digest(self, wildcards: Wildcards) -> str:
-        """A hash of the seeds of a shard's models; of random ones nothing is known beforehand.
-
-        With it, a scenario that gets more models trains no model again whose own seeds are as they
-        were.
-        """
-        source, first, last = self.configuration.seeds, *shard_of(wildcards)
-        scenario = wildcards["scenario"]
-        if source == "random":
-            return "random"
-        if isinstance(source, str):
-            try:
-                drawn = seeds.read_given(Path(source), scenario, self.models)
-            except InputError:
-                return "not there"  # the rule that reads them says what is wrong
-        else:
-            drawn = seeds.derive(source, scenario, self.models)
-        return hashlib.sha256(json.dumps(drawn[first : last + 1]).encode()).hexdigest()[:16]
+    def given_seeds(self, wildcards: Wildcards) -> str:
+        """A hash of a shard's seeds if they are given in a file, which may change elsewhere."""
+        source, scenario = self.configuration.seeds, wildcards["scenario"]
+        if not isinstance(source, str) or source == "random":
+            return ""
+        try:
+            given = seeds.read_shard(Path(source), scenario, *shard_of(wildcards))
+        except InputError:
+            return ""  # the job says what is wrong
+        return hashlib.sha256(json.dumps(given).encode()).hexdigest()[:16]
 
     # Attacks and entries
 

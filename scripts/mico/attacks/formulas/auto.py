@@ -1,4 +1,4 @@
-"""Of all other attacks of a run, the one that does best on the train models.
+"""The attack that does best on the train models, among all others of a run.
 
 What an honest participant would submit: memberships of dev and final are not looked at. On the
 train models no attack knows the answer either, since each leaves a model out of its own statistics,
@@ -16,7 +16,7 @@ from mico.scoring.curves import interval, roc
 from mico.support.arrays import Floats
 from mico.support.errors import InputError
 
-# TPRs at FPRs where not just a few non-members decide.
+# TPRs at FPRs that more than a few non-members decide.
 JUDGED_BY = [metrics.tpr_at(fpr).name for fpr in (0.05, 0.1, 0.15, 0.2)]
 
 
@@ -59,11 +59,11 @@ def choose(signals: Signals, others: Mapping[str, Floats]) -> str:
         if (covered[name] == covered[best]).all():
             equal = np.ones(len(pair[0]))
             curves = [roc(one, membership[common], equal) for one in pair]
-            new, old = (_merit(metrics.metrics(curve)) for curve in curves)
-            return bool(new > old)
+            merits = [_merit(metrics.metrics(curve)) for curve in curves]
+            return bool(merits[0] > merits[1])
         # The same resamples for both.
         new, old = (metrics.bootstrap(one, membership[common], "auto") for one in pair)
-        lead = {name: new[name] - old[name] for name in JUDGED_BY}
+        lead = {metric: new[metric] - old[metric] for metric in JUDGED_BY}
         return bool(interval(_merit(lead))[0] > 0)
 
     best = ""
@@ -78,4 +78,4 @@ def choose(signals: Signals, others: Mapping[str, Floats]) -> str:
 
 def _merit(values: Mapping[str, np.ndarray]) -> np.ndarray:
     """The mean (...) of the TPRs that judge."""
-    return np.mean([values[name] for name in JUDGED_BY], axis=0)
+    return np.asarray(np.mean([values[metric] for metric in JUDGED_BY], axis=0))

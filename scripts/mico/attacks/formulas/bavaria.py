@@ -105,7 +105,7 @@ def _posterior(side: Moments, within: float, strength: float, prior: str) -> _Po
 
 
 def _gaussian(s: Floats, side: Moments, posterior: _Posterior) -> Floats:
-    # Of a side without shadow models, the other's mean says more than the mean of all points.
+    # Where a side has no shadow models, the other's mean says more than the mean of all points.
     variance = posterior.beta / (posterior.alpha - 1)
     return -((s - side.mean) ** 2 / variance + np.log(2 * np.pi * variance)) / 2
 

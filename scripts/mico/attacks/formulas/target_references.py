@@ -2,11 +2,11 @@
 
 Reference models are the organisers' "room for improvement" and, trained for one target, what LiRA
 online (Carlini et al. 2022) is defined by; where the target's training set is not given away it is
-inferred first (`mico.reference_training`). Shadow models say how a point's signal is distributed
-over training sets, reference models how it is for this one: a normal model with random effects
-(Gelman et al. 2013, section 5.4). For each side, IN and OUT, with variances V of reference and V0
-of shadow models, pooled within points (V0 also for a V that nothing shows), and their counts k and
-k0 and means at the point:
+inferred first (`mico.attacks.reference_training`). Shadow models say how a point's signal is
+distributed over training sets, reference models how it is for this one: a normal model with random
+effects (Gelman et al. 2013, section 5.4). For each side, IN and OUT, with variances V of reference
+and V0 of shadow models, pooled within points (V0 also for a V that nothing shows), and their counts
+k and k0 and means at the point:
 
     kappa = V / (max(V0 - V, 0) + V0 / k0)
     mean = (kappa * mean of shadows + k * mean of references) / (kappa + k)
@@ -66,19 +66,18 @@ def scores(signals: Signals, target_references: TargetReferences, options: Optio
     Raises:
         InputError: there are fewer reference models than `count`, or none of a dev or final model.
     """
-    references = target_references
-    available = references.loss.shape[1]
+    available = target_references.loss.shape[1]
     if options.count > available:
         raise InputError(f"count {options.count}: there are {available} reference models")
     attacked = np.arange(signals.train_models, len(signals.challenge))
-    missing = np.setdiff1d(attacked, references.targets)
+    missing = np.setdiff1d(attacked, target_references.targets)
     if len(missing):
         raise InputError(f"model {missing[0]} has no reference models")
     values = signals.signal(options.signal)
-    of_references = references.signal(options.signal)[:, : options.count]
-    trained = references.trained[:, : options.count]
+    of_references = target_references.signal(options.signal)[:, : options.count]
+    trained = target_references.trained[:, : options.count]
     result = np.full(signals.challenge.shape, np.nan)
-    for model, *own in zip(references.targets, of_references, trained, strict=True):
+    for model, *own in zip(target_references.targets, of_references, trained, strict=True):
         shadows = target(values, signals.shadows, signals.trained, model, signals.challenge[model])
         result[model] = SCORES[options.score](shadows, Target(shadows.own, *own))
     return result

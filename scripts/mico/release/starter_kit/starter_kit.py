@@ -21,7 +21,7 @@ from torch.utils.data import random_split
 Predictions = dict[str, np.ndarray]  # by the model's folder: <challenge>/<phase>/model_<i>
 
 IMAGE = (3, 32, 32)  # channels, rows, columns of CIFAR-10
-# Of its training images, as published: the networks take images normalised by these.
+# Its training images' mean and deviation by channel, as published; networks take images so.
 MEAN = torch.tensor([0.49139968, 0.48215841, 0.44653091]).view(3, 1, 1)
 STD = torch.tensor([0.24703223, 0.24348513, 0.26158784]).view(3, 1, 1)
 
@@ -92,13 +92,15 @@ def load_model(folder: Path) -> nn.Module:
     if (folder / "config.json").exists():
         return Encoder(folder).eval()
     loaded = torch.load(folder / "model.pt", weights_only=True)
-    model: nn.Module
     state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
+    model: nn.Module
     if "cnn.0.weight" in state_dict:
         model = CNN(*(len(state_dict[f"cnn.{layer}.bias"]) for layer in (0, 3, 5, 9)))
-    else:
+    elif "mlp.0.weight" in state_dict:
         hidden, features = state_dict["mlp.0.weight"].shape
         model = MLP(features, hidden, len(state_dict["mlp.2.bias"]))
+    else:
+        raise SystemExit(f"{folder}: parameters {', '.join(state_dict)}: of no network known here")
     model.load_state_dict(state_dict)
     return model.eval()
 
@@ -148,7 +150,7 @@ def cifar10(path: Path) -> np.ndarray:
 
 
 def to_input(features: np.ndarray) -> Tensor:
-    """What a model takes: bits and token ids as they are, images normalised."""
+    """The inputs of a model: bits and token ids as they are, images normalised."""
     if features.dtype == np.uint16:
         return torch.from_numpy(features.astype(np.int64))
     x = torch.from_numpy(features).float()

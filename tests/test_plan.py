@@ -1,0 +1,282 @@
+"""What the rules look up: shards, entries, inputs, recipes, time and memory; without Snakemake."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import yaml
+
+from mico.challenge import seeds
+from mico.challenge.recipe import Recipe
+from mico.support.records import build, dump
+from mico.workflow import estimate, plan, resources
+from mico.workflow.configuration import Run, check
+from mico.workflow.description import description, seed_source
+from mico.workflow.plan import Plan, make, ranges
+
+ROOT = Path(__file__).parents[1]
+TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def configuration(**changes: object) -> dict:
+    """The tests' tiny run with other keys, over the defaults."""
+    datasets = DEFAULTS["datasets"] | TINY["datasets"]
+    return {**DEFAULTS, **TINY, "datasets": datasets, **changes}
+
+
+def run(**changes: object) -> Run:
+    return check(configuration(**changes), [], ROOT / "config/scenarios.yaml")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Plan:
+    """The plan of the tiny run, with two submissions to a track and things that are none."""
+    inbox = tmp_path / "inbox"
+    for name in (
+        "shopping/Ann/one.zip",
+        "shopping/Ann/two.zip",
+        "other/Bob/one.zip",
+        "shopping/a.zip",
+    ):
+        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        (inbox / name).touch()
+    (inbox / "shopping/Bob").mkdir()
+    (inbox / "shopping/Bob/link.zip").symlink_to(inbox / "shopping/Ann/one.zip")
+    (inbox / "shopping/Bob/folder.zip").mkdir()
+    return make(run(submissions={"path": str(inbox), "max_bytes": 1000}))
+
+
+def test_ranges() -> None:
+    assert ranges(0, 7, 3) == ["0-2", "3-5", "6-6"]
+    assert ranges(4, 7, 2) == ["4-5", "6-6"]
+    assert ranges(0, 0, 5) == []
+    assert ranges(0, 6, 6) == ["0-5"]
+
+
+def test_scenarios_of_jobs(tiny: Plan) -> None:
+    assert tiny.tracks == ["ddp", "shopping"]
+    assert tiny.datasets == ["shopping"]
+    assert tiny.phases == [4, 2, 1]
+    assert tiny.models == 7
+    assert tiny.of({"scenario": "SD"}).challenge == "shopping_ddp"
+    assert tiny.of({"challenge": "shopping_inf", "track": "shopping"}).id == "S1"
+    assert [one.id for one in tiny.of_track("ddp")] == ["SD"]
+    pattern = "<results>/{track}/{id}/{challenge}/{data}"
+    assert tiny.for_track(pattern)({"track": "ddp"}) == ["<results>/ddp/SD/shopping_ddp/shopping"]
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1), ("auto", 1)])
+def test_gpus_of_a_job(device: str, gpus: int) -> None:
+    assert make(run(device=device)).gpu == gpus
+
+
+def test_shards_cover_all_models_in_order(tiny: Plan) -> None:
+    scenario = tiny.of({"scenario": "S1"})
+    assert tiny.shards(scenario) == ["0-2", "3-5", "6-6"]
+    folder = "<results>/private/S1/models"
+    assert tiny.shard_paths(scenario) == [f"{folder}/{shard}" for shard in ("0-2", "3-5", "6-6")]
+    rows = tiny.model_rows({})
+    assert len(rows) == 6
+    assert rows[0] == f"{folder}/0-2.csv"
+    assert rows[-1] == "<results>/private/SD/models/6-6.csv"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_automatic_shards_are_those_of_the_estimate(device: str) -> None:
+    one = make(run(shard_size="auto", device=device, models={"train": 100, "dev": 50, "final": 50}))
+    for scenario in one.run.scenarios.values():
+        size = estimate.shard_size(one.model_seconds(scenario), 200)
+        assert one.shards(scenario) == ranges(0, 200, size)
+
+
+def test_recipes_hold_all_that_training_is_told(tiny: Plan) -> None:
+    scenario = tiny.of({"scenario": "SD"})
+    recipe = tiny.recipe(scenario)
+    assert (recipe.n, recipe.m, recipe.architecture) == (150, 10, "mlp")
+    assert (recipe.physical_batch_size, recipe.precision) == (32, "float32")
+    shared = asdict(recipe.optimisation)
+    assert shared == {name: getattr(scenario, name) for name in shared}
+    assert shared["clipping_norm"] == 2.6
+    # As it reaches the programs.
+    assert build(Recipe, json.loads(dump(recipe))) == recipe
+    options = recipe.options(1.0)
+    assert (options.noise_multiplier, options.secure, options.epochs) == (1.0, False, 3)
+
+
+def test_only_the_organiser_trains_securely_or_without_members() -> None:
+    """And securely only with DP. What participants train is not told of either."""
+    null = [{**TINY["scenarios"][0], "null_run": True}, TINY["scenarios"][1]]
+    one = make(run(secure=True, scenarios=null, target_references=DEFAULTS["target_references"]))
+    found = {
+        name: (one.recipe(scenario).secure, one.recipe(scenario).null_run)
+        for name, scenario in one.run.scenarios.items()
+    }
+    assert found == {"S1": (False, True), "SD": (True, False)}
+    for scenario in one.run.scenarios.values():
+        recipe = one.participant_recipe(scenario)
+        assert (recipe.secure, recipe.null_run) == (False, False)
+        same = replace(one.recipe(scenario), secure=False, null_run=False)
+        assert recipe == same
+
+
+def test_inputs_of_attacks(tiny: Plan) -> None:
+    where = {"track": "ddp", "challenge": "shopping_ddp"}
+    assert tiny.inputs({**where, "participant": "lira"}) == {
+        "signals": "<results>/signals/ddp/shopping_ddp.npz"
+    }
+    folder = "<results>/target_references/ddp/shopping_ddp"
+    references = [f"{folder}/{shard}.npz" for shard in ("0-1", "4-5", "6-6")]
+    assert tiny.inputs({**where, "participant": "references"})["target_references"] == references
+    others = tiny.inputs({**where, "participant": "auto"})["others"]
+    names = [path.split("/")[2] for path in others]
+    # Not auto itself, nor what asks for shared references, of which this scenario has none.
+    assert names == ["threshold", "centred", "lira", "rmia", "stacked", "references"]
+    assert others[0] == "<results>/predictions/threshold/ddp/shopping_ddp"
+    shared = {"track": "shopping", "challenge": "shopping_inf", "participant": "effect-shared"}
+    folder = "<results>/shared_references/shopping/shopping_inf"
+    assert tiny.inputs(shared)["shared_references"] == [f"{folder}/0-1.npz", f"{folder}/2-2.npz"]
+
+
+def test_entries_are_attacks_and_submissions(tiny: Plan) -> None:
+    found = tiny.submissions["shopping"]
+    assert [path.name for path in found.values()] == ["one.zip", "two.zip"]
+    assert tiny.submissions["ddp"] == {}
+    assert all(name.startswith("zip-") for name in found)
+    entries = tiny.entries("shopping")
+    assert entries[-2:] == list(found)
+    assert "references" not in entries
+    assert "effect-shared" in entries
+    assert "effect-shared" not in tiny.entries("ddp")
+    first = f"<results>/entries/shopping/{entries[0]}.json"
+    assert tiny.whole_entries({"track": "shopping"})[0] == first
+    assert set(tiny.all_entries({})) == {
+        f"<results>/entries/{track}/{entry}.json"
+        for track in tiny.tracks
+        for entry in tiny.entries(track)
+    }
+    columns = tiny.entry_columns({"track": "ddp", "entry": "lira"})
+    assert columns == "--challenges shopping_ddp --scenarios SD --data shopping"
+
+
+def test_an_entry_to_some_challenges_of_a_track_is_not_on_its_board() -> None:
+    both = [TINY["scenarios"][0], {**TINY["scenarios"][1], "track": "shopping"}]
+    one = make(run(scenarios=both))
+    whole = one.whole_entries({"track": "shopping"})
+    assert "<results>/entries/shopping/lira.json" in whole
+    assert "<results>/entries/shopping/references.json" not in whole
+    assert "<results>/entries/shopping/references.json" in one.all_entries({})
+    assert [s.id for s in one.entered("shopping", "references")] == ["SD"]
+
+
+def test_ids_of_submissions_depend_on_their_paths(tiny: Plan) -> None:
+    one, two = tiny.submissions["shopping"]
+    assert one != two
+    assert list(make(tiny.run).submissions["shopping"]) == [one, two]
+
+
+def test_text_and_synthetic_data_are_known() -> None:
+    text = yaml.safe_load((ROOT / "tests/text.yaml").read_text())
+    mixed = {**DEFAULTS, **text, "datasets": DEFAULTS["datasets"] | text.get("datasets", {})}
+    one = make(check(mixed, [], ROOT / "config/scenarios.yaml"))
+    scenario = next(iter(one.run.scenarios.values()))
+    for wildcards in (
+        {"scenario": scenario.id},
+        {"challenge": scenario.challenge, "track": scenario.track},
+        {"track": scenario.track},
+        {"data": scenario.data},
+        {},
+    ):
+        assert one.has_text(MappingProxyType(wildcards))
+    assert one.is_synthetic(scenario.track)
+    assert not make(run()).has_text({})
+    real = [{**TINY["scenarios"][0], "data": "location30", "n": 100}]
+    nothing = {"scenarios": [], "count": 4, "train_models": 2, "shard_size": 2}
+    assert not make(run(scenarios=real, target_references=nothing)).is_synthetic("shopping")
+
+
+def test_given_seeds_are_known_by_the_shards_own(tmp_path: Path) -> None:
+    path = tmp_path / "given.csv"
+
+    def digest(rows: list[dict[str, int]], first: int, last: int) -> str:
+        columns = ["scenario", "model", *seeds.KINDS]
+        lines = [["S1", i, *(row[kind] for kind in seeds.KINDS)] for i, row in enumerate(rows)]
+        path.write_text("\n".join(",".join(map(str, line)) for line in [columns, *lines]) + "\n")
+        one = make(run(seeds=str(path)))
+        return one.given_seeds({"scenario": "S1", "first": str(first), "last": str(last)})
+
+    rows = seeds.derive(1, "S1", 7)
+    before = [digest(rows, 0, 2), digest(rows, 3, 5)]
+    assert before[0] != before[1]
+    rows[4]["seed_model"] += 1
+    assert [digest(rows, 0, 2), digest(rows, 3, 5)] == [before[0], digest(rows, 3, 5)]
+    assert digest(rows, 3, 5) != before[1]
+    assert digest(seeds.derive(1, "S1", 20), 0, 2) == before[0]
+    for source in 5, "random":
+        assert make(run(seeds=source)).given_seeds({"scenario": "S1", "first": "0"}) == ""
+
+
+def test_time_and_memory_grow_with_the_work(tiny: Plan) -> None:
+    job = {"scenario": "S1", "first": "0", "last": "2"}
+    seconds = tiny.model_seconds(tiny.of(job))
+    assert resources.training_minutes(tiny, job) == estimate.minutes(3 * seconds)
+    count = tiny.configuration.target_references.count
+    assert resources.target_reference_minutes(tiny, job) == estimate.minutes(3 * count * seconds)
+    challenge = {"track": "shopping", "challenge": "shopping_inf"}
+    assert resources.signals_minutes(tiny, challenge) >= 10
+    assert resources.white_box_minutes(tiny, challenge) >= 10
+    assert resources.attack_mb(tiny, challenge) >= estimate.PROCESS_MB
+    assert resources.bundle_mb(tiny, {"track": "shopping"}) == 2000
+    small, large = (make(run(physical_batch_size=size, **images())) for size in (32, 3200))
+    images_job = {"scenario": "S1"}
+    assert resources.compute_mb(large, images_job) > 2 * resources.compute_mb(small, images_job)
+
+
+def images() -> dict[str, object]:
+    """A run of one scenario on images."""
+    scenario = {"id": "S1", "from": "I1", "data": "cifar10-synthetic", "n": 1000}
+    nothing = {"scenarios": [], "count": 4, "train_models": 2, "shard_size": 2}
+    kinds = {"target_references": nothing}
+    kinds["shared_references"] = {"scenarios": [], "count": 3, "shard_size": 2}
+    return {"scenarios": [scenario], **kinds}
+
+
+def test_the_description_tells_no_secret_and_no_place(tmp_path: Path) -> None:
+    raw = tmp_path / "secret-place.csv"
+    raw.touch()
+    mine = {"format": "labelled-bits", "records": 300, "features": 5, "classes": 3}
+    mine["path"] = str(raw)
+    scenario = {**TINY["scenarios"][0], "data": "mine"}
+    nothing = {"scenarios": [], "count": 4, "train_models": 2, "shard_size": 2}
+    config = configuration(
+        scenarios=[scenario], target_references=nothing, seeds=123456789, datasets={"mine": mine}
+    )
+    one = make(check(config, [], ROOT / "config/scenarios.yaml"))
+    told = description(one, config)
+    text = json.dumps(told)
+    assert "secret-place" not in text
+    assert "123456789" not in text
+    assert told["scenarios"][0]["id"] == "S1"
+    assert told["models"] == TINY["models"]
+    # Attacks that take part nowhere are left out.
+    assert "references" not in [attack["name"] for attack in told["attacks"]]
+    moved = {**config, "datasets": {"mine": {**mine, "path": "elsewhere"}}}
+    assert description(one, moved)["config_sha256"] == told["config_sha256"]
+    other = {**config, "shard_size": 4}
+    assert description(one, other)["config_sha256"] != told["config_sha256"]
+
+
+def test_seed_sources_in_words() -> None:
+    assert seed_source(5) == "a master seed in the configuration"
+    assert seed_source("random") == "the operating system's entropy"
+    assert seed_source("given/seeds.csv") == "given in a file"
+
+
+def test_a_pretrained_folder_is_told_by_its_name_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "minilm"
+    folder.mkdir()
+    scenario = next(iter(run().scenarios.values()))
+    told = plan.public(replace(scenario, architecture=f"transformers/{folder}"))
+    assert told["architecture"] == "transformers/minilm"
