@@ -127,7 +127,7 @@ def test_changed_weights_of_a_checkpoint_run_training_again(checkout: Path, tmp_
     plan = snakemake(checkout, "--dry-run", "--configfile", "own.yaml", "--config", "run=text-own")
     inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n +input: (.*)\n", plan, re.M))
     training = {"train", "references", "shared_references"}
-    assert training | {"signals", "whitebox", "release", "text_dataset"} <= set(inputs)
+    assert training | {"signals", "whitebox", "release", "dataset"} <= set(inputs)
     weights = f"{folder}/config.json, {folder}/model.safetensors"
     assert {rule for rule, files in inputs.items() if weights in files} == training
     assert [rule for rule, files in inputs.items() if "tokenizer.json" in files] == []
@@ -481,4 +481,4 @@ def test_text_is_stored_by_a_rule_of_its_own(checkout: Path) -> None:
     (checkout / "stored.yaml").write_text(text)
     own = "results/stored/data/own"
     plan = snakemake(checkout, own, "--dry-run", "--configfile", "stored.yaml")
-    assert re.search(r"rule text_dataset:\n +input: checkpoint\n", plan)
+    assert re.search(r"rule dataset:\n +input: checkpoint\n", plan)
