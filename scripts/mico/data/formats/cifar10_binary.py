@@ -22,7 +22,7 @@ from mico.support.progress import progress
 
 SUMMARY = "CIFAR-10's official files of records, see below"
 KIND = "images"
-OFFICIAL = True
+FILES = ".bin"
 FEATURES = 3 * 32 * 32  # the pixels, channel by channel, row by row
 
 PIXELS = FEATURES

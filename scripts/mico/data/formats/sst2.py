@@ -18,9 +18,9 @@ from mico.data.options import DataOptions
 from mico.data.raw import Raw
 from mico.support.errors import InputError
 
-SUMMARY = "GLUE's SST-2, see [below](#text)"
+SUMMARY = "GLUE's official files of SST-2, see [below](#text)"
 KIND = "tokens"
-OFFICIAL = True
+FILES = ".tsv"
 
 HEADER = b"sentence\tlabel"
 # What the hub calls them. They hold the same rows, from which GLUE's own files are made again, so
