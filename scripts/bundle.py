@@ -4,16 +4,16 @@ import argparse
 import json
 from pathlib import Path
 
-from mico.challenge.scenarios import Scenario
-
 from mico.challenge import split_file
 from mico.challenge.phases import Phases
+from mico.challenge.scenario import Scenario
 from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle
 from mico.release.bundle import Challenge
 from mico.support import program
 from mico.support.errors import InputError
+from mico.support.records import build
 
 
 def main() -> None:
@@ -38,7 +38,9 @@ def main() -> None:
 
     phases = Phases(*args.phases)
     columns = {
-        "scenarios": [Scenario(**fields) for fields in json.loads(args.scenarios)],
+        "scenarios": [
+            build(Scenario, fields, "--scenarios: ") for fields in json.loads(args.scenarios)
+        ],
         "challenges": args.challenges,
         "checksums": args.checksums,
         "privacy": [budget.read(path) for path in args.privacy],

@@ -16,12 +16,12 @@ from opacus.utils.batch_memory_manager import BatchMemoryManager
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from mico.challenge.recipe import TrainingOptions
 from mico.networks.architecture import Architecture
 from mico.networks.cnn import FLAT_SIDE, IMAGE, KERNELS, MEAN, PADDING, STD
 from mico.networks.mlp import HIDDEN
 from mico.networks.randomness import RandomStream
 from mico.networks.transformer import Transformer
-from mico.training.engine import TrainingOptions
 
 PHYSICAL_BATCH = 128  # of the published DP loop
 TEXT_PHYSICAL_BATCH = 16  # of the text track's

@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 import baselines
+from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Description
 from mico.networks.architecture import Architecture
 from mico.networks.build import build
@@ -41,7 +42,7 @@ from mico.support.errors import InputError
 from mico.support.progress import Meter
 from mico.training import engine
 from mico.training.device import available, choose
-from mico.training.engine import Records, TrainingOptions
+from mico.training.engine import Records
 
 MLP_SGD = TrainingOptions(
     epochs=30,

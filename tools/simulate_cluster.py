@@ -5,10 +5,9 @@ mico.workflow.estimate has it; the other stages take what was measured (docs/clu
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import yaml
@@ -20,6 +19,7 @@ from mico.support import program
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 from mico.workflow import configuration, estimate
+from mico.workflow.configuration import Run
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,34 +61,22 @@ def main() -> None:
         update_config(config, yaml.safe_load(args.configfile.read_text()))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{args.configfile}: cannot be read ({error})") from None
-    checked = configuration.check(
-        config,
-        files=[args.configfile],
-        schema=ROOT / "workflow/schemas/config.schema.yaml",
-        published=ROOT / "config/scenarios.yaml",
-    )
-    scenarios = [vars(scenario) for scenario in checked.scenarios.values()]
+    run = configuration.check(config, [args.configfile], ROOT / "config/scenarios.yaml")
     measure = [
-        [_hours(_plan(scenarios, config, checked.phases.models, hours, 45 * 60), n) for n in GPUS]
-        for hours in args.gpu_hours
+        [_hours(_plan(run, hours, 45 * 60), gpus) for gpus in GPUS] for hours in args.gpu_hours
     ]
     _print_by_gpus(args.gpu_hours, measure)
-    _print_by_shard(scenarios, config, checked.phases.models, args.gpu_hours)
+    _print_by_shard(run, args.gpu_hours)
     if args.figure:
         _draw(args.gpu_hours, [[hours for hours, _ in row] for row in measure], args.figure)
 
 
-def _plan(
-    scenarios: Sequence[Mapping[str, Any]],
-    config: Mapping[str, Any],
-    models: int,
-    gpu_hours: float,
-    shard_seconds: float,
-) -> Plan:
+def _plan(run: Run, gpu_hours: float, shard_seconds: float) -> Plan:
     """The jobs of a run whose shards take up to so many seconds, or one model."""
-    data = [config["datasets"][scenario["data"]] for scenario in scenarios]
+    scenarios, models = list(run.scenarios.values()), run.configuration.models.models
+    data = [run.configuration.datasets[scenario.data] for scenario in scenarios]
     per_model = [
-        estimate.training_seconds(scenario, one["features"], gpu=True)
+        estimate.training_seconds(scenario, one, gpu=True)
         for scenario, one in zip(scenarios, data, strict=True)
     ]
     # The faster the GPUs train, the faster they run models.
@@ -131,19 +119,14 @@ def _print_by_gpus(gpu_hours: Sequence[float], rows: list[list[tuple[float, floa
         print(f"| {gpus} |" + "".join(f" {hours:.2f} ({share:.1%}) |" for hours, share in cells))
 
 
-def _print_by_shard(
-    scenarios: Sequence[Mapping[str, Any]],
-    config: Mapping[str, Any],
-    models: int,
-    gpu_hours: Sequence[float],
-) -> None:
+def _print_by_shard(run: Run, gpu_hours: Sequence[float]) -> None:
     print("\nThe same on 8 GPUs, by the longest that a shard may take, with the number of jobs:\n")
     print("| shard |" + "".join(f" {hours:g} GPU hours |" for hours in gpu_hours))
     print("|---|" + "---|" * len(gpu_hours))
     for minutes in MINUTES:
         cells = []
         for hours in gpu_hours:
-            plan = _plan(scenarios, config, models, hours, minutes * 60)
+            plan = _plan(run, hours, minutes * 60)
             wall, share = _hours(plan, 8)
             cells.append(f" {wall:.2f} ({share:.1%}), {len(plan.jobs)} jobs |")
         print(f"| {f'{minutes} min' if minutes else 'one model'} |" + "".join(cells))

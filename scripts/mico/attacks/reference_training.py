@@ -26,10 +26,11 @@ from mico.attacks.formulas import bavaria
 from mico.attacks.formulas.target_references import log_ratio
 from mico.attacks.given import outputs
 from mico.attacks.shadows import Target
+from mico.challenge.recipe import TrainingOptions
 from mico.networks.architecture import Architecture
 from mico.support.progress import Meter
 from mico.training import engine
-from mico.training.engine import Records, State, TrainingOptions
+from mico.training.engine import Records, State
 
 # Models that are trained in a group, between which the guess is refined. On a CPU eight of the
 # small networks also take a fifth less time together than one by one.

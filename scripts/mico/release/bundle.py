@@ -21,7 +21,7 @@ import numpy as np
 from mico.challenge import splits
 from mico.challenge.layout import ATTACKED, MODEL, SOLUTION, model_folder, seed_files
 from mico.challenge.phases import PHASES, Phases
-from mico.challenge.scenarios import Scenario
+from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
 from mico.data.store import Description

@@ -179,16 +179,13 @@ class Plan:
                 for name, wanted in self.run.inputs.items()
                 if "others" not in wanted and scenario in self.run.entered[name]
             ]
+        shared = self.configuration.shared_references
         shards = {
-            "target_references": self.reference_targets,
-            SHARED: lambda: ranges(
-                0,
-                self.configuration.shared_references.count,
-                self.configuration.shared_references.shard_size,
-            ),
+            "target_references": self.reference_targets(),
+            SHARED: ranges(0, shared.count, shared.shard_size),
         }
         if kind in shards:
-            return [f"<results>/{kind}/{where}/{shard}.npz" for shard in shards[kind]()]
+            return [f"<results>/{kind}/{where}/{shard}.npz" for shard in shards[kind]]
         return f"<results>/{kind}/{where}.npz"
 
     def entered(self, track: str, entry: str) -> list[Scenario]:
