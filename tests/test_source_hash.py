@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,19 +23,19 @@ def scripts(tmp_path) -> Path:
     return copy
 
 
-def hashes(scripts, only="*") -> dict[str, str]:
-    """The hash of each program in that folder, by the folder's own source_hash."""
-    spec = importlib.util.spec_from_file_location(
-        "copy", scripts / "mico" / "support" / "source_hash.py"
-    )
+def module_of(scripts) -> ModuleType:
+    """That folder's own `source_hash`, which looks at the package around it."""
+    path = scripts / "mico" / "support" / "source_hash.py"
+    spec = importlib.util.spec_from_file_location("copy", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    # Imported by name: here all of them, in a workflow the one that is run.
-    attacks = {"attack": (scripts / "mico" / "attacks" / "formulas").glob("*.py")}
-    return {
-        path.stem: module.source_hash(path, *attacks.get(path.stem, ()))
-        for path in sorted(scripts.glob(f"{only}.py"))
-    }
+    return module
+
+
+def hashes(scripts, only="*") -> dict[str, str]:
+    """The hash of each program in that folder."""
+    source_hash = module_of(scripts).source_hash
+    return {path.stem: source_hash(path) for path in sorted(scripts.glob(f"{only}.py"))}
 
 
 def changed(before, scripts, name, old, new) -> set[str]:
@@ -61,17 +62,10 @@ def test_hash_is_the_same_every_time_and_everywhere(before, scripts) -> None:
     [
         ("splits.py", "args.n,", "args.n + 0,", {"splits"}),  # the program itself
         ("mico/privacy/accountant.py", "EPS_ERROR = 0.1", "EPS_ERROR = 0.2", {"accountant"}),
-        # Imported within a function.
-        (
-            "mico/data/formats/purchase100_synthetic.py",
-            "import numpy as np",
-            "import numpy as np\nX = 1",
-            {"dataset"},
-        ),
         ("mico/pages/report.py", "import ", "import os\nimport ", {"report"}),
-        # Reference models, which take hours, are not trained again for another attack's sake. (The
-        # simulation checks a configuration, and so its attacks.)
-        ("mico/attacks/formulas/rmia.py", "import ", "import os\nimport ", {"attack"}),
+        # Found by name: it counts for that attack's jobs alone, and no reference models, which take
+        # hours, are trained again.
+        ("mico/attacks/formulas/rmia.py", "import ", "import os\nimport ", set()),
         # Imported by what every program imports.
         ("mico/support/program.py", "import sys\n", "import sys\nX = 1\n", PROGRAMS),
         ("mico/__init__.py", '"""\n', '"""\nX = 1\n', PROGRAMS),
@@ -89,8 +83,8 @@ def test_edited_code_changes_the_programs_that_run_it_and_no_others(
         ("mico/challenge/splits.py", {"splits", "train", "signals"}),
         ("mico/privacy/budget.py", {"accountant", "train", "signals", "report"}),
         # Imported by a package's module.
-        ("mico/attacks/shadows.py", {"attack", "references", "shared_references"}),
-        ("mico/attacks/__init__.py", {"attack", "references", "shared_references"}),
+        ("mico/attacks/shadows.py", {"target_references", "shared_references"}),
+        ("mico/attacks/__init__.py", {"attack", "target_references", "shared_references"}),
         ("mico/attacks/registry.py", {"attack"}),
     ],
 )
@@ -99,6 +93,25 @@ def test_edited_module_changes_the_programs_that_import_it(before, scripts, name
     found = changed(before, scripts, name, '"""\n', '"""\nX = 1\n')
     assert programs <= found
     assert not found & {"seeds", "download", "scoreboard"}
+
+
+def test_module_found_by_name_counts_where_it_is_given(scripts) -> None:
+    """A data set is stored again for its own format, and for what that imports, alone."""
+    formats = scripts / "mico" / "data" / "formats"
+    source_hash = module_of(scripts).source_hash
+
+    def hash_of(*names) -> str:
+        return source_hash(scripts / "dataset.py", *(formats / f"{name}.py" for name in names))
+
+    before = {names: hash_of(*names) for names in [(), ("sst2",), ("labelled_bits",)]}
+    assert len({*before.values()}) == 3
+    (formats / "sst2.py").write_text((formats / "sst2.py").read_text() + "X = 1\n")
+    assert {names for names in before if hash_of(*names) != before[names]} == {("sst2",)}
+    shared = scripts / "mico" / "data" / "archives.py"
+    before["sst2",] = hash_of("sst2")
+    shared.write_text(shared.read_text() + "X = 1\n")
+    changed = {names for names in before if hash_of(*names) != before[names]}
+    assert changed == {("sst2",), ("labelled_bits",)}
 
 
 def add_comments(text) -> str:
