@@ -1,11 +1,12 @@
-"""A tiny competition, made by the stage programs and by the whole workflow; and slow tests.
+"""A tiny competition, made by the stage programs and by the whole workflow; and what is slow.
 
-A test that takes a second or two, or starts another process, is marked `slow`: `make check` leaves
-it out. Who uses a run of the workflow needs no mark, and a test without one that starts a process
-fails.
+A test that takes more than a second, or starts Python or a browser, is marked `slow`, and `make
+check` leaves it out. What uses a run of the workflow gets the mark by itself; any other test that
+starts such a process without it fails.
 """
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,9 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import torch
-from programs import run_here
 from recipes import recipe
 from torch import nn
 from workflow_runs import TINY, copy_checkout, snakemake
@@ -31,7 +32,7 @@ from mico.privacy.budget import Privacy
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 MARKS = {
-    "slow": "takes more than a second or starts a process",
+    "slow": "takes more than a second, or starts Python or a browser; not in make check",
     "slurm": "needs SLURM; by itself in .ci/run",
     "conda": "creates conda environments; by itself in .ci/run",
 }
@@ -53,10 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 _running_quick_test = False
 
 
-def _refuse(event: str, _: object) -> None:
-    """Python's audit hook: what a quick test must not do."""
-    if _running_quick_test and event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
-        raise RuntimeError("a test that starts a process must be marked slow")
+def _refuse(event: str, arguments: tuple) -> None:
+    """Python's audit hook: a quick test starts nothing that takes long."""
+    if _running_quick_test and event == "subprocess.Popen":
+        name = Path(os.fsdecode(arguments[0])).name
+        if name.startswith(("python", "make", "snakemake", "chrom", "google-chrome")):
+            raise RuntimeError(f"a test that starts {name} must be marked slow")
 
 
 sys.addaudithook(_refuse)
@@ -80,11 +83,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def run_script() -> RunScript:
-    """Run a stage's program, `run_script("train", "--first", 0, ...)`, in this process.
-
-    The workflow's own runs start each as a process.
-    """
-    return run_here
+    """Run a stage's program: `run_script("train", "--first", 0, ...)`."""
+    return programs.run
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ FAST = {"n": 2000, "batch_size": 100, "epochs": 5}
 WHOLE = {"n": 100, "batch_size": 100, "epochs": 1}  # all records in its only step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("training", "rate", "steps", "epsilon", "sigma"),
     [

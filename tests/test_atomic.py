@@ -48,7 +48,7 @@ parametrise = pytest.mark.parametrize(("write", "fail"), WRITERS, ids=["file", "
 
 def dead_process() -> int:
     """The id of a process that has ended and been waited for."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
+    process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
 
@@ -172,6 +172,7 @@ def test_other_outputs_are_left_alone(tmp_path, write, fail) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {*names, "output"}
 
 
+@pytest.mark.slow
 @parametrise
 def test_killed_process_leaves_no_output(tmp_path, write, fail) -> None:
     """A process that ends without any cleaning up; the next one cleans up after it."""

@@ -801,6 +801,7 @@ def test_what_is_no_attack_is_said(case: tuple[str, str, str], added: Path) -> N
         registry.inputs("new")
 
 
+@pytest.mark.slow
 def test_planning_imports_what_is_asked_for_only() -> None:
     """No attack that is not configured, nor what an attack needs to be run."""
     code = (

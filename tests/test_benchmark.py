@@ -335,6 +335,7 @@ def run_tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_program_measures_all_contestants(tmp_path: Path) -> None:
     output = tmp_path / "benchmark.json"
     size = ("--records", 700, "--n", 512, "--seconds", 0.01, "--epochs", 1, "--repeats", 1)
@@ -432,6 +433,7 @@ def test_sentences_are_the_librarys_with_dropout() -> None:
     torch.testing.assert_close(model.eval()(ids), network.logits(held, ids[None])[0])
 
 
+@pytest.mark.slow
 def test_program_ends_when_a_contestant_fails(tmp_path: Path) -> None:
     """With nothing to train on, the benchmark's only process dies, and is not waited for."""
     output = tmp_path / "benchmark.json"

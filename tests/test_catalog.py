@@ -8,6 +8,7 @@ import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,7 @@ def drawn_edges(picture: Path) -> set[tuple[str, str]]:
     return {(labels[tail], labels[head]) for tail, head in edges}
 
 
+@pytest.mark.slow
 def test_picture_of_the_rules_is_of_today(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--rulegraph"]
     command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(tmp_path)]

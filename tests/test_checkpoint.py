@@ -530,6 +530,7 @@ KILLED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", KILLED)
 def test_program_goes_on_after_a_kill(jobs: dict[str, Job], tmp_path: Path, moment: str) -> None:
     name, times, saved = KILLED[moment]
@@ -573,6 +574,7 @@ def test_program_goes_on_after_a_kill(jobs: dict[str, Job], tmp_path: Path, mome
     assert [row | {"seconds": ""} for row in rows] == [row | {"seconds": ""} for row in job.rows]
 
 
+@pytest.mark.slow
 def test_of_two_that_train_the_same_the_later_one_finishes(
     jobs: dict[str, Job], tmp_path: Path
 ) -> None:

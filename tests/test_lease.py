@@ -55,11 +55,13 @@ def _released() -> Iterator[None]:
         os.close(lease._held.pop())
 
 
+@pytest.mark.slow
 def test_every_process_gets_its_own(jobs: Jobs) -> None:
     found = [jobs.start("a", "b", "c").stdout.readline() for _ in range(3)]
     assert found == ["0\n", "1\n", "2\n"]
 
 
+@pytest.mark.slow
 def test_names_and_not_positions_are_taken(jobs: Jobs) -> None:
     """Of processes that may see different devices (CUDA_VISIBLE_DEVICES)."""
     assert jobs.start("b").stdout.readline() == "0\n"
@@ -67,6 +69,7 @@ def test_names_and_not_positions_are_taken(jobs: Jobs) -> None:
     assert jobs.start("b", "c").stdout.readline() == "1\n"
 
 
+@pytest.mark.slow
 def test_one_too_many_waits_until_a_process_dies(jobs: Jobs) -> None:
     """Killed, so that nothing but the kernel can give its device back."""
     first, second = jobs.start("a", "b"), jobs.start("a", "b")
@@ -87,6 +90,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_released")
 def test_a_program_chooses_a_free_gpu(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 TINY = yaml.safe_load((ROOT / "tests" / "tiny.yaml").read_text())
 LOCAL = repr(str(ROOT / "workflow" / "Snakefile"))

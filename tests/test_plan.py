@@ -8,10 +8,9 @@ from types import MappingProxyType
 import pytest
 import yaml
 
-from mico.challenge import seeds
 from mico.challenge.recipe import Recipe
 from mico.support.records import build, dump
-from mico.workflow import estimate, plan, resources
+from mico.workflow import estimate, jobs, plan, resources
 from mico.workflow.configuration import Run, check
 from mico.workflow.description import description, seed_source
 from mico.workflow.plan import Plan, make, ranges
@@ -157,7 +156,7 @@ def test_entries_are_attacks_and_submissions(tiny: Plan) -> None:
         for track in tiny.tracks
         for entry in tiny.entries(track)
     }
-    columns = tiny.entry_columns({"track": "ddp", "entry": "lira"})
+    columns = jobs.entry_columns(tiny, {"track": "ddp", "entry": "lira"})
     assert columns == "--challenges shopping_ddp --scenarios SD --data shopping"
 
 
@@ -197,27 +196,6 @@ def test_text_and_synthetic_data_are_known() -> None:
     assert not make(run(scenarios=real, target_references=nothing)).is_synthetic("shopping")
 
 
-def test_given_seeds_are_known_by_the_shards_own(tmp_path: Path) -> None:
-    path = tmp_path / "given.csv"
-
-    def digest(rows: list[dict[str, int]], first: int, last: int) -> str:
-        columns = ["scenario", "model", *seeds.KINDS]
-        lines = [["S1", i, *(row[kind] for kind in seeds.KINDS)] for i, row in enumerate(rows)]
-        path.write_text("\n".join(",".join(map(str, line)) for line in [columns, *lines]) + "\n")
-        one = make(run(seeds=str(path)))
-        return one.given_seeds({"scenario": "S1", "first": str(first), "last": str(last)})
-
-    rows = seeds.derive(1, "S1", 7)
-    before = [digest(rows, 0, 2), digest(rows, 3, 5)]
-    assert before[0] != before[1]
-    rows[4]["seed_model"] += 1
-    assert [digest(rows, 0, 2), digest(rows, 3, 5)] == [before[0], digest(rows, 3, 5)]
-    assert digest(rows, 3, 5) != before[1]
-    assert digest(seeds.derive(1, "S1", 20), 0, 2) == before[0]
-    for source in 5, "random":
-        assert make(run(seeds=source)).given_seeds({"scenario": "S1", "first": "0"}) == ""
-
-
 def test_time_and_memory_grow_with_the_work(tiny: Plan) -> None:
     job = {"scenario": "S1", "first": "0", "last": "2"}
     seconds = tiny.model_seconds(tiny.of(job))
@@ -254,8 +232,8 @@ def test_the_description_tells_no_secret_and_no_place(tmp_path: Path) -> None:
         scenarios=[scenario], target_references=nothing, seeds=123456789, datasets={"mine": mine}
     )
     one = make(check(config, [], ROOT / "config/scenarios.yaml"))
-    told = description(one, config)
-    text = json.dumps(told)
+    text = description(one, config)
+    told = json.loads(text)
     assert "secret-place" not in text
     assert "123456789" not in text
     assert told["scenarios"][0]["id"] == "S1"
@@ -263,9 +241,9 @@ def test_the_description_tells_no_secret_and_no_place(tmp_path: Path) -> None:
     # Attacks that take part nowhere are left out.
     assert "references" not in [attack["name"] for attack in told["attacks"]]
     moved = {**config, "datasets": {"mine": {**mine, "path": "elsewhere"}}}
-    assert description(one, moved)["config_sha256"] == told["config_sha256"]
+    assert json.loads(description(one, moved))["config_sha256"] == told["config_sha256"]
     other = {**config, "shard_size": 4}
-    assert description(one, other)["config_sha256"] != told["config_sha256"]
+    assert json.loads(description(one, other))["config_sha256"] != told["config_sha256"]
 
 
 def test_seed_sources_in_words() -> None:
@@ -280,3 +258,73 @@ def test_a_pretrained_folder_is_told_by_its_name_alone(tmp_path: Path) -> None:
     scenario = next(iter(run().scenarios.values()))
     told = plan.public(replace(scenario, architecture=f"transformers/{folder}"))
     assert told["architecture"] == "transformers/minilm"
+
+
+def test_a_shards_seeds_come_from_where_they_are(tmp_path: Path) -> None:
+    job = {"scenario": "S1", "first": "3", "last": "5"}
+    expected = {
+        5: "<results>/private/S1/seeds/3-5.csv",
+        "random": "<results>/private/S1/seeds.csv",
+        "given/seeds.csv": "given/seeds.csv",
+    }
+    assert {source: jobs.shard_seeds(make(run(seeds=source)), job) for source in expected} == (
+        expected
+    )
+
+
+def test_budgets_are_flags(tiny: Plan) -> None:
+    assert jobs.budget_flags(tiny, {"scenario": "S1"}) == ""
+    flags = jobs.budget_flags(tiny, {"scenario": "SD"})
+    assert flags == "--noise-multiplier 1.0 --delta 1e-05"
+
+
+def test_sources_are_the_files_that_programs_find_by_themselves(tiny: Plan) -> None:
+    def names(paths: list[Path]) -> list[str]:
+        return [path.relative_to(ROOT / "scripts/mico").as_posix() for path in paths]
+
+    challenge = {"challenge": "shopping_inf", "track": "shopping"}
+    for job in {"scenario": "S1"}, challenge, {"track": "ddp"}:
+        assert names(jobs.network_sources(tiny, job)) == ["networks/mlp.py"]
+    data = {"data": "shopping"}
+    assert names(jobs.data_sources(tiny, data)) == ["data/formats/purchase100_synthetic.py"]
+    attack = {"participant": "effect-shared", "track": "shopping", "challenge": "shopping_inf"}
+    assert names(jobs.attack_sources(tiny, attack)) == [
+        *("attacks/formulas/effect.py", "attacks/given/signals.py"),
+        "attacks/given/shared_references.py",
+    ]
+
+
+def test_where_a_data_sets_file_is_comes_from_its_options(tmp_path: Path) -> None:
+    given = {"format": "labelled-bits", "records": 300, "features": 5, "classes": 3}
+    mine = {"path": "a b.csv", "md5": "0" * 32, **given}
+    other = {"url": "https://example.org/x/data.tgz", **given}
+    one = make(run(datasets={**TINY["datasets"], "mine": mine, "other": other}))
+    found = {name: jobs.raw_file(one, {"data": name}) for name in ("shopping", "mine", "other")}
+    assert found == {"shopping": [], "mine": ["a b.csv"], "other": ["resources/other/data.tgz"]}
+    assert jobs.raw_flag(one, {"data": "mine"}) == "--raw 'a b.csv'"
+    assert jobs.data_checks(one, {"data": "mine"}) == [f"md5={'0' * 32}"]
+    assert "a b" not in jobs.data_json(one, {"data": "mine"})
+
+
+def test_flags_of_entries(tiny: Plan) -> None:
+    built_in = {"track": "shopping", "entry": "lira"}
+    assert jobs.entry_files(tiny, built_in) == ["<results>/predictions/lira/shopping/shopping_inf"]
+    flags = jobs.entry_flags(tiny, built_in, {"entry": "a b"})
+    assert flags == "--participant lira --predictions a b"
+    (name, path), _ = tiny.submissions["shopping"].items()
+    own = {"track": "shopping", "entry": name}
+    assert jobs.entry_files(tiny, own) == [str(path)]
+    assert jobs.entry_flags(tiny, own, {}).startswith(f"--participant=Ann --submission={path} ")
+    hostile = replace(tiny, submissions={"shopping": {"zip-1": Path("in/{x}/a;b.zip")}, "ddp": {}})
+    own["entry"] = "zip-1"
+    assert jobs.entry_files(hostile, own) == []
+    assert "--submission='in/{x}/a;b.zip'" in jobs.entry_flags(hostile, own, {})
+
+
+def test_flags_of_attacks(tiny: Plan) -> None:
+    job = {"participant": "stacked", "track": "ddp", "challenge": "shopping_ddp"}
+    flags = jobs.attack_inputs(tiny, job, {"signals": "s.npz", "whitebox": "w.npz"})
+    assert flags == "--input signals s.npz --input whitebox w.npz"
+    job["participant"] = "effect-shared"
+    assert json.loads(jobs.attack_json(tiny, job)) == {"signal": "margin", "shared_references": 3}
+    assert jobs.attack_name(tiny, job) == "effect"

@@ -24,6 +24,7 @@ from mico.networks.mlp import MLP
 from mico.privacy.accountant import account
 from mico.training.engine import Records, State, train
 
+pytestmark = pytest.mark.slow
 MODELS = 10_000  # with the example, and as many without
 DELTA = 0.1  # where the best test has rates of percents, which so many models can measure
 EPOCHS, SIGMA, BOUND = 4, 2.0, 0.1

@@ -391,6 +391,7 @@ def stored(path: Path) -> TargetReferences:
     return arrays.read(path, TargetReferences, "target references")
 
 
+@pytest.mark.slow
 def test_the_program_trains_reference_models(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
@@ -410,6 +411,7 @@ def test_the_program_trains_reference_models(
     assert difference.mean() > 3.5 * difference.std() / math.sqrt(len(difference))
 
 
+@pytest.mark.slow
 def test_the_program_reads_only_what_a_participant_has(
     challenges: dict, two_targets: tuple[Path, list[str], Path]
 ) -> None:
@@ -425,6 +427,7 @@ def test_the_program_reads_only_what_a_participant_has(
     assert {model / "model.pt", model / "seed_challenge"} <= {*own}
 
 
+@pytest.mark.slow
 def test_the_programs_output_depends_on_nothing_else(
     challenges: dict,
     two_targets: tuple[Path, list[str], Path],

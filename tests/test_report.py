@@ -4,17 +4,17 @@ import html
 import io
 import json
 import re
-import shutil
 import subprocess
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import browser
 import numpy as np
 import pandas as pd
+import programs
 import pytest
 
 from mico.pages.report import marks, render
@@ -179,8 +179,7 @@ def run_program(
     paths: dict[str, list[Path]], output: Path, script: Path = SCRIPT
 ) -> subprocess.CompletedProcess:
     flags = [text for name, files in paths.items() for text in (f"--{name}", *map(str, files))]
-    command = [sys.executable, "-W", "error", str(script), *flags, "--output", str(output)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50)
+    return programs.run(script.stem, *flags, "--output", output)
 
 
 def edit_json(path: Path, edit: Callable[[dict], object]) -> None:
@@ -756,28 +755,10 @@ def check_comparison(paths: dict, seen: list[list[str]]) -> None:
         assert "Choose two participants." in seen[2][i]
 
 
-FRAME = """<iframe src="probe.html" style="width: 390px; height: 844px; border: 0"></iframe>
-<pre></pre><script>
-onmessage = event => document.querySelector("pre").textContent = JSON.stringify(event.data);
-</script>"""
-
-
+@pytest.mark.slow
 def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, text: str, tmp_path: Path) -> None:
-    found = map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])
-    browser = next(filter(None, found), None)
-    if browser is None:
-        pytest.skip("no Chromium to show the page in")
-    (tmp_path / "probe.html").write_text(text.replace("<head>", "<head>" + PROBE, 1))
-    (tmp_path / "frame.html").write_text(FRAME)
-    flags = "headless no-sandbox disable-gpu no-first-run disable-background-networking"
-    flags += f" disable-component-update disable-sync user-data-dir={tmp_path / 'profile'}"
-    flags += " enable-logging=stderr hide-scrollbars virtual-time-budget=5000 dump-dom"
-    command = [browser, *(f"--{flag}" for flag in flags.split()), f"file://{tmp_path}/frame.html"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
-    seen = json.loads(html.unescape(re.search("<pre>(.*?)</pre>", done.stdout, re.DOTALL)[1]))
-
+    seen = browser.show(text.replace("<head>", "<head>" + PROBE, 1), tmp_path, 390, 844)
     assert seen["errors"] == []
-    assert "CONSOLE" not in done.stderr
     assert seen["needed"] == seen["width"] == 390
     assert seen["wider"], "the table is meant to be wider than the screen and scroll on its own"
     assert len(seen["figures"]) == 10

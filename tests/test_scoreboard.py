@@ -2,17 +2,16 @@
 
 import base64
 import hashlib
-import html
 import json
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import browser
 import numpy as np
+import programs
 import pytest
 
 from mico.pages.scoreboard import (
@@ -370,10 +369,10 @@ def test_nothing_is_loaded_from_outside(load: Load) -> None:
 
 def run_program(entries: list[Path], folder: Path, reveal: str) -> subprocess.CompletedProcess:
     challenges = [f"{name}={scenario}" for name, scenario in CHALLENGES.items()]
-    command = [sys.executable, "-W", "error", SCRIPT, "--track", "purchase100", "--synthetic"]
+    command = ["--track", "purchase100", "--synthetic"]
     command += ["--entries", *entries, "--challenges", *challenges, "--reveal", reveal]
     command += ["--output", folder / "board.html", "--winners", folder / "winners.json"]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=50)
+    return programs.run("scoreboard", *command)
 
 
 @pytest.mark.parametrize("reveal", ["dev", "final"])
@@ -475,18 +474,11 @@ addEventListener("load", () => {
   parent.postMessage({ ...seen, errors }, "*");
 });
 """
-FRAME = """<iframe src="probe.html" style="width: 360px; height: 740px; border: 0"></iframe>
-<pre></pre><script>
-onmessage = event => document.querySelector("pre").textContent = JSON.stringify(event.data);
-</script>"""
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a browser as narrow as a telephone shows of a page with hostile names, used a little."""
-    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser"])), None)
-    if browser is None:
-        pytest.skip("no Chromium to show the page in")
     folder = tmp_path_factory.mktemp("browser")
     contents = [content("alice", (0.4, 0.2)), content("bob", (0.2, 0.5))]
     contents += [builtin("lira", (0.35, 0.35)), content("bob", (0.1, 0.1), 8)]
@@ -499,17 +491,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     allowed = base64.b64encode(hashlib.sha256(PROBE.encode()).digest()).decode()
     text = text.replace("script-src ", f"script-src 'sha256-{allowed}' ", 1)
     text = text.replace('<link rel="icon"', f'<script>{PROBE}</script><link rel="icon"', 1)
-    (folder / "probe.html").write_text(text)
-    (folder / "frame.html").write_text(FRAME)
-    flags = "headless no-sandbox disable-gpu no-first-run disable-background-networking"
-    flags += f" disable-component-update disable-sync user-data-dir={folder / 'profile'}"
-    flags += " enable-logging=stderr hide-scrollbars virtual-time-budget=5000 dump-dom"
-    command = [browser, *(f"--{flag}" for flag in flags.split()), f"file://{folder}/frame.html"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
-    assert "CONSOLE" not in done.stderr
-    return json.loads(html.unescape(re.search("<pre>(.*?)</pre>", done.stdout, re.DOTALL)[1]))
+    return browser.show(text, folder, 360, 740)
 
 
+@pytest.mark.slow
 def test_no_errors_and_nothing_wider_than_a_telephone(seen: dict) -> None:
     assert seen["errors"] == []
     assert seen["widths"] == [360, 360]
@@ -517,6 +502,7 @@ def test_no_errors_and_nothing_wider_than_a_telephone(seen: dict) -> None:
     assert seen["keys"]
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text(seen: dict) -> None:
     assert seen["pwned"] == "undefined"
     assert seen["images"] == 0
@@ -525,6 +511,7 @@ def test_hostile_names_stay_text(seen: dict) -> None:
     assert visible(HOSTILE[-1]) == "bell\ufffd nul\ufffd \ufffd turned\ufffdtxt.exe lone\ufffd"
 
 
+@pytest.mark.slow
 def test_headers_sort(seen: dict) -> None:
     others = [visible(name) for name in HOSTILE]
     assert seen["falling"] == ["bob", "lira", "alice", *others]  # T1; ties keep their rank
@@ -533,6 +520,7 @@ def test_headers_sort(seen: dict) -> None:
     assert seen["sort"] == [None, "ascending", None, None, None]
 
 
+@pytest.mark.slow
 def test_metric_changes_the_columns_and_the_order_by_them(seen: dict) -> None:
     names, means, first, label = seen["auc"]
     assert names[0] == "alice"
@@ -542,12 +530,14 @@ def test_metric_changes_the_columns_and_the_order_by_them(seen: dict) -> None:
     assert seen["means"][:3] == ["0.349", "0.349", "0.299"]
 
 
+@pytest.mark.slow
 def test_search_filters(seen: dict) -> None:
     assert seen["found"] == [["bob"], "1 of 9"]
     assert seen["past"] == 2
     assert seen["all"] == 9
 
 
+@pytest.mark.slow
 def test_curves_are_laid_over_each_other(seen: dict) -> None:
     assert (seen["drawn"], seen["cleared"]) == (3, 0)
     assert len(seen["two"]) == len(seen["other"]) == 2

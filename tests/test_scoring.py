@@ -7,7 +7,6 @@ The references count with integers and fractions over all thresholds, or are sci
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from programs import run
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -335,6 +335,7 @@ def interval_of_points(rng: np.random.Generator, data: Data) -> np.ndarray:
     return np.quantile((members > highest_but_80).mean(axis=1), [0.025, 0.975])
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
     """In 200 competitions. Percentile intervals of 40 models are known to be a little short: for a
     coverage of .92 to .95, less than 174 or more than 198 are covered with a chance of at most
@@ -395,17 +396,12 @@ def write_inputs(folder: Path) -> dict[str, Data]:
     return data
 
 
-def run(program: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-W", "error", str(SCRIPTS / program), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50)
-
-
 def score(folder: Path, name: str, source: str = "predictions") -> subprocess.CompletedProcess:
     about = ("--challenges=purchase100_inf", "--scenarios=T1", "--data=made-up")
     about += ("--track=purchase100", f"--participant={name}", f"--splits={folder}/splits.npz")
     about += (f"--privacy={folder}/privacy.json", f"--datasets={folder}/made-up")
     about += ("--phases", 3, 10, 10, f"--{source}={folder / name}")
-    return run("score.py", *about, f"--output={folder}/entries/{name}.json")
+    return run("score", *about, f"--output={folder}/entries/{name}.json")
 
 
 @pytest.fixture(scope="module")
@@ -419,7 +415,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
     paths = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
     names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json"]
     outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
-    done = run("collect.py", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
+    done = run("collect", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.glob("out/*")} == set(names)
     return folder / "out", data

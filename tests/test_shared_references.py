@@ -646,6 +646,7 @@ def check_models(path: Path, count: int, challenge: object) -> SharedReferences:
     return found
 
 
+@pytest.mark.slow
 def test_the_program_trains_shared_reference_models(
     challenges: dict, made: tuple[Path, list[str]]
 ) -> None:
@@ -661,6 +662,7 @@ def both(found: SharedReferences) -> tuple[np.ndarray, np.ndarray]:
     return found.margin - found.margin.mean(axis=0), found.trained
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_the_challenges_signals(
     challenges: dict, made: tuple[Path, list[str]], published_mlp: type[torch.nn.Module]
 ) -> None:
@@ -681,6 +683,7 @@ def test_columns_are_those_of_the_challenges_signals(
     assert stats.pearsonr(*means).pvalue < 1e-6
 
 
+@pytest.mark.slow
 def test_the_program_reads_only_what_a_participant_has(
     challenges: dict, made: tuple[Path, list[str]]
 ) -> None:
@@ -696,6 +699,7 @@ def test_the_program_reads_only_what_a_participant_has(
     assert not [path for path in own if path.name == "model.pt"]
 
 
+@pytest.mark.slow
 def test_a_shard_depends_on_nothing_else(
     challenges: dict, made: tuple[Path, list[str]], run_script: Callable, tmp_path: Path
 ) -> None:

@@ -119,6 +119,7 @@ def models_of(part: str) -> slice:
     return slice(0, 100) if part == "train" else slice(100, None)
 
 
+@pytest.mark.slow
 @PARTS
 @pytest.mark.parametrize(("effect", "informative"), [(1.0, 1.5), (0.3, 1.5), (2.0, 1.0)])
 def test_an_informative_white_box_feature_is_used(
@@ -141,6 +142,7 @@ def test_an_informative_white_box_feature_is_used(
     assert found[False] == pytest.approx(best, abs=0.045)
 
 
+@pytest.mark.slow
 @PARTS
 def test_a_feature_of_noise_costs_nothing(single: Callable, part: str) -> None:
     simulated, models = simulate(2, effect=1.0, **LARGE), models_of(part)

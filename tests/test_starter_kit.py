@@ -115,6 +115,7 @@ def test_it_imports_numpy_and_torch_and_for_text_transformers(unzipped: Path) ->
     assert imported(ast.walk(tree)) == {"numpy", "torch", "transformers"}
 
 
+@pytest.mark.slow
 def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
     written: tuple[Path, str], challenges: dict
 ) -> None:
@@ -124,6 +125,7 @@ def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_submission_has_the_published_names(written: tuple[Path, str]) -> None:
     with zipfile.ZipFile(written[0]) as opened:
         names = opened.namelist()
@@ -135,6 +137,7 @@ def test_submission_has_the_published_names(written: tuple[Path, str]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_it_prints_the_score_on_train(written: tuple[Path, str], challenges: dict) -> None:
     for name in NAMES:
         known = split_file.read(challenges[name].organiser / "splits.npz").membership
@@ -204,6 +207,7 @@ def test_data_are_read_from_both_forms(
         assert labels.dtype == np.int64
 
 
+@pytest.mark.slow
 def test_data_for_each_challenge_give_the_same_bytes(
     unzipped: Path, written: tuple[Path, str], challenges: dict, tmp_path: Path
 ) -> None:
@@ -214,6 +218,7 @@ def test_data_for_each_challenge_give_the_same_bytes(
     assert again.read_bytes() == written[0].read_bytes()
 
 
+@pytest.mark.slow
 def test_what_it_cannot_use_is_said(unzipped: Path, challenges: dict, tmp_path: Path) -> None:
     data = challenges["plain"].data.directory
     output = ("--output", tmp_path / "x.zip")
@@ -268,6 +273,7 @@ ROW = ",".join(["0.5"] * 20)
 MODEL = f"{TRACK}/plain/dev/model_3/prediction.csv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
@@ -301,6 +307,7 @@ def test_check_says_what_is_wrong_and_agrees_with_the_intake(
         intake.read(path, TRACK, NAMES, PHASES, 20)
 
 
+@pytest.mark.slow
 def test_a_submission_over_the_limit_fails(
     unzipped: Path, challenges: dict, tmp_path: Path
 ) -> None:
@@ -309,6 +316,7 @@ def test_a_submission_over_the_limit_fails(
     assert re.fullmatch(rf"{re.escape(str(path))}: [\d,]+ bytes, expected at most 99\n", message)
 
 
+@pytest.mark.slow
 def test_steps_of_the_readme_run(unzipped: Path, challenges: dict, tmp_path: Path) -> None:
     """As written there, within its folder, but for the name of the data set."""
     text = (unzipped / "starter_kit" / "README.md").read_text()
@@ -352,6 +360,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, challenges: dict) -> Mixed:
     return Mixed(root / "participant" / TRACK, ones, data)
 
 
+@pytest.mark.slow
 def test_track_of_images_and_bits_is_attacked(mixed: Mixed, tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     printed = run(mixed.release, "--data", *mixed.data, "--output", path)
@@ -461,6 +470,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     return Mixed(root / "participant" / TRACK, ones, [root / "reviews"])
 
 
+@pytest.mark.slow
 def test_track_of_text_is_attacked(texts: Mixed, tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     printed = run(texts.release, "--data", *texts.data, "--output", path)

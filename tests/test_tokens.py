@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import yaml
-from programs import run_here
 
 from mico.data import store, tokens
 from mico.data.formats import sst2, sst2_synthetic
@@ -124,7 +124,7 @@ def test_same_bytes_in_every_process() -> None:
 def run_dataset(output, *more, **options) -> Result:
     base = {"format": "sst2-synthetic", "records": 300, "features": 128, "classes": 2, "seed": 3}
     given = ("--options", json.dumps(base | options), *more, "--output", output)
-    return run_here("dataset", "--name", "d", *given)
+    return programs.run("dataset", "--name", "d", *given)
 
 
 def test_stored_tokenizer_is_loaded_by_transformers(tmp_path) -> None:
@@ -282,6 +282,7 @@ def test_program_needs_what_the_format_does(tmp_path, given, options, message) -
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
 def test_real_sentences_fit_and_come_back() -> None:
     """As many tokens as the configuration provides for, with a vocabulary as it says."""
@@ -296,6 +297,7 @@ def test_real_sentences_fit_and_come_back() -> None:
     assert tokenizer.backend.decode_batch(ids.tolist()) == sentences
 
 
+@pytest.mark.slow
 @real_checkpoint
 @pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
 def test_real_sentences_fit_a_checkpoints_tokenizer() -> None:

@@ -808,6 +808,7 @@ def assert_refused(name: str, data: Description, message: str) -> None:
     assert re.fullmatch(f"architecture '{re.escape(name)}': {message}", str(caught.value))
 
 
+@pytest.mark.slow
 def test_nothing_else_needs_the_library() -> None:
     code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import mico.training.engine, train; "
     code += "sys.exit('transformers' in sys.modules or 'safetensors' in sys.modules)"

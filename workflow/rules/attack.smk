@@ -1,6 +1,5 @@
 # A built-in attack is a participant: it reads the released challenge and the public data set.
 # Nothing under private/ may ever be an input of a rule in this file.
-from mico.attacks import registry
 
 
 rule signals:
@@ -23,7 +22,7 @@ rule signals:
         gpu=plan.gpu,
     params:
         program=program("signals"),
-        code=network_code("signals"),
+        code=code("signals", jobs.network_sources),
         phases=plan.phases,
         architecture=field("architecture"),
         physical_batch_size=config["physical_batch_size"],
@@ -51,7 +50,7 @@ use rule signals as whitebox with:
         gpu=plan.gpu,
     params:
         program=program("whitebox"),
-        code=network_code("whitebox"),
+        code=code("whitebox", jobs.network_sources),
 
 
 rule shared_references:
@@ -60,7 +59,7 @@ rule shared_references:
         checksums="<results>/challenge/{track}/{challenge}.sha256",
         data=scenario_data,
         privacy=scenario_privacy,
-        pretrained=pretrained_files,
+        pretrained=job(jobs.pretrained_files),
     output:
         "<results>/shared_references/{track}/{challenge}/{first}-{last}.npz",
     log:
@@ -76,9 +75,9 @@ rule shared_references:
         gpu=plan.gpu,
     params:
         program=program("shared_references"),
-        code=network_code("shared_references"),
+        code=code("shared_references", jobs.network_sources),
         phases=plan.phases,
-        recipe=lambda wildcards: dump(plan.participant_recipe(plan.of(wildcards))),
+        recipe=job(jobs.participant_recipe_json),
         each="",
         device=config["device"],
     shell:
@@ -101,25 +100,8 @@ use rule shared_references as target_references with:
         gpu=plan.gpu,
     params:
         program=program("target_references"),
-        code=network_code("target_references"),
+        code=code("target_references", jobs.network_sources),
         each=f"--count {plan.configuration.target_references.count}",
-
-
-def attack_of(wildcards):
-    """A participant's attack."""
-    return plan.run.attacks[wildcards.participant]
-
-
-def attack_inputs(wildcards, input):
-    """The flags that hand the attack its files, by the kind of input."""
-    kinds = plan.inputs(wildcards)
-    return " ".join(f"--input {kind} {input.get(kind)}" for kind in kinds)
-
-
-def attack_code(wildcards):
-    """The hash of the program, and of what it finds by itself: the attack, and its inputs."""
-    attack = attack_of(wildcards)
-    return code("attack", *registry.sources(attack.attack, attack.options))
 
 
 rule attack:
@@ -138,11 +120,11 @@ rule attack:
         runtime=growing(20),
     params:
         program=program("attack"),
-        code=attack_code,
+        code=code("attack", jobs.attack_sources),
         phases=plan.phases,
-        attack=lambda wildcards: attack_of(wildcards).attack,
-        options=lambda wildcards: json.dumps(attack_of(wildcards).options),
-        inputs=attack_inputs,
+        attack=job(jobs.attack_name),
+        options=job(jobs.attack_json),
+        inputs=job_files(jobs.attack_inputs),
     shell:
         "{params.program} --attack {params.attack} --options {params.options:q}"
         " --phases {params.phases} {params.inputs} --output {output} 2> {log}"

@@ -1,13 +1,10 @@
 """Checks the configuration, and looks up in the plan of the run. Reads no data."""
 
 import io
-import json
 import os
 import sys
 import tarfile
-from dataclasses import asdict, replace
 from pathlib import Path
-from shlex import quote
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -44,12 +41,9 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico.data.registry import formats
-from mico.networks import facts, pretrained
 from mico.support.errors import InputError
-from mico.support.records import dump
 from mico.support.source_hash import source_hash
-from mico.workflow import configuration, resources
+from mico.workflow import configuration, jobs, resources
 from mico.workflow import plan as planning
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
@@ -113,12 +107,38 @@ def program(name):
     return f"{ENVIRONMENT} {command}" if IS_MODULE else command
 
 
-def code(name, *sources):
+def code(name, sources=None):
     """A hash of what that program runs, as a parameter: an edit of it runs the stage again.
 
-    The sources are files that it finds by itself: a network's, a data format's, an attack's.
+    Where it finds modules by itself (a network, a data format, an attack), `sources` is what `jobs`
+    says of them, and the hash is a function of the job.
     """
-    return source_hash(SCRIPTS / f"{name}.py", *sources)
+    path = SCRIPTS / f"{name}.py"
+    if sources is None:
+        return source_hash(path)
+
+    def value(wildcards):
+        return source_hash(path, *sources(plan, wildcards))
+
+    return value
+
+
+def job(function):
+    """An input function or a parameter: what a function of `jobs` says."""
+
+    def value(wildcards):
+        return function(plan, wildcards)
+
+    return value
+
+
+def job_files(function):
+    """A parameter: what a function of `jobs` says that looks at the job's files."""
+
+    def value(wildcards, input):
+        return function(plan, wildcards, input)
+
+    return value
 
 
 def environment(name):
@@ -167,15 +187,6 @@ def private(file):
     return path
 
 
-def network_code(name):
-    """A function: the hash of a program that builds the network of the job's scenario."""
-
-    def value(wildcards):
-        return code(name, facts.source(plan.of(wildcards).architecture))
-
-    return value
-
-
-def pretrained_files(wildcards):
-    """What training begins with, if that is a checkpoint in a folder."""
-    return pretrained.files(plan.of(wildcards).architecture)
+def templates(*names):
+    """The paths of templates of pages."""
+    return [SCRIPTS / "mico/pages/templates" / name for name in names]

@@ -1,8 +1,3 @@
-def data_options(wildcards):
-    """What the configuration says of a data set."""
-    return plan.configuration.datasets[wildcards.data]
-
-
 rule download:
     output:
         "resources/{data}/{file}",
@@ -18,32 +13,16 @@ rule download:
     params:
         program=program("download"),
         url=lookup(dpath="{data}/url", within=config["datasets"]),
-        checks=lambda wildcards: data_options(wildcards).checks,
+        checks=job(jobs.data_checks),
     shell:
         "{params.program} --name {wildcards.data} --url {params.url:q} --check {params.checks}"
         " --output {output:q} 2> {log:q}"
 
 
-def raw_file(wildcards):
-    """A data set's raw file, if it is not generated: the configured path, or the download."""
-    options = data_options(wildcards)
-    if formats()[options.format].generated:
-        return []
-    return (
-        options.path or f"resources/{wildcards.data}/{options.url.rsplit('/', 1)[-1]}"
-    )
-
-
-def tokenizer_folder(wildcards):
-    """The folder of the checkpoint whose tokenizer it is, if it is in one."""
-    name = data_options(wildcards).tokenizer
-    return name if name and os.path.isdir(name) else []
-
-
 rule dataset:
     input:
-        raw=raw_file,
-        tokenizer=tokenizer_folder,
+        raw=job(jobs.raw_file),
+        tokenizer=job(jobs.tokenizer_folder),
     output:
         directory("<results>/data/{data}"),
     log:
@@ -57,14 +36,10 @@ rule dataset:
         runtime=growing(30),
     params:
         program=program("dataset"),
-        code=lambda wildcards: code(
-            "dataset", formats()[data_options(wildcards).format].file
-        ),
+        code=code("dataset", jobs.data_sources),
         # Where the file lies makes no difference.
-        options=lambda wildcards: dump(
-            replace(data_options(wildcards), path=None, url=None)
-        ),
-        raw=lambda wildcards, input: f"--raw {quote(input.raw)}" if input.raw else "",
+        options=job(jobs.data_json),
+        raw=job(jobs.raw_flag),
     shell:
         "{params.program} --name {wildcards.data} --options {params.options:q} {params.raw}"
         " --output {output} 2> {log}"

@@ -26,14 +26,6 @@ rule release:
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 
 
-def track_code(wildcards):
-    """The hash of the program, and of the networks that it builds to check their models."""
-    architectures = {
-        scenario.architecture for scenario in plan.of_track(wildcards.track)
-    }
-    return code("bundle", *sorted(map(facts.source, architectures)))
-
-
 rule bundle:
     input:
         challenges=plan.for_track("<results>/challenge/{track}/{challenge}"),
@@ -59,10 +51,8 @@ rule bundle:
         runtime=growing(30),
     params:
         program=program("bundle"),
-        code=track_code,
-        scenarios=lambda wildcards: json.dumps(
-            list(map(asdict, plan.of_track(wildcards.track)))
-        ),
+        code=code("bundle", jobs.network_sources),
+        scenarios=job(jobs.track_json),
         phases=plan.phases,
         max_bytes=config["submissions"]["max_bytes"],
     shell:

@@ -19,14 +19,9 @@ rule describe:
     params:
         program=program("describe"),
         code=code("describe"),
-        run=json.dumps(description(plan, config)),
+        run=description(plan, config),
     shell:
         "{params.program} --data {input.data} --run {params.run:q} --output {output} 2> {log}"
-
-
-def templates(*names):
-    """The paths of templates of pages."""
-    return [SCRIPTS / "mico/pages/templates" / name for name in names]
 
 
 # What pages show of the run.

@@ -1,35 +1,9 @@
-from mico.release.names import UNUSABLE_NAME
-
-
-def entry_files(wildcards):
-    """What an entry consists of: a built-in attack's predictions, or somebody's submission."""
-    track, entry = wildcards.track, wildcards.entry
-    submission = plan.submissions[track].get(entry)
-    if submission:
-        # Snakemake would read <> and {} as its own; such a name is rejected, whatever it holds.
-        return [] if UNUSABLE_NAME.search(str(submission)) else str(submission)
-    return [
-        f"<results>/predictions/{entry}/{track}/{scenario.challenge}"
-        for scenario in plan.entered(track, entry)
-    ]
-
-
-def entry_flags(wildcards, input):
-    """The flags that say whose an entry is and where it lies."""
-    submission = plan.submissions[wildcards.track].get(wildcards.entry)
-    if submission:
-        taken = " ".join(plan.run.attacks)
-        name = quote(submission.parent.name)
-        return f"--participant={name} --submission={quote(str(submission))} --taken {taken}"
-    return f"--participant {wildcards.entry} --predictions {input.entry}"
-
-
 rule score:
     input:
         splits=plan.for_entry("<results>/private/{id}/splits.npz"),
         privacy=plan.for_entry("<results>/privacy/{id}.json"),
         data=plan.for_entry("<results>/data/{data}"),
-        entry=entry_files,
+        entry=job(jobs.entry_files),
     output:
         "<results>/entries/{track}/{entry}.json",
     log:
@@ -45,8 +19,8 @@ rule score:
         program=program("score"),
         code=code("score"),
         phases=plan.phases,
-        track=plan.entry_columns,
-        entry=entry_flags,
+        track=job(jobs.entry_columns),
+        entry=job_files(jobs.entry_flags),
         max_bytes=config["submissions"]["max_bytes"],
     shell:
         "{params.program} --track {wildcards.track} {params.track} --splits {input.splits}"

@@ -1,13 +1,3 @@
-def named_challenges(wildcards):
-    """A track's challenges and their scenarios' ids."""
-    return [f"{one.challenge}={one.id}" for one in plan.of_track(wildcards.track)]
-
-
-def synthetic_flag(wildcards):
-    """Whether some of a track's data are synthetic, as a flag."""
-    return "--synthetic" if plan.is_synthetic(wildcards.track) else ""
-
-
 rule scoreboard:
     input:
         entries=plan.whole_entries,
@@ -29,8 +19,8 @@ rule scoreboard:
     params:
         program=program("scoreboard"),
         code=code("scoreboard"),
-        challenges=named_challenges,
-        synthetic=synthetic_flag,
+        challenges=job(jobs.named_challenges),
+        synthetic=job(jobs.synthetic_flag),
         reveal=config["reveal"],
     shell:
         "{params.program} --track {wildcards.track} --entries {input.entries}"
@@ -57,7 +47,7 @@ rule detailed_results:
         program=program("detailed_results"),
         code=code("detailed_results"),
         reveal=config["reveal"],
-        synthetic=synthetic_flag,
+        synthetic=job(jobs.synthetic_flag),
     shell:
         "{params.program} --entries {input.entries} --reveal {params.reveal} {params.synthetic}"
         " --output {output} 2> {log}"

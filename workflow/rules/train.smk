@@ -1,13 +1,3 @@
-def budget_flags(wildcards):
-    """The flags that set a scenario's privacy budget, or its noise."""
-    scenario = plan.of(wildcards)
-    return " ".join(
-        f"--{name.replace('_', '-')} {getattr(scenario, name)}"
-        for name in ("epsilon", "noise_multiplier", "delta")
-        if getattr(scenario, name) is not None
-    )
-
-
 rule accountant:
     output:
         "<results>/privacy/{scenario}.json",
@@ -26,29 +16,18 @@ rule accountant:
         n=field("n"),
         batch_size=field("batch_size"),
         epochs=field("epochs"),
-        budget=budget_flags,
+        budget=job(jobs.budget_flags),
     shell:
         "{params.program} --n {params.n} --batch-size {params.batch_size}"
         " --epochs {params.epochs} {params.budget} --output {output} 2> {log}"
 
 
-def shard_seeds(wildcards):
-    """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
-    if config["seeds"] == "random":
-        return f"<results>/private/{wildcards.scenario}/seeds.csv"
-    if isinstance(config["seeds"], str):
-        return ancient(
-            config["seeds"]
-        )  # a parameter says whether the shard's own changed
-    return "<results>/private/{scenario}/seeds/{first}-{last}.csv"
-
-
 rule train:
     input:
-        seeds=shard_seeds,
+        seeds=job(jobs.shard_seeds),
         data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
-        pretrained=pretrained_files,
+        pretrained=job(jobs.pretrained_files),
     output:
         models=directory("<results>/private/{scenario}/models/{first}-{last}"),
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",
@@ -65,9 +44,8 @@ rule train:
         gpu=plan.gpu,
     params:
         program=program("train"),
-        code=network_code("train"),
-        given=plan.given_seeds,
-        recipe=lambda wildcards: dump(plan.recipe(plan.of(wildcards))),
+        code=code("train", jobs.network_sources),
+        recipe=job(jobs.recipe_json),
         device=config["device"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"

@@ -5,10 +5,9 @@ are finite. `build` says in one line what is wrong with a value, and where.
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -110,9 +109,14 @@ def parse(kind: type[T], values: Any) -> T:
         raise Refused(_first(error.errors(), kind, values)) from None
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """What checks values of a kind; it takes a while to make."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def _first(errors: Sequence[ErrorDetails], kind: type[Any], values: Any) -> Wrong:

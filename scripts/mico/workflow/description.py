@@ -9,8 +9,8 @@ from mico.networks import pretrained
 from mico.workflow.plan import Plan, public
 
 
-def description(plan: Plan, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the report says about how the run was made.
+def description(plan: Plan, config: Mapping[str, Any]) -> str:
+    """What the report says about how the run was made, as JSON.
 
     Args:
         config: the configuration as it was given, whose hash is in it.
@@ -21,7 +21,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> dict[str, Any]:
         if "tokenizer" in dataset:
             dataset["tokenizer"] = pretrained.without_place(dataset["tokenizer"])
     text = json.dumps(shareable, sort_keys=True)
-    return {
+    told = {
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seeds": seed_source(plan.configuration.seeds),
@@ -29,6 +29,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> dict[str, Any]:
         "attacks": [attack for attack in config["attacks"] if plan.run.entered[attack["name"]]],
         "models": config["models"],
     }
+    return json.dumps(told)
 
 
 def seed_source(seeds: int | str) -> str:

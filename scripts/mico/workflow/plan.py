@@ -5,20 +5,17 @@ which the workflow replaces.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
-from mico.challenge import seeds
 from mico.challenge.recipe import Optimisation, Recipe
 from mico.challenge.scenario import Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import pretrained
-from mico.support.errors import InputError
 from mico.workflow import estimate
 from mico.workflow.configuration import SHARED, Configuration, Run
 
@@ -146,17 +143,6 @@ class Plan:
         scenarios = self.run.scenarios.values()
         return [path for scenario in scenarios for path in self.shard_paths(scenario, ".csv")]
 
-    def given_seeds(self, wildcards: Wildcards) -> str:
-        """A hash of a shard's seeds if they are given in a file, which may change elsewhere."""
-        source, scenario = self.configuration.seeds, wildcards["scenario"]
-        if not isinstance(source, str) or source == "random":
-            return ""
-        try:
-            given = seeds.read_shard(Path(source), scenario, *shard_of(wildcards))
-        except InputError:
-            return ""  # the job says what is wrong
-        return hashlib.sha256(json.dumps(given).encode()).hexdigest()[:16]
-
     # Attacks and entries
 
     def reference_targets(self) -> list[str]:
@@ -234,15 +220,6 @@ class Plan:
             return [pattern.format(**vars(scenario)) for scenario in scenarios]
 
         return paths
-
-    def entry_columns(self, wildcards: Wildcards) -> str:
-        """The flags that name the challenges of an entry."""
-        scenarios = self.entered(wildcards["track"], wildcards["entry"])
-        columns = {"challenges": "challenge", "scenarios": "id", "data": "data"}
-        return " ".join(
-            f"--{flag} {' '.join(getattr(scenario, field) for scenario in scenarios)}"
-            for flag, field in columns.items()
-        )
 
 
 def make(run: Run) -> Plan:

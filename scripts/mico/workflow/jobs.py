@@ -1,0 +1,187 @@
+"""What a single job is given: files, flags and the sources of what its program finds by itself.
+
+Every function takes the plan of the run and the job's wildcards.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from shlex import quote
+
+from mico.attacks import registry
+from mico.data.options import DataOptions
+from mico.data.registry import formats
+from mico.networks import facts, pretrained
+from mico.release.names import UNUSABLE_NAME
+from mico.support.records import dump
+from mico.workflow.configuration import Attack
+from mico.workflow.plan import Plan, Wildcards
+
+# Data
+
+
+def data_options(plan: Plan, wildcards: Wildcards) -> DataOptions:
+    """What the configuration says of a data set."""
+    return plan.configuration.datasets[wildcards["data"]]
+
+
+def data_json(plan: Plan, wildcards: Wildcards) -> str:
+    """A data set's options as JSON, without the place of its file, which makes no difference."""
+    return dump(replace(data_options(plan, wildcards), path=None, url=None))
+
+
+def data_checks(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The known checksums of a data set's file, as `kind=digest`."""
+    return data_options(plan, wildcards).checks
+
+
+def data_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
+    """The module of a data set's format."""
+    return [formats()[data_options(plan, wildcards).format].file]
+
+
+def raw_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A data set's raw file, if it is not generated: the configured path, or the download."""
+    options = data_options(plan, wildcards)
+    if formats()[options.format].generated:
+        return []
+    if options.path is not None:
+        return [options.path]
+    return [f"resources/{wildcards['data']}/{str(options.url).rsplit('/', 1)[-1]}"]
+
+
+def raw_flag(plan: Plan, wildcards: Wildcards) -> str:
+    """The flag that hands the raw file to the program, if there is one."""
+    return " ".join(f"--raw {quote(path)}" for path in raw_file(plan, wildcards))
+
+
+def tokenizer_folder(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The folder of the checkpoint whose tokenizer a data set has, if it is in one."""
+    name = data_options(plan, wildcards).tokenizer
+    return [name] if name is not None and os.path.isdir(name) else []
+
+
+# Training
+
+
+def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that set a scenario's privacy budget, or its noise."""
+    scenario = plan.of(wildcards)
+    given = {"epsilon": scenario.epsilon, "noise-multiplier": scenario.noise_multiplier}
+    given["delta"] = scenario.delta
+    return " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+
+
+def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
+    """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
+    source, scenario = plan.configuration.seeds, wildcards["scenario"]
+    if source == "random":
+        return f"<results>/private/{scenario}/seeds.csv"
+    if isinstance(source, str):
+        return source
+    return f"<results>/private/{scenario}/seeds/{wildcards['first']}-{wildcards['last']}.csv"
+
+
+def recipe_json(plan: Plan, wildcards: Wildcards) -> str:
+    """How the organiser trains a scenario's models, as JSON."""
+    return dump(plan.recipe(plan.of(wildcards)))
+
+
+def participant_recipe_json(plan: Plan, wildcards: Wildcards) -> str:
+    """How a participant trains the like of a scenario's models, as JSON."""
+    return dump(plan.participant_recipe(plan.of(wildcards)))
+
+
+def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
+    """The module of a scenario's network; for a track those of all its scenarios."""
+    if wildcards.get("challenge") or wildcards.get("scenario"):
+        scenarios = [plan.of(wildcards)]
+    else:
+        scenarios = plan.of_track(wildcards["track"])
+    return sorted({facts.source(scenario.architecture) for scenario in scenarios})
+
+
+def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[Path]:
+    """What training begins with, if that is a checkpoint in a folder."""
+    return pretrained.files(plan.of(wildcards).architecture)
+
+
+def track_json(plan: Plan, wildcards: Wildcards) -> str:
+    """The scenarios of a track, as JSON."""
+    return json.dumps([asdict(scenario) for scenario in plan.of_track(wildcards["track"])])
+
+
+# Attacks
+
+
+def attack(plan: Plan, wildcards: Wildcards) -> Attack:
+    """A participant's attack."""
+    return plan.run.attacks[wildcards["participant"]]
+
+
+def attack_name(plan: Plan, wildcards: Wildcards) -> str:
+    """The name of a participant's attack."""
+    return attack(plan, wildcards).attack
+
+
+def attack_json(plan: Plan, wildcards: Wildcards) -> str:
+    """The options of a participant's attack, as JSON."""
+    return json.dumps(attack(plan, wildcards).options)
+
+
+def attack_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
+    """The modules of an attack and of the inputs that it asks for."""
+    own = attack(plan, wildcards)
+    return registry.sources(own.attack, own.options)
+
+
+def attack_inputs(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flags that hand an attack its files, by the kind of input."""
+    return " ".join(f"--input {kind} {files[kind]}" for kind in plan.inputs(wildcards))
+
+
+# Entries
+
+
+def entry_files(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """What an entry consists of: a built-in attack's predictions, or somebody's submission."""
+    track, entry = wildcards["track"], wildcards["entry"]
+    submission = plan.submissions[track].get(entry)
+    if submission:
+        # Snakemake would read <> and {} as its own; such a name is rejected, whatever it holds.
+        return [] if UNUSABLE_NAME.search(str(submission)) else [str(submission)]
+    return [
+        f"<results>/predictions/{entry}/{track}/{scenario.challenge}"
+        for scenario in plan.entered(track, entry)
+    ]
+
+
+def entry_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flags that say whose an entry is and where it lies."""
+    submission = plan.submissions[wildcards["track"]].get(wildcards["entry"])
+    if submission:
+        name, path = quote(submission.parent.name), quote(str(submission))
+        return f"--participant={name} --submission={path} --taken {' '.join(plan.run.attacks)}"
+    return f"--participant {wildcards['entry']} --predictions {files['entry']}"
+
+
+def entry_columns(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that name the challenges of an entry."""
+    scenarios = plan.entered(wildcards["track"], wildcards["entry"])
+    columns = {"challenges": "challenge", "scenarios": "id", "data": "data"}
+    return " ".join(
+        f"--{flag} {' '.join(getattr(scenario, field) for scenario in scenarios)}"
+        for flag, field in columns.items()
+    )
+
+
+def named_challenges(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A track's challenges and their scenarios' ids."""
+    return [f"{one.challenge}={one.id}" for one in plan.of_track(wildcards["track"])]
+
+
+def synthetic_flag(plan: Plan, wildcards: Wildcards) -> str:
+    """Whether some of a track's data are synthetic, as a flag."""
+    return "--synthetic" if plan.is_synthetic(wildcards["track"]) else ""
