@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 # Run in a copy of the package that has one more network.
 PROGRAM = """
@@ -17,16 +19,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
 import mico
 from mico.challenge.phases import Phases
+from mico.challenge.recipe import TrainingOptions
+from mico.data.options import DataOptions
 from mico.data.store import Description
 from mico.networks.build import build
 from mico.networks.facts import networks, parse
 from mico.release import reader, writer
 from mico.support.errors import InputError
-from mico.training.engine import Records, TrainingOptions, train
+from mico.training.engine import Records, train
 from mico.workflow import estimate
+from mico.workflow.scenarios import resolve
 
 data = Description("tiny", 40, 6, 3, synthetic=True, source="test")
 network = build("softmax", data)
@@ -62,8 +68,11 @@ try:
     parse("softmax/2")
 except InputError as error:
     refusal = str(error)
-scenario = {"architecture": "softmax", "n": 20, "m": 2, "epochs": 3, "batch_size": 5}
-size = {"records": 40, "features": 6}
+size = DataOptions(format="labelled-bits", records=40, features=6, classes=3)
+derived = {"id": "S", "from": "T1", "architecture": "softmax", "data": "tiny", "n": 20, "m": 2}
+derived |= {"epochs": 3, "batch_size": 5}
+library = yaml.safe_load(Path("config/scenarios.yaml").read_text())
+scenario = resolve([derived], library, {"tiny": size})["S"]
 facts = networks()["softmax"]
 print(json.dumps({
     "package": mico.__file__,
@@ -75,7 +84,7 @@ print(json.dumps({
     "models": len(errors) // 2,
     "error": max(errors),
     "refusal": refusal,
-    "training": estimate.training_seconds(scenario, 6, gpu=False),
+    "training": estimate.training_seconds(scenario, size, gpu=False),
     "signals": estimate.signals_seconds(scenario, size, 4, gpu=False),
     "white_box": estimate.white_box_seconds(scenario, size, 4, gpu=False),
 }))
@@ -86,7 +95,8 @@ print(json.dumps({
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("copy")
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=ignored)
+    for part in "scripts", "config":
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     shutil.copy(ROOT / "tests/throwaway/softmax.py", folder / "scripts/mico/networks")
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM],
