@@ -1,8 +1,8 @@
 """A dataclass of arrays as one .npz file."""
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-T = TypeVar("T", bound="DataclassInstance")
+class Record(Protocol):
+    """A dataclass, to the type checker."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+T = TypeVar("T", bound=Record)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
-def write(path: Path, record: "DataclassInstance") -> None:
+def write(path: Path, record: Record) -> None:
     """Write a dataclass of arrays as an .npz file of its fields."""
     arrays = {field.name: getattr(record, field.name) for field in fields(record)}
     with atomic_file(path) as temporary, temporary.open("wb") as file:
