@@ -1,4 +1,4 @@
-"""Running a stage's program in the process of the tests, where starting one would take longer.
+"""Running a stage's program in the process of the tests, or where that matters in its own.
 
 The workflow's own runs start each as a process.
 """
@@ -6,6 +6,7 @@ The workflow's own runs start each as a process.
 import contextlib
 import importlib
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,12 @@ def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
             torch.set_flush_denormal(False)
     assert status is None or isinstance(status, int)
     return subprocess.CompletedProcess(command, status or 0, output.getvalue(), errors.getvalue())
+
+
+def run_process(
+    name: str, *arguments: object, scripts: Path = SCRIPTS
+) -> subprocess.CompletedProcess[str]:
+    """Run it as a process, perhaps that of a copy of `scripts/`; such a test is slow."""
+    command = [sys.executable, str(scripts / f"{name}.py"), *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(scripts)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

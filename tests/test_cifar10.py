@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import yaml
-from in_process import run_here
 
 from mico.data import store
 from mico.data.formats import cifar10_binary
@@ -485,7 +485,7 @@ def run_dataset(tmp_path, raw, files=MD5, **options) -> Result:
     base = {"format": "cifar10-binary", "records": 10, "features": PIXELS, "classes": CLASSES}
     text = json.dumps(base | {"files": files} | options)
     output = ("--output", tmp_path / "out" / "data")
-    return run_here("dataset", "--name", "d", "--options", text, "--raw", raw, *output)
+    return programs.run("dataset", "--name", "d", "--options", text, "--raw", raw, *output)
 
 
 def sha256(path) -> str:

@@ -6,21 +6,19 @@ import hashlib
 import http.server
 import io
 import json
-import os
 import re
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import threading
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import yaml
-from in_process import run_here
 
 from mico.data import store
 from mico.data.checksums import CHECKS, verify
@@ -266,6 +264,7 @@ def test_checksum(tmp_path, kind) -> None:
         verify(path, [f"{kind}={ABC[kind]}"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])
 def test_git_blob_is_gits(tmp_path, size) -> None:
@@ -454,11 +453,12 @@ def run_dataset(run, tmp_path, raw=None, **options) -> Result:
     return run("dataset", "--name", "d", *given, "--output", tmp_path / "out" / "data")
 
 
-def test_program_stores_a_file(run_script, tmp_path) -> None:
+@pytest.mark.slow
+def test_program_stores_a_file(tmp_path) -> None:
     raw = tmp_path / "data.tgz"
     raw.write_bytes(tgz(("dataset", GOOD)))
     sha256 = hashlib.sha256(raw.read_bytes()).hexdigest()
-    result = run_dataset(run_script, tmp_path, raw, sha256=sha256)
+    result = run_dataset(programs.run_process, tmp_path, raw, sha256=sha256)
     assert result.returncode == 0, result.stderr
     stored = store.read(tmp_path / "out" / "data")
     expected = Description("d", 3, 10, 4, synthetic=False, source="data.tgz")
@@ -486,6 +486,7 @@ def read(options, raw):
 '''
 
 
+@pytest.mark.slow
 def test_one_file_is_a_format(tmp_path) -> None:
     """A checkout with one more module stores a data set of the new format."""
     copy = tmp_path / "scripts"
@@ -494,11 +495,7 @@ def test_one_file_is_a_format(tmp_path) -> None:
     raw = tmp_path / "data.txt"
     raw.write_text("0.0110000101\n3.1111111111\n1.0000000001\n")
 
-    def run_copy(name, *arguments) -> Result:
-        command = [sys.executable, str(copy / f"{name}.py"), *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": str(copy)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
+    run_copy = functools.partial(programs.run_process, scripts=copy)
     result = run_dataset(run_copy, tmp_path, raw, format="dotted-lines")
     assert (result.returncode, result.stderr) == (0, "")
     stored = store.read(tmp_path / "out" / "data")
@@ -509,7 +506,8 @@ def test_one_file_is_a_format(tmp_path) -> None:
         [0] * 9 + [1],
     ]
     assert stored.labels.tolist() == [0, 3, 1]
-    assert "expected one of" in run_dataset(run_here, tmp_path, raw, format="dotted-lines").stderr
+    unknown = run_dataset(programs.run, tmp_path, raw, format="dotted-lines")
+    assert "expected one of" in unknown.stderr
 
 
 @pytest.mark.parametrize(
@@ -530,16 +528,16 @@ def test_program_says_what_is_wrong_and_writes_nothing(tmp_path, content, option
     raw = tmp_path / "data.csv"
     if content is not None:
         raw.write_bytes(content)
-    assert_one_line(run_dataset(run_here, tmp_path, raw, **options), *parts)
+    assert_one_line(run_dataset(programs.run, tmp_path, raw, **options), *parts)
     assert not (tmp_path / "out").exists()
 
 
 def test_program_keeps_what_is_there_when_the_new_file_is_bad(tmp_path) -> None:
     raw = tmp_path / "data.csv"
     raw.write_bytes(GOOD)
-    assert run_dataset(run_here, tmp_path, raw).returncode == 0
+    assert run_dataset(programs.run, tmp_path, raw).returncode == 0
     raw.write_bytes(GOOD + b"more\n")
-    assert run_dataset(run_here, tmp_path, raw).returncode == 1
+    assert run_dataset(programs.run, tmp_path, raw).returncode == 1
     assert store.read(tmp_path / "out" / "data").labels.tolist() == LABELS
 
 
@@ -548,7 +546,7 @@ MADE = {"purchase100-synthetic": (1000, 20, 10), "cifar10-synthetic": (50, 3072,
 
 def generate(tmp_path, form, shape, **options) -> Result:
     sizes = dict(zip(("records", "features", "classes"), shape, strict=True))
-    return run_dataset(run_here, tmp_path, format=form, **sizes, **options)
+    return run_dataset(programs.run, tmp_path, format=form, **sizes, **options)
 
 
 def test_every_generated_format_is_tried() -> None:
@@ -556,7 +554,11 @@ def test_every_generated_format_is_tried() -> None:
     assert generated == {*MADE, "sst2-synthetic"}  # test_tokens.py
 
 
-@pytest.mark.parametrize("form", MADE)
+# Its library starts a process to count cores.
+PURCHASE = pytest.param("purchase100-synthetic", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("form", [PURCHASE, "cifar10-synthetic"])
 def test_program_generates(tmp_path, form) -> None:
     records, features, classes = shape = MADE[form]
     result = generate(tmp_path, form, shape, seed=3)
@@ -600,7 +602,7 @@ def test_program_cannot_generate(tmp_path, form, shape, message) -> None:
     ],
 )
 def test_program_needs_what_the_format_does(tmp_path, form, raw, options, message) -> None:
-    result = run_dataset(run_here, tmp_path, raw, format=form, features=3072, **options)
+    result = run_dataset(programs.run, tmp_path, raw, format=form, features=3072, **options)
     assert_one_line(result, f"error: {message}")
     assert not (tmp_path / "out").exists()
 
@@ -615,7 +617,7 @@ def test_program_needs_what_the_format_does(tmp_path, form, raw, options, messag
 )
 def test_options_that_are_none(tmp_path, text, message) -> None:
     output = ("--output", tmp_path / "out" / "data")
-    result = run_here("dataset", "--name", "d", "--options", text, *output)
+    result = programs.run("dataset", "--name", "d", "--options", text, *output)
     assert_one_line(result, f"error: {message}")
 
 
@@ -683,10 +685,10 @@ def run_download(run, tmp_path, url, *checks) -> Result:
     return run("download", "--name", "mine", "--url", url, *check, *output)
 
 
-@pytest.mark.parametrize("kinds", [[], ["sha256"], list(ABC)])
-def test_download(run_script, tmp_path, server, kinds) -> None:
+@pytest.mark.parametrize("kinds", [[], ["sha256"], pytest.param([*ABC], marks=pytest.mark.slow)])
+def test_download(tmp_path, server, kinds) -> None:
     checks = [f"{kind}={ABC[kind]}" for kind in kinds]
-    run = run_script if len(kinds) == len(ABC) else run_here
+    run = programs.run_process if len(kinds) == len(ABC) else programs.run
     result = run_download(run, tmp_path, f"{server}/data.tgz", *checks)
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "out" / "data.tgz").read_bytes() == b"abc"
@@ -696,7 +698,7 @@ def test_download(run_script, tmp_path, server, kinds) -> None:
 def test_download_of_another_file_leaves_nothing(tmp_path, server) -> None:
     url = f"{server}/data.tgz"
     wrong = ABC["sha256"][:-1] + "0"
-    result = run_download(run_here, tmp_path, url, f"md5={ABC['md5']}", f"sha256={wrong}")
+    result = run_download(programs.run, tmp_path, url, f"md5={ABC['md5']}", f"sha256={wrong}")
     assert_one_line(result, url, ABC["sha256"], wrong)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -705,14 +707,14 @@ ADVICE = "datasets: mine: path"
 
 
 def test_download_of_a_file_that_is_not_there(tmp_path, server) -> None:
-    result = run_download(run_here, tmp_path, f"{server}/absent.tgz")
+    result = run_download(programs.run, tmp_path, f"{server}/absent.tgz")
     assert_one_line(result, f"{server}/absent.tgz", "404", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_download_that_breaks_off(tmp_path, server) -> None:
     """Also where no checksum is given."""
-    result = run_download(run_here, tmp_path, f"{server}/cut.tgz")
+    result = run_download(programs.run, tmp_path, f"{server}/cut.tgz")
     assert_one_line(result, f"{server}/cut.tgz", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -722,11 +724,11 @@ def test_download_without_a_server(tmp_path, monkeypatch) -> None:
     with socket.socket() as unused:  # bound but not listening: connections are refused
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/data.tgz"
-        result = run_download(run_here, tmp_path, url)
+        result = run_download(programs.run, tmp_path, url)
     assert_one_line(result, url, "refused", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_download_from_no_address(tmp_path) -> None:
-    assert_one_line(run_download(run_here, tmp_path, "data.tgz"), "data.tgz", ADVICE)
+    assert_one_line(run_download(programs.run, tmp_path, "data.tgz"), "data.tgz", ADVICE)
     assert list((tmp_path / "out").iterdir()) == []

@@ -48,7 +48,7 @@ def modules(room: str) -> list[Path]:
 
 NETWORKS = modules("networks")
 FOUND = {
-    "attack": modules("attacks/formulas"),
+    "attack": sorted({path for name in registry.attacks() for path in registry.sources(name)}),
     "bundle": NETWORKS,
     "dataset": modules("data/formats"),
     "shared_references": NETWORKS,
@@ -96,11 +96,6 @@ def test_text_is_an_extra() -> None:
     assert {name for content in found.values() for name in content} >= set(EXTRA)
 
 
-def attack_modules() -> set[Path]:
-    """What the program imports by the name of an attack or of an input."""
-    return {path for attack in registry.attacks() for path in registry.sources(attack)}
-
-
 @pytest.mark.parametrize(("program", "env", "other_for_text"), RULES)
 def test_environment_holds_what_the_program_imports(
     program: str, env: str, other_for_text: bool
@@ -113,7 +108,8 @@ def test_environment_holds_what_the_program_imports(
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
-    foreign = imported - set(sys.stdlib_module_names) - {"mico"}
+    # _typeshed is there for type checkers alone.
+    foreign = imported - set(sys.stdlib_module_names) - {"mico", "_typeshed"}
     needed = {DISTRIBUTION.get(name, name) for name in foreign}
     if other_for_text:
         with_text = environment(env.replace(".yaml", "-text.yaml"))

@@ -15,6 +15,8 @@ from test_scoring import PARTICIPANTS, PHASES, bootstrap, write_inputs
 
 from mico.scoring import curves, metrics
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NAME, TITLE, PUBLISHED = "accuracy_at_half", "Accuracy at 0.5", "ACC_HALF"
 # A threshold that is fixed, which none of the others has.

@@ -294,7 +294,9 @@ def test_auto_judges_by_train_models_only() -> None:
         assert auto.choose(simulated, others) == best
         chosen.add(best)
         options = registry.options("auto", {})
-        np.testing.assert_array_equal(auto.scores(simulated, others, options), others[best])
+        scores, note = auto.scores(simulated, others, options)
+        np.testing.assert_array_equal(scores, others[best])
+        assert note == f"chose {best}"
     assert len(chosen) > 2
 
 

@@ -11,9 +11,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import yaml
-from in_process import run_here
 
 from mico.data import store
 from mico.data.formats import sst2
@@ -416,7 +416,7 @@ def run_dataset(output, raw, **options) -> Result:
     base = {"format": "sst2", "records": 5, "features": 60, "classes": 2, "files": MD5}
     text = json.dumps(base | {"tokenizer": "bpe", "vocabulary": 300} | options)
     given = ("--options", text, "--raw", raw, "--output", output)
-    return run_here("dataset", "--name", "d", *given)
+    return programs.run("dataset", "--name", "d", *given)
 
 
 def contents(folder) -> dict[str, bytes]:

@@ -6,6 +6,9 @@ import pytest
 from mico.data.formats import purchase100_synthetic
 from mico.data.formats.purchase100_synthetic import purchase100
 
+# Its library starts a process to count cores.
+pytestmark = pytest.mark.slow
+
 RECORDS, FEATURES, CLASSES = 4000, 600, 100
 Data = tuple[np.ndarray, np.ndarray]
 

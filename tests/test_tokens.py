@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import yaml
-from in_process import run_here
 
 from mico.data import store, tokens
 from mico.data.formats import sst2, sst2_synthetic
@@ -124,7 +124,7 @@ def test_same_bytes_in_every_process() -> None:
 def run_dataset(output, *more, **options) -> Result:
     base = {"format": "sst2-synthetic", "records": 300, "features": 128, "classes": 2, "seed": 3}
     given = ("--options", json.dumps(base | options), *more, "--output", output)
-    return run_here("dataset", "--name", "d", *given)
+    return programs.run("dataset", "--name", "d", *given)
 
 
 def test_stored_tokenizer_is_loaded_by_transformers(tmp_path) -> None:

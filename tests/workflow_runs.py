@@ -12,6 +12,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts")
 TINY = ("--configfile", "tiny.yaml")
+# Folders of results that hold models, predictions and scores.
+PRODUCTS = (
+    *("challenge", "signals", "whitebox", "target_references", "shared_references"),
+    *("predictions", "entries"),
+)
 
 
 def copy_checkout(folder: Path) -> None:
@@ -69,11 +74,10 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def products(results: Path) -> dict[str, bytes]:
     """All that must be the same to the byte: models, predictions and scores."""
-    kept = ("challenge", "signals", "whitebox", "references", "shared", "submissions", "entries")
     return {
         name: content
         for name, content in files(results).items()
-        if name.split("/")[0] in kept or name == "scores.csv" or name.endswith("splits.npz")
+        if name.split("/")[0] in PRODUCTS or name == "scores.csv" or name.endswith("splits.npz")
         # Snakemake's own mark of a finished directory; one made by an orphaned job has none.
         if not name.endswith(".snakemake_timestamp")
     }

@@ -43,7 +43,8 @@ SHOWN = {
 rule report:
     input:
         **SHOWN,
-        templates=templates(
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
@@ -74,7 +75,8 @@ rule report:
 use rule report as attack_pages with:
     input:
         **SHOWN,
-        templates=templates(
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
             "attack_page.html.j2",
             "layout.html.j2",
             "macros.html.j2",

@@ -20,8 +20,8 @@ def check(options: DataOptions) -> None:
         return
     if options.path is not None:
         path = Path(options.path)
-        if not path.is_file() and not (form.official and path.is_dir()):
-            expected = "a file or a directory" if form.official else "a file"
+        if not path.is_file() and not (form.files and path.is_dir()):
+            expected = "a file or a directory" if form.files else "a file"
             raise InputError(f"path {path} is not {expected}")
     elif options.url is None:
         raise InputError("missing key 'path' or 'url'")
@@ -35,10 +35,15 @@ def check_format(options: DataOptions) -> None:
     """
     form = formats()[options.format]
     if form.features not in (None, options.features):
-        raise InputError(f"features {options.features}: expected the {form.features} of an image")
+        whose = "an image" if form.kind == "images" else "a record"
+        raise InputError(f"features {options.features}: expected the {form.features} of {whose}")
     _check_tokenizer(options, form.kind == "tokens")
-    if form.official and options.files is None:
-        raise InputError("missing key 'files'")
+    if form.files:
+        if options.files is None:
+            raise InputError("missing key 'files'")
+        for name in options.files:
+            if not name.endswith(form.files):
+                raise InputError(f"files: {name!r} does not match '*{form.files}'")
     if form.generated and options.seed is None:
         raise InputError("missing key 'seed'")
 

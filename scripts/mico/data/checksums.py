@@ -34,3 +34,14 @@ def verify(path: Path, checks: Iterable[str], name: str | None = None) -> None:
         if digest.hexdigest() != expected:
             found = digest.hexdigest()
             raise InputError(f"{name or path}: {kind} is {found}, expected {expected}")
+
+
+def verify_content(content: bytes, md5: str | None, where: str) -> None:
+    """Compare a file's content with its MD5, if that is known.
+
+    Raises:
+        InputError: it is another; `where` names the file.
+    """
+    digest = hashlib.md5(content).hexdigest()
+    if md5 not in (None, digest):
+        raise InputError(f"{where}: md5 is {digest}, expected {md5}")

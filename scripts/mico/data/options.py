@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from mico.data.checksums import CHECKS
 from mico.support.records import CONFIG
 
-FILE_NAME = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*[.](bin|tsv)$")]
+FILE_NAME = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 MD5 = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
@@ -32,8 +32,8 @@ class DataOptions:
     path: Annotated[
         str | None,
         Field(
-            description="where the file lies, or CIFAR-10's or SST-2's files; without it, it is "
-            "downloaded to `resources/`"
+            description="where the file lies, or the folder of the official files; without it, it "
+            "is downloaded to `resources/`"
         ),
     ] = None
     url: Annotated[
@@ -43,8 +43,8 @@ class DataOptions:
         str | None,
         Field(
             pattern="^[0-9a-f]{64}$",
-            description="a checksum of the file, of CIFAR-10 and SST-2 that of the archive; a file "
-            "that differs is refused",
+            description="a checksum of the file, or of the archive of official files; a file that "
+            "differs is refused",
         ),
     ] = None
     md5: Annotated[MD5 | None, Field(description="another checksum of it")] = None
@@ -59,8 +59,8 @@ class DataOptions:
         dict[FILE_NAME, MD5 | None] | None,
         Field(
             min_length=1,
-            description="of `cifar10-binary` and `sst2`: the files used, each with its MD5, or "
-            "`null` if it is not to be checked. Their order here is that of the records",
+            description="of a format with several official files: those used, each with its MD5, "
+            "or `null` if it is not to be checked. Their order here is that of the records",
         ),
     ] = None
     seed: Annotated[int | None, Field(ge=0, description="a generated data set's seed")] = None

@@ -23,7 +23,7 @@ class Format:
     summary: str
     kind: str  # of the stored data: one of mico.data.store.KINDS
     generated: bool  # from a seed, without a file
-    official: bool  # it has several official files, which `files` names
+    files: str | None  # how the names of its official files end, where there are several
     features: int | None  # of every record, where there is no choice
     read: Callable[[DataOptions, Path | None], Raw]
 
@@ -44,7 +44,7 @@ def _format(path: Path) -> Format:
         summary=module.SUMMARY,
         kind=module.KIND,
         generated=getattr(module, "GENERATED", False),
-        official=getattr(module, "OFFICIAL", False),
+        files=getattr(module, "FILES", None),
         features=getattr(module, "FEATURES", None),
         read=module.read,
     )

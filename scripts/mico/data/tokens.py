@@ -32,7 +32,7 @@ SPECIAL = {
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Turns sentences into the ids of tokens, and has the tokenizer's files."""
+    """What turns sentences into tokens and back."""
 
     backend: "tokenizers.Tokenizer"
     special: Mapping[str, str]  # special tokens by their role, pad_token at least
@@ -45,7 +45,7 @@ class Tokenizer:
     @property
     def padding(self) -> int:
         """The id that fills up what is shorter."""
-        return _id(self.backend, self.special["pad_token"])
+        return self.backend.get_vocab()[self.special["pad_token"]]
 
     def encode(self, sentences: Sequence[str], length: int) -> np.ndarray:
         """Token ids (N, length) uint16, with the special tokens that the tokenizer adds.
@@ -100,18 +100,10 @@ def train(sentences: Sequence[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     backend.train_from_iterator(sentences, trainer)
-    first, last = (
-        (SPECIAL[role], _id(backend, SPECIAL[role])) for role in ("cls_token", "sep_token")
-    )
+    ids = backend.get_vocab()
+    first, last = ((SPECIAL[role], ids[SPECIAL[role]]) for role in ("cls_token", "sep_token"))
     backend.post_processor = processors.RobertaProcessing(last, first, add_prefix_space=False)
     return Tokenizer(backend, SPECIAL)
-
-
-def _id(backend: "tokenizers.Tokenizer", token: str) -> int:
-    """The id of a token that there is."""
-    found = backend.token_to_id(token)
-    assert found is not None, token
-    return found
 
 
 def load(name: str) -> Tokenizer:

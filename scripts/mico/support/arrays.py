@@ -1,6 +1,6 @@
 """A dataclass of arrays as one .npz file."""
 
-from dataclasses import Field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
-
-class Record(Protocol):
-    """A dataclass, to the type checker."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-
-T = TypeVar("T", bound=Record)
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
-def write(path: Path, record: Record) -> None:
+class Dataclass(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+T = TypeVar("T", bound=Dataclass)
+
+
+def write(path: Path, record: Dataclass) -> None:
     """Write a dataclass of arrays as an .npz file of its fields."""
     arrays = {field.name: getattr(record, field.name) for field in fields(record)}
     with atomic_file(path) as temporary, temporary.open("wb") as file:

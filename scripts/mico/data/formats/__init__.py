@@ -7,7 +7,11 @@ A module has
     read        a function of a data set's options and the path of its file (None if generated)
                 that returns a `Raw`: packed bits, pixels or sentences, labels, and the source
 
-and, where it applies, GENERATED (it is made from a seed), OFFICIAL (several official files, which
-`files` names) and FEATURES (the only number of features that there is). A module imports numpy at
-most: planning a workflow imports them all.
+and, where it applies,
+
+    GENERATED   True: it is made from a seed, without a file
+    FILES       how the names of its official files end, which `files` then lists
+    FEATURES    the only number of features that there is
+
+A module imports numpy at most: planning a workflow imports them all.
 """

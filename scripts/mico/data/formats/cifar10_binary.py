@@ -5,7 +5,6 @@ The form for Python is not read: it is pickled, and unpickling runs whatever a f
 """
 
 import gzip
-import hashlib
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -14,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mico.data.checksums import verify
-from mico.data.formats.labelled_bits import NOT_THE_FORMAT, is_archive
+from mico.data.archives import NOT_THE_FORMAT, SHOWN, is_archive, missing
+from mico.data.checksums import verify, verify_content
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
 from mico.support.errors import InputError
@@ -23,7 +22,7 @@ from mico.support.progress import progress
 
 SUMMARY = "CIFAR-10's official files of records, see below"
 KIND = "images"
-OFFICIAL = True
+FILES = ".bin"
 FEATURES = 3 * 32 * 32  # the pixels, channel by channel, row by row
 
 PIXELS = FEATURES
@@ -33,7 +32,19 @@ WITHOUT_CONTENT = (
     *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
     *(tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE),
 )
-SHOWN = 10  # names in a message at most
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the official files that `files` names; see `read_files`."""
+    assert raw is not None
+    assert options.files is not None
+    names = ", ".join(options.files)
+    archive = is_archive(raw)
+    if archive:  # whose checksums these are; each file has its own
+        verify(raw, options.checks)
+    shape = (options.records, options.features, options.classes)
+    pixels, labels = read_files(raw, *shape, options.files)
+    return Raw(pixels, labels, f"{raw.name}: {names}" if archive else names)
 
 
 def read_files(
@@ -89,9 +100,7 @@ def _contents(
             content = file.read(size)
             if len(content) != size:
                 raise EOFError(f"{name} is truncated")
-            digest = hashlib.md5(content).hexdigest()
-            if digest != (files[name] or digest):
-                raise InputError(f"{where}: md5 is {digest}, expected {files[name]}")
+            verify_content(content, files[name], where)
             labels = _rows(content)[:, 0]
             if (labels >= classes).any():
                 record = int((labels >= classes).argmax())
@@ -114,7 +123,7 @@ def _wanted(
     if path.is_dir():
         for name in files:
             if not (path / name).is_file():
-                raise _missing(path, name, sorted(file.name for file in path.glob("*.bin")))
+                raise missing(path, name, sorted(file.name for file in path.glob("*.bin")))
             with (path / name).open("rb") as file:
                 yield name, os.fstat(file.fileno()).st_size, file
         return
@@ -150,7 +159,7 @@ def _archived(
         pass
     for name in files:
         if name not in found:
-            raise _missing(path, name, found)
+            raise missing(path, name, found)
 
 
 def _members(unpacked: BufferedIOBase) -> Iterator[tarfile.TarInfo]:
@@ -171,22 +180,3 @@ def _members(unpacked: BufferedIOBase) -> Iterator[tarfile.TarInfo]:
         yield member
         size = 0 if member.type in WITHOUT_CONTENT else member.size
         end += tarfile.BLOCKSIZE * (1 + -(-size // tarfile.BLOCKSIZE))
-
-
-def _missing(path: Path, name: str, found: list[str]) -> InputError:
-    # Escaped, for a name from outside may hold anything.
-    names = ", ".join(ascii(one) for one in found[:SHOWN])
-    return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Read the official files that `files` names; see `read_files`."""
-    assert raw is not None
-    assert options.files is not None
-    names = ", ".join(options.files)
-    archive = is_archive(raw)
-    if archive:  # whose checksums these are; each file has its own
-        verify(raw, options.checks)
-    shape = (options.records, options.features, options.classes)
-    pixels, labels = read_files(raw, *shape, options.files)
-    return Raw(pixels, labels, f"{raw.name}: {names}" if archive else names)

@@ -13,9 +13,9 @@ SUMMARY = (
 )
 KIND = "images"
 GENERATED = True
-FEATURES = 3 * 32 * 32
 
 SIDE = 32  # pixels
+FEATURES = 3 * SIDE * SIDE
 MARGIN = 4  # pixels that a scene is shifted by at most, either way
 SCENES = 4  # typical backdrops of a class
 WAVES = 8  # a smooth field is a sum of cosines of up to so many half periods, less one, a side
@@ -34,6 +34,20 @@ GRAIN = 5.0  # spread of each pixel
 MEAN = (125, 123, 114)  # of red, green and blue, as in CIFAR-10
 SPREAD = 52.0  # of the backdrop
 CHUNK = 2_000  # images drawn at once, to bound memory
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Generate the data set from its seed.
+
+    Raises:
+        InputError: there are too few records, or a number of classes that cannot be drawn.
+    """
+    assert options.seed is not None
+    try:
+        pixels, labels = cifar10(options.records, options.seed, options.classes)
+    except ValueError as error:
+        raise InputError(f"{options.format}: {error}") from None
+    return Raw(pixels, labels, f"generated, seed {options.seed}")
 
 
 def cifar10(records: int, seed: int, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -133,17 +147,3 @@ def _fields(count: int, side: int, rng: np.random.Generator) -> np.ndarray:
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Standard normal numbers in float32."""
     return rng.standard_normal(shape, dtype=np.float32)
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Generate the data set from its seed.
-
-    Raises:
-        InputError: there are too few records, or a number of classes that cannot be drawn.
-    """
-    assert options.seed is not None
-    try:
-        pixels, labels = cifar10(options.records, options.seed, options.classes)
-    except ValueError as error:
-        raise InputError(f"{options.format}: {error}") from None
-    return Raw(pixels, labels, f"generated, seed {options.seed}")

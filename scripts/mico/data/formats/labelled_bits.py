@@ -4,13 +4,13 @@ import csv
 import gzip
 import io
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from mico.data.archives import NOT_THE_FORMAT, is_archive
 from mico.data.checksums import verify
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
@@ -24,18 +24,14 @@ SUMMARY = (
 KIND = "bits"
 
 BITS = frozenset("01")
-NOT_THE_FORMAT = (
-    csv.Error,
-    gzip.BadGzipFile,
-    tarfile.TarError,
-    zlib.error,
-    EOFError,
-)
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file is an archive, by its name."""
-    return path.name.endswith((".tgz", ".tar.gz"))
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the file, if it is the one that its checksums are of; see `read_csv`."""
+    assert raw is not None
+    verify(raw, options.checks)
+    shape = (options.records, options.features, options.classes)
+    return Raw(*read_csv(raw, *shape), raw.name)
 
 
 def read_csv(
@@ -99,11 +95,3 @@ def _open_text(path: Path) -> Iterator[io.TextIOBase]:
         raise InputError(f"{path}: not a CSV file or a .tgz of one ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Read the file, if it is the one that its checksums are of; see `read_csv`."""
-    assert raw is not None
-    verify(raw, options.checks)
-    shape = (options.records, options.features, options.classes)
-    return Raw(*read_csv(raw, *shape), raw.name)

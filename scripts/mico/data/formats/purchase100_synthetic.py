@@ -30,6 +30,20 @@ FIT_RECORDS = 20_000  # at most this many records place the cluster centres
 CHUNK = 10_000  # records drawn or assigned at once, to bound memory
 
 
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Generate the data set from its seed.
+
+    Raises:
+        InputError: there are too few records, or a number of classes that cannot be drawn.
+    """
+    assert options.seed is not None
+    try:
+        bits, labels = purchase100(options.records, options.seed, options.features, options.classes)
+    except ValueError as error:
+        raise InputError(f"{options.format}: {error}") from None
+    return Raw(np.packbits(bits, axis=1), labels, f"generated, seed {options.seed}")
+
+
 def purchase100(
     records: int, seed: int, features: int = 600, classes: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -97,27 +111,13 @@ def _cluster(bought: np.ndarray, classes: int, random_state: int) -> np.ndarray:
 
 def _power_law(size: int, exponent: float) -> np.ndarray:
     """Probabilities that fall with rank as a power."""
-    weight: np.ndarray = np.arange(1, size + 1) ** -exponent
-    weight /= weight.sum()
-    return weight
+    weight = np.arange(1, size + 1) ** -exponent
+    share: np.ndarray = weight / weight.sum()
+    return share
 
 
 def _unit_length(bought: np.ndarray) -> np.ndarray:
     """Records of 0/1 scaled to length one; a record without purchases stays zero."""
     items = bought.sum(axis=1, keepdims=True, dtype=np.float32)
-    scaled: np.ndarray = bought / np.sqrt(np.maximum(items, 1))
-    return scaled
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Generate the data set from its seed.
-
-    Raises:
-        InputError: there are too few records, or a number of classes that cannot be drawn.
-    """
-    assert options.seed is not None
-    try:
-        bits, labels = purchase100(options.records, options.seed, options.features, options.classes)
-    except ValueError as error:
-        raise InputError(f"{options.format}: {error}") from None
-    return Raw(np.packbits(bits, axis=1), labels, f"generated, seed {options.seed}")
+    unit: np.ndarray = bought / np.sqrt(np.maximum(items, 1))
+    return unit

@@ -4,7 +4,6 @@ The files are read where they lie, in GLUE's own form or in that of the usual hu
 SST-2.zip, of which nothing is extracted.
 """
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -13,14 +12,15 @@ from typing import IO
 
 import numpy as np
 
-from mico.data.checksums import verify
+from mico.data.archives import missing
+from mico.data.checksums import verify, verify_content
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
 from mico.support.errors import InputError
 
-SUMMARY = "GLUE's SST-2, see [below](#text)"
+SUMMARY = "GLUE's official files of SST-2, see [below](#text)"
 KIND = "tokens"
-OFFICIAL = True
+FILES = ".tsv"
 
 HEADER = b"sentence\tlabel"
 # What the hub calls them. They hold the same rows, from which GLUE's own files are made again, so
@@ -32,10 +32,21 @@ PARQUET = {
 # A file may have so many bytes a record, and as many more for a few records, which bounds memory.
 ROW_BYTES = 1_000
 SPARE_ROWS = 100
-SHOWN = 10  # names in a message at most, and characters of a label
+LABEL = 10  # characters of a wrong label that a message shows
 ENCRYPTED = 1  # a flag of a .zip's member
 # Others are unpacked by zipfile in pieces of any size.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Read the files that `files` names; see `read_files`."""
+    assert raw is not None
+    assert options.files is not None
+    names = ", ".join(options.files)
+    if not raw.is_dir():
+        verify(raw, options.checks)  # each file has a checksum of its own
+    sentences, labels = read_files(raw, options.records, options.classes, options.files)
+    return Raw(sentences, labels, names if raw.is_dir() else f"{raw.name}: {names}")
 
 
 def read_files(
@@ -58,9 +69,7 @@ def read_files(
     sentences: list[str] = []
     labels: list[int] = []
     for name, where, content in _contents(path, records, files):
-        digest = hashlib.md5(content).hexdigest()
-        if digest != (files[name] or digest):
-            raise InputError(f"{where}: md5 is {digest}, expected {files[name]}")
+        verify_content(content, files[name], where)
         for sentence, label in _rows(content, where, classes):
             sentences.append(sentence)
             labels.append(label)
@@ -88,7 +97,7 @@ def _rows(content: bytes, where: str, classes: int) -> Iterator[tuple[str, int]]
         if not sentence.strip():
             raise InputError(f"{where}: row {row}: the sentence is empty")
         if label not in known:
-            found = f"label {label[:SHOWN]!a}, expected 0 to {classes - 1}"
+            found = f"label {label[:LABEL]!a}, expected 0 to {classes - 1}"
             raise InputError(f"{where}: row {row}: {found}")
         yield sentence, known[label]
 
@@ -127,7 +136,7 @@ def _in_directory(path: Path, name: str, records: int, limit: int) -> tuple[str,
         where = f"{path}: {other}, as {name}"
         return where, _from_parquet(path / other, where, records, limit)
     found = sorted(file.name for kind in ("*.tsv", "*.parquet") for file in path.glob(kind))
-    raise _missing(path, name, found)
+    raise missing(path, name, found)
 
 
 def _from_parquet(path: Path, where: str, records: int, limit: int) -> bytes:
@@ -190,7 +199,7 @@ def _unpacked(
         raise InputError(f"{path}: not a whole .zip ({error})") from None
     for name in files:
         if name not in contents:
-            raise _missing(path, name, found)
+            raise missing(path, name, found)
     return contents
 
 
@@ -198,20 +207,3 @@ def _check_size(where: str, size: int, limit: int) -> None:
     """Refuse what is too large before it is read."""
     if size > limit:
         raise InputError(f"{where}: {size:,} bytes, expected at most {limit:,}")
-
-
-def _missing(path: Path, name: str, found: list[str]) -> InputError:
-    # Escaped, for a name from outside may hold anything.
-    names = ", ".join(ascii(one) for one in found[:SHOWN])
-    return InputError(f"{path}: {name} is missing, found {names or 'no such files'}")
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Read the files that `files` names; see `read_files`."""
-    assert raw is not None
-    assert options.files is not None
-    names = ", ".join(options.files)
-    if not raw.is_dir():
-        verify(raw, options.checks)  # each file has a checksum of its own
-    sentences, labels = read_files(raw, options.records, options.classes, options.files)
-    return Raw(sentences, labels, names if raw.is_dir() else f"{raw.name}: {names}")

@@ -31,6 +31,20 @@ SHORT_WORDS = 150  # so many of the most frequent neutral words have one syllabl
 SYLLABLES = [a + b + c for a in "bdfghklmnprstvz" for b in "aeiou" for c in ("", *"nrslt")]
 
 
+def read(options: DataOptions, raw: Path | None) -> Raw:
+    """Generate the data set from its seed.
+
+    Raises:
+        InputError: there are too few records, or a number of classes that cannot be drawn.
+    """
+    assert options.seed is not None
+    try:
+        sentences, labels = sst2(options.records, options.seed, options.classes)
+    except ValueError as error:
+        raise InputError(f"{options.format}: {error}") from None
+    return Raw(sentences, labels, f"generated, seed {options.seed}")
+
+
 def sst2(records: int, seed: int, classes: int = 2) -> tuple[list[str], np.ndarray]:
     """Draw phrases; return them, each word followed by a space, and labels (records,) uint8.
 
@@ -89,17 +103,3 @@ def _draw(rng: np.random.Generator, weights: np.ndarray, size: int) -> np.ndarra
     """Places in `weights`, each as probable as its weight says."""
     bounds = np.cumsum(weights)
     return np.searchsorted(bounds, rng.integers(bounds[-1], size=size), side="right")
-
-
-def read(options: DataOptions, raw: Path | None) -> Raw:
-    """Generate the data set from its seed.
-
-    Raises:
-        InputError: there are too few records, or a number of classes that cannot be drawn.
-    """
-    assert options.seed is not None
-    try:
-        sentences, labels = sst2(options.records, options.seed, options.classes)
-    except ValueError as error:
-        raise InputError(f"{options.format}: {error}") from None
-    return Raw(sentences, labels, f"generated, seed {options.seed}")
