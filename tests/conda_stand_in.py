@@ -1,7 +1,8 @@
 """The part of conda that Snakemake calls, on py-rattler, with a channel of only Python and pip.
 
-Environment files are really parsed, solved, linked and activated, and their `pip:` sections are
-installed. The channel is called conda-forge and is packed from the Python that runs this.
+Environment files are really parsed, solved, linked and activated. What their `pip:` sections need
+is found by the environment's own pip, and linked too: each package is unpacked once, as torch takes
+a gigabyte. The channel is called conda-forge and is packed from the Python that runs this.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -93,10 +95,36 @@ async def create(root: Path, file: Path, prefix: Path) -> None:
     await install(records, prefix, cache_dir=root / "packages", show_progress=False)
     for part in content["dependencies"]:
         if isinstance(part, dict):
+            link(root / "unpacked", prefix, part["pip"])
+
+
+def link(unpacked: Path, prefix: Path, pins: list[str]) -> None:
+    """Install these pins, and what they need, as links to folders that hold a package each."""
+
+    def pip(*arguments: str, text: str | None = None) -> str:
+        command = [prefix / "bin" / "python", "-Im", "pip", "install", "--quiet", *arguments]
+        return subprocess.run(
+            command, input=text, text=True, check=True, stdout=subprocess.PIPE
+        ).stdout
+
+    chosen = ("--dry-run", "--report", "-", "--requirement", "/dev/stdin")
+    report = json.loads(pip(*chosen, text="\n".join(pins)))
+    places = {"base": str(prefix)}
+    site_packages = Path(sysconfig.get_path("purelib", "posix_prefix", places))
+    for package in report["install"]:
+        about = package["metadata"]
+        folder = unpacked / f"{about['name']}-{about['version']}"
+        if not folder.exists():
+            exact = f"{about['name']}=={about['version']}"
             # Most of what is installed is never imported: to compile it takes longer.
-            command = [prefix / "bin" / "python", "-Im", "pip", "install", "--no-compile"]
-            command += ["-r", "/dev/stdin"]
-            subprocess.run(command, input="\n".join(part["pip"]), text=True, check=True)
+            pip("--no-deps", "--no-compile", "--target", str(folder), exact)
+        for entry in folder.iterdir():
+            if entry.suffix == ".dist-info":
+                own = shutil.copytree(entry, site_packages / entry.name)
+                if not package["requested"]:
+                    (own / "REQUESTED").unlink()
+            elif entry.name != "bin":
+                (site_packages / entry.name).symlink_to(entry)
 
 
 def main(root: Path, arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,9 +34,11 @@ from mico.privacy.budget import Privacy
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 MARKS = {
     "slow": "takes more than a second, or starts Python or a browser; not in make check",
-    "slurm": "needs SLURM; by itself in .ci/run",
-    "conda": "creates conda environments; by itself in .ci/run",
+    "slurm": "starts a SLURM of its own; only in .ci/run",
+    "conda": "creates conda environments; only in .ci/run",
 }
+# What takes longest begins first, so that processes that share the files end together.
+LONGEST = ("test_conda", "test_slurm", "test_workflow", "test_tracks", "test_resumption")
 # A test that uses one of these is slow.
 SLOW_FIXTURES = {"checkout", "tiny"}
 
@@ -49,6 +52,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long each file took, if that is long."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.location[0]] += report.duration
+    for name, taken in seconds.most_common(20):
+        if taken > 10:
+            terminalreporter.write_line(f"{taken:5.0f} s  {name}")
 
 
 _running_quick_test = False

@@ -17,16 +17,18 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from test_environments import RULES, environment
+from environments import RULES, environment
 from workflow_runs import ROOT, TINY, copy_checkout, products, start
 
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
+pytestmark = [pytest.mark.slow, pytest.mark.conda]
 # The tests' own runs generate their data, and make no bundles.
 NOT_RUN = {"download", "bundle"}
 # Of text what has environments of its own, as far as the signals.
 TEXT = ("--configfile", "text.yaml")
 SIGNALS = "results/text/signals/reviews/reviews_inf.npz"
 WITH_TEXT = {
+    ("dataset", "data-text.yaml"),
     ("train", "train-text.yaml"),
     ("release", "train-text.yaml"),
     ("signals", "attack-text.yaml"),
@@ -64,7 +66,7 @@ def conda(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
     set_up(folder / "root")
     path = f"{folder / 'root' / 'bin'}:{os.environ['PATH']}"
-    # What is imported is compiled once per environment, not once per job.
+    # What is imported is compiled once, not once per job.
     return os.environ | {"PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 

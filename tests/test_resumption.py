@@ -36,7 +36,7 @@ def test_killed_at_any_moment_and_started_again(checkout: Path, tiny: Path) -> N
     results = checkout / "results" / "killed"
     for place, with_jobs in MOMENTS:
         process = start(checkout, "--cores", "2", *run)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not (results / place).exists() and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)

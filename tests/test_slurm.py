@@ -19,13 +19,14 @@ from pathlib import Path
 import pytest
 from workflow_runs import ROOT, TINY, copy_checkout, products, snakemake, start
 
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 GPUS = 2
 SLURM = ROOT / "tests" / "slurm.sh"
 # A cluster of this size answers at once.
 SOON = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
 PROFILE = ("--workflow-profile", "profiles/slurm", *SOON, *TINY)
 RELEASED = "challenge/shopping/shopping_inf"
-GPU_RULES = {"train", "references", "shared_references", "signals", "whitebox"}
+GPU_RULES = {"train", "target_references", "shared_references", "signals", "whitebox"}
 # Fails the first time that it runs in a folder.
 FAIL_ONCE = """
 import sys
@@ -87,7 +88,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
 
 
 def wait(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -181,7 +182,7 @@ def runs(
             copy_checkout(folder)
         else:
             shutil.copytree(before_training, folder)
-        output, _ = happening(folder, cluster).communicate(timeout=900)
+        output, _ = happening(folder, cluster).communicate(timeout=1500)
         return Run(folder, output, accounted(cluster, folder))
 
     happenings = (whole, failing_once, cancelled, controller_restarted, killed)

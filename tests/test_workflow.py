@@ -53,6 +53,11 @@ def edited(path: Path, addition: str) -> Iterator[None]:
         path.write_text(before)
 
 
+def test_second_run_does_nothing_also_after_a_comment(checkout: Path, tiny: Path) -> None:
+    with edited(checkout / SOURCE, "# A comment changes nothing.\n"):
+        assert "Nothing to be done" in snakemake(checkout, "--cores", "1", *TINY)
+
+
 def submit(checkout: Path, participant: str, content: bytes, name: str = "entry.zip") -> Path:
     path = checkout / "submissions" / "shopping" / participant / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +127,7 @@ def test_submissions_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Pa
     for page in board, (tiny / "report.html").read_text():
         assert "<b>bold" not in page
     shutil.rmtree(checkout / "submissions")
+    # The pages are made anew as above.
     snakemake(checkout, "--cores", "2", "results/tiny/scores.csv", *TINY)
     assert products(tiny)["scores.csv"] == before["scores.csv"]
     for path in tiny.glob("entries/shopping/zip-*.json"):
@@ -136,11 +142,6 @@ def test_bundles_of_the_tracks_are_made_on_demand(checkout: Path, tiny: Path) ->
             assert f"{track}/starter_kit/starter_kit.py" in bundle.namelist()
         with zipfile.ZipFile(tiny / "private/bundles" / f"{track}-solutions.zip") as solutions:
             assert f"{track}/{challenge}/final/model_6/solution.csv" in solutions.namelist()
-
-
-def test_second_run_does_nothing_also_after_a_comment(checkout: Path, tiny: Path) -> None:
-    with edited(checkout / SOURCE, "# A comment changes nothing.\n"):
-        assert "Nothing to be done" in snakemake(checkout, "--cores", "1", *TINY)
 
 
 def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny: Path) -> None:

@@ -51,7 +51,7 @@ def start(
 def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     """Run Snakemake in a folder, and give what it printed."""
     process = start(folder, *arguments)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert (process.returncode != 0) == fails, output
     return output
 
