@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 # The rules call `python`, which must be the one of .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Of checks side by side, one's output after the other's, where make can.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 # Tests of one file share what it makes. A process takes over 1 GB.
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
@@ -11,7 +13,8 @@ demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## /\1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-check: lint types layers unit  ## lint, types, layers and unit tests, in two minutes
+check:  ## lint, types, layers and unit tests, in two minutes
+	$(MAKE) --no-print-directory --jobs 2 $(SYNC) lint layers types unit
 
 test: check  ## all that a laptop can: check, and the slow tests but for SLURM's and conda's
 	$(PYTEST) --no-loadscope-reorder -m "slow and not slurm and not conda"

@@ -204,6 +204,7 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, indirect=True)
 def test_published_loop_without_dp_trains_what_the_engine_trains(
     case: Case, made: list[Made]
@@ -227,6 +228,7 @@ def test_published_loop_trains_as_the_text_track_does(case: Case, made: list[Mad
     assert largest_difference(found, engine(case, made[0].start, case.plain)) > ROUNDING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "name"),
     [
@@ -258,6 +260,7 @@ def test_contestants_with_dp_train_what_the_engine_trains(
     assert largest_difference(found, made[0].start) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["mlp"], indirect=True)
 @pytest.mark.parametrize("name", ["published_loop", "ghost_clipping"])
 def test_contestants_with_dp_draw_poisson_samples(case: Case, made: list[Made], name: str) -> None:

@@ -57,6 +57,7 @@ def test_one_sampled_step_is_a_mixture(limit: Limit, rate: float, sigma: float) 
     assert excess.max() < (5e-5 if limit is bound else 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "steps", "sigma"), [(0.3, 5, 1.2), (0.5, 3, 0.6), (0.02, 40, 0.5)]
 )
@@ -94,6 +95,7 @@ def test_the_likelihood_ratio_of_the_sum_is_monotone(rate: float, steps: int, si
     assert (np.diff(ratios) >= 0).all()
 
 
+@pytest.mark.slow
 def test_more_noise_lowers_and_more_steps_raise_them() -> None:
     inner = FPR[FPR < 0.9]
     for limit in bound, heuristic:
@@ -107,6 +109,7 @@ def test_more_noise_lowers_and_more_steps_raise_them() -> None:
     assert all((more > less).all() for less, more in itertools.pairwise(rising))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "steps", "sigma"),
     [
@@ -144,6 +147,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", PUBLISHED)
 def test_ceilings_of_the_published_scenarios(scenario: str) -> None:
     """Each printed value is that of a sigma within 0.003 of the published one."""
@@ -158,6 +162,7 @@ def test_ceilings_of_the_published_scenarios(scenario: str) -> None:
         assert (values <= high + 0.0005).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1, 4, 10])
 def test_the_bound_keeps_the_accountants_promise(epsilon: float) -> None:
     """Opacus's accountant may claim 0.1 too much, twice: the promise is kept, and not idly."""

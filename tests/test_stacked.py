@@ -158,6 +158,7 @@ def test_without_white_box_features_they_change_nothing() -> None:
     assert (changed.scores(WITH) != simulated.scores(WITH)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [WITH, WITHOUT], ids=["white-box", "outputs"])
 def test_where_nobody_can_know_train_and_targets_are_at_chance(options: stacked.Options) -> None:
     """Ten challenges of 20 train models and as many targets: 4,000 members and others each.

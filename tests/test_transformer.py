@@ -768,6 +768,7 @@ def minilm() -> Transformer:
     return build(f"transformers/{folder}", data, physical_batch_size=4)
 
 
+@pytest.mark.slow
 def test_a_pretrained_encoder_is_clipped_as_naively(minilm: Transformer) -> None:
     """Real weights, whose activations share large components, in single precision."""
     x = random_sentences(14, 3, 0, [24, 4, 11])
@@ -782,6 +783,7 @@ def test_a_pretrained_encoder_is_clipped_as_naively(minilm: Transformer) -> None
     assert error(of_model(out, 0), clipped_sum(naive, [1] * 3, bound)) < SINGLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
 def test_a_pretrained_encoder_is_trained(minilm: Transformer, options: TrainingOptions) -> None:
     x = random_sentences(16, 12, 0, [5, 9, 6] * 4)
