@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import downloads
 import numpy as np
 import programs
 import pytest
@@ -40,7 +41,7 @@ MARKS = {
 # What takes longest begins first, so that processes that share the files end together.
 LONGEST = ("test_conda", "test_slurm", "test_workflow", "test_tracks", "test_resumption")
 # A test that uses one of these is slow.
-SLOW_FIXTURES = {"checkout", "tiny"}
+SLOW_FIXTURES = {"checkout", "tiny", "real_data"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -113,6 +114,12 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         import_module(name).main()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """The folder of a real data set's files, `real_data("sst2")`; without it, a skipped test."""
+    return downloads.folder
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from mico.data.formats.cifar10_binary import PIXELS, RECORD
 from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-BATCH = ROOT.parent / "shared" / "data" / "cifar10" / "data_batch_1.bin"
 CONFIGURED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]
 
 Result = subprocess.CompletedProcess
@@ -592,13 +591,13 @@ def test_program_keeps_what_is_there_when_the_new_files_are_bad(tmp_path) -> Non
 # The real files
 
 
-@pytest.mark.skipif(not BATCH.is_file(), reason="shared/data/cifar10 is absent")
-def test_real_batch_is_what_the_configuration_says(tmp_path) -> None:
-    result = run_dataset(tmp_path, BATCH, **CONFIGURED["cifar10-batch-1"])
+def test_real_batch_is_what_the_configuration_says(real_data, tmp_path) -> None:
+    batch = real_data("cifar10") / "data_batch_1.bin"
+    result = run_dataset(tmp_path, batch, **CONFIGURED["cifar10-batch-1"])
     assert result.returncode == 0, result.stderr
     output = tmp_path / "out" / "data"
     stored = store.read(output)
-    content = BATCH.read_bytes()
+    content = batch.read_bytes()
     pixels = stored.features()
     for record in range(10_000):
         at = record * 3073

@@ -29,7 +29,6 @@ from mico.data.store import Description
 from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-LOCATION30 = ROOT.parent / "shared" / "data" / "location30" / "dataset_location.tgz"
 
 Result = subprocess.CompletedProcess
 
@@ -630,15 +629,13 @@ def assert_one_line(result, *parts) -> None:
         assert part in result.stderr
 
 
-@pytest.mark.skipif(not LOCATION30.is_file(), reason="shared/data/location30 is absent")
-def test_location30_is_what_the_configuration_says() -> None:
+def test_location30_is_what_the_configuration_says(real_data) -> None:
+    path = real_data("location30") / "dataset_location.tgz"
     entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]["location30"]
     checks = [f"{kind}={entry[kind]}" for kind in CHECKS if kind in entry]
     assert len(checks) == 2
-    verify(LOCATION30, checks)
-    packed, labels = read_csv(
-        LOCATION30, *(entry[key] for key in ("records", "features", "classes"))
-    )
+    verify(path, checks)
+    packed, labels = read_csv(path, *(entry[key] for key in ("records", "features", "classes")))
     sizes = Counter(labels.tolist())
     assert len(labels) == 5010
     assert set(sizes) == set(range(30))

@@ -21,7 +21,6 @@ from mico.data.formats.sst2 import PARQUET
 from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "data" / "sst2"
 CONFIGURED = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]
 
 Result = subprocess.CompletedProcess
@@ -485,13 +484,12 @@ def test_configured_files_are_the_official_ones(kind) -> None:
 
 # The real files
 
-present = pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
 
-
-@present
-def test_real_files() -> None:
+def test_real_files(real_data) -> None:
     entry = CONFIGURED["sst2"]
-    sentences, labels = sst2.read_files(REAL, entry["records"], entry["classes"], entry["files"])
+    sentences, labels = sst2.read_files(
+        real_data("sst2"), entry["records"], entry["classes"], entry["files"]
+    )
     assert len(sentences) == 67_349 + 872
     assert np.bincount(labels[:67_349]).tolist() == [29_780, 37_569]
     assert np.bincount(labels[67_349:]).tolist() == [428, 444]
@@ -500,11 +498,12 @@ def test_real_files() -> None:
     assert all(sentence.endswith(" ") and sentence.strip() for sentence in sentences)
 
 
-@present
-def test_real_files_in_the_hubs_form(tmp_path) -> None:
+def test_real_files_in_the_hubs_form(real_data, tmp_path) -> None:
     """Their rows make the official files again, to the byte."""
     entry = CONFIGURED["sst2"]
-    sentences, labels = sst2.read_files(REAL, entry["records"], entry["classes"], entry["files"])
+    sentences, labels = sst2.read_files(
+        real_data("sst2"), entry["records"], entry["classes"], entry["files"]
+    )
     rows = list(zip(sentences, labels.tolist(), strict=True))
     path = write_parquet(tmp_path / "files", {"train.tsv": rows[:67_349], "dev.tsv": rows[67_349:]})
     again = sst2.read_files(path, entry["records"], entry["classes"], entry["files"])

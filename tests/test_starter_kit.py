@@ -41,8 +41,6 @@ from mico.scoring import metrics
 from mico.scoring.curves import roc
 from mico.training import engine
 
-BATCH = Path(__file__).parents[2] / "shared" / "data" / "cifar10" / "data_batch_1.bin"
-
 
 @pytest.fixture(scope="module")
 def unzipped(
@@ -434,10 +432,12 @@ def test_official_files_are_read_in_their_order(
         assert (found[0].dtype, found[1].dtype) == (np.uint8, np.int64)
 
 
-@pytest.mark.skipif(not BATCH.exists(), reason=f"no {BATCH}")
-def test_official_file_is_read_as_the_library_does(kit: ModuleType) -> None:
-    features, labels = kit.load_data(BATCH)
-    pixels, expected = cifar10_binary.read_files(BATCH, 10_000, 3072, 10, {BATCH.name: None})
+def test_official_file_is_read_as_the_library_does(
+    kit: ModuleType, real_data: Callable[[str], Path]
+) -> None:
+    batch = real_data("cifar10") / "data_batch_1.bin"
+    features, labels = kit.load_data(batch)
+    pixels, expected = cifar10_binary.read_files(batch, 10_000, 3072, 10, {batch.name: None})
     np.testing.assert_array_equal(features.reshape(10_000, -1), pixels)
     np.testing.assert_array_equal(labels, expected)
     # The published mean and deviation are of five such batches.

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from mico.data.formats import sst2_synthetic
 from mico.data.formats.sst2_synthetic import LENGTHS, sst2
 
 ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "data" / "sst2" / "train.tsv"
 RECORDS = 5000
 Data = tuple[list[str], np.ndarray]
 
@@ -86,9 +86,8 @@ def test_lengths_are_as_drawn_from_sst2(data: Data) -> None:
     assert (found <= 3).mean() == pytest.approx(0.275, abs=0.03)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="shared/data/sst2 is absent")
-def test_real_phrases_are_as_long() -> None:
-    rows = REAL.read_text(encoding="utf-8").split("\n")[1:-1]
+def test_real_phrases_are_as_long(real_data: Callable[[str], Path]) -> None:
+    rows = (real_data("sst2") / "train.tsv").read_text(encoding="utf-8").split("\n")[1:-1]
     counts = np.bincount(lengths([row.partition("\t")[0] for row in rows]))[1:]
     share = np.array(LENGTHS) / sum(LENGTHS)
     assert counts[: len(share)] / len(rows) == pytest.approx(share, abs=1e-4)

