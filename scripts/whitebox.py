@@ -1,32 +1,11 @@
 """Compute white-box features of a challenge's released models at all its challenge points."""
 
-import torch
-
-from mico.attacks.given import arguments, gradients
-from mico.challenge.phases import Phases
-from mico.data import store
-from mico.networks.build import build
-from mico.support import arrays, program
-from mico.training import engine
-from mico.training.device import choose
+from mico.attacks.given import gradients, over_models
+from mico.support import program
 
 
-@torch.no_grad()
 def main() -> None:
-    parser = arguments.parser(__doc__, "whitebox.npz")
-    arguments.add_network(parser)
-    args = parser.parse_args()
-    dataset = store.read(args.data)
-    architecture = build(args.architecture, dataset.description, args.physical_batch_size)
-    computed = gradients.compute(
-        args.challenge,
-        Phases(*args.phases),
-        architecture,
-        engine.load(architecture, dataset, choose(args.device)),
-        args.n,
-        args.m,
-    )
-    arrays.write(args.output, computed)
+    over_models.run(__doc__, "whitebox.npz", gradients.compute)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 import yaml
 
 import mico
+from mico.attacks.given import gradients, outputs
 from mico.challenge.phases import Phases
 from mico.challenge.recipe import TrainingOptions
 from mico.data.options import DataOptions
@@ -58,6 +59,10 @@ membership = np.zeros((4, 4), bool)
 writer.write(
     Path("challenge"), phases, seeds, membership, writer.trained([Path("shard")], 4), ()
 )
+with torch.no_grad():
+    given = Path("challenge"), phases, network, records, 20, 2
+    signals, features = outputs.compute(*given), gradients.compute(*given)
+finite = [bool(np.isfinite(signals.loss).all()), bool(np.isfinite(features.features).any())]
 models = reader.models(Path("challenge"), phases, network, torch.device("cpu"))
 errors = [
     float((value - trained[name][model : model + 1]).abs().max())
@@ -83,6 +88,7 @@ print(json.dumps({
     "accuracies": accuracies,
     "models": len(errors) // 2,
     "error": max(errors),
+    "finite": finite,
     "refusal": refusal,
     "training": estimate.training_seconds(scenario, size, gpu=False),
     "signals": estimate.signals_seconds(scenario, size, 4, gpu=False),
@@ -121,6 +127,10 @@ def test_it_trains_with_and_without_privacy(found: dict) -> None:
 
 def test_its_models_are_released_and_read(found: dict) -> None:
     assert (found["models"], found["error"]) == (4, 0)
+
+
+def test_its_models_can_be_attacked(found: dict) -> None:
+    assert found["finite"] == [True, True]
 
 
 def test_it_is_described_to_users_and_participants(found: dict) -> None:

@@ -18,7 +18,7 @@ from mico.networks.architecture import (
     log_norm,
     uniform_weights,
 )
-from mico.networks.facts import Facts, networks
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks
 from mico.networks.model_files import StateDictFile
 from mico.networks.randomness import RandomStream
 
@@ -45,6 +45,7 @@ class Softmax(StateDictFile):
     classes: int
     batched = True
     dropout = False
+    physical_batch_size = PHYSICAL_BATCH_SIZE
 
     @property
     def facts(self) -> Facts:

@@ -185,8 +185,3 @@ def private(file):
         return f"<results>/private/{plan.of(wildcards).id}/{file}"
 
     return path
-
-
-def templates(*names):
-    """The paths of templates of pages."""
-    return [SCRIPTS / "mico/pages/templates" / name for name in names]

@@ -1,0 +1,50 @@
+"""What two programs do alike: run a challenge's released models at all its challenge points."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from mico.attacks.given import arguments
+from mico.challenge.phases import Phases
+from mico.data import store
+from mico.networks.architecture import Architecture
+from mico.networks.build import build
+from mico.networks.facts import PHYSICAL_BATCH_SIZE
+from mico.support import arrays
+from mico.training import engine
+from mico.training.device import choose
+from mico.training.engine import Records
+
+# Of the released directory, the phases, the network, all records, n and m: what is stored.
+Compute = Callable[[Path, Phases, Architecture, Records, int, int], arrays.Dataclass]
+
+
+@torch.no_grad()
+def run(description: str, output: str, compute: Compute) -> None:
+    """Take the program's arguments, compute, and write what was computed as an .npz file.
+
+    Args:
+        description: of the program; output: the file's name, for the help.
+
+    Raises:
+        InputError: a released file is missing, corrupt or of another architecture.
+    """
+    parser = arguments.parser(description, output)
+    parser.add_argument("--architecture", required=True, help="a network's name and variant")
+    parser.add_argument(
+        "--physical-batch-size",
+        type=int,
+        default=PHYSICAL_BATCH_SIZE,
+        help="on how many examples of each model a network computes at a time",
+    )
+    parser.add_argument("--n", type=int, required=True, help="records in a training set")
+    parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
+    args = parser.parse_args()
+    dataset = store.read(args.data)
+    architecture = build(args.architecture, dataset.description, args.physical_batch_size)
+    records = engine.load(architecture, dataset, choose(args.device))
+    phases = Phases(*args.phases)
+    arrays.write(
+        args.output, compute(args.challenge, phases, architecture, records, args.n, args.m)
+    )
