@@ -50,6 +50,17 @@ def test_scenarios_can_be_chosen_on_the_command_line(checkout: Path) -> None:
     assert planned(snakemake(checkout, "--dry-run", *chosen))["train"] == 2 * 20
 
 
+def test_the_organisers_recipe_is_the_organisers_alone(checkout: Path) -> None:
+    """By the commands: of scenarios of which one has DP, the models, and the references of both."""
+    told = ("--printshellcmds", *TINY, "--config", "secure=True", "run=secure")
+    output = snakemake(checkout, "--dry-run", *told)
+    found = re.findall(r'scripts/(\w+)\.py .*"secure": (true|false)', output)
+    assert set(found) == {
+        *(("train", "true"), ("train", "false")),
+        *(("target_references", "false"), ("shared_references", "false")),
+    }
+
+
 def test_snakemake_has_nothing_to_say_of_the_rules(checkout: Path) -> None:
     assert "your workflow is in a good condition" in snakemake(checkout, "--lint")
 

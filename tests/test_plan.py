@@ -31,7 +31,7 @@ def run(**changes: object) -> Run:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Plan:
+def small(tmp_path: Path) -> Plan:
     """The plan of the tiny run, with two submissions to a track and things that are none."""
     inbox = tmp_path / "inbox"
     for name in (
@@ -55,16 +55,16 @@ def test_ranges() -> None:
     assert ranges(0, 6, 6) == ["0-5"]
 
 
-def test_scenarios_of_jobs(tiny: Plan) -> None:
-    assert tiny.tracks == ["ddp", "shopping"]
-    assert tiny.datasets == ["shopping"]
-    assert tiny.phases == [4, 2, 1]
-    assert tiny.models == 7
-    assert tiny.of({"scenario": "SD"}).challenge == "shopping_ddp"
-    assert tiny.of({"challenge": "shopping_inf", "track": "shopping"}).id == "S1"
-    assert [one.id for one in tiny.of_track("ddp")] == ["SD"]
+def test_scenarios_of_jobs(small: Plan) -> None:
+    assert small.tracks == ["ddp", "shopping"]
+    assert small.datasets == ["shopping"]
+    assert small.phases == [4, 2, 1]
+    assert small.models == 7
+    assert small.of({"scenario": "SD"}).challenge == "shopping_ddp"
+    assert small.of({"challenge": "shopping_inf", "track": "shopping"}).id == "S1"
+    assert [one.id for one in small.of_track("ddp")] == ["SD"]
     pattern = "<results>/{track}/{id}/{challenge}/{data}"
-    assert tiny.for_track(pattern)({"track": "ddp"}) == ["<results>/ddp/SD/shopping_ddp/shopping"]
+    assert small.for_track(pattern)({"track": "ddp"}) == ["<results>/ddp/SD/shopping_ddp/shopping"]
 
 
 @pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1), ("auto", 1)])
@@ -72,12 +72,12 @@ def test_gpus_of_a_job(device: str, gpus: int) -> None:
     assert make(run(device=device)).gpu == gpus
 
 
-def test_shards_cover_all_models_in_order(tiny: Plan) -> None:
-    scenario = tiny.of({"scenario": "S1"})
-    assert tiny.shards(scenario) == ["0-2", "3-5", "6-6"]
+def test_shards_cover_all_models_in_order(small: Plan) -> None:
+    scenario = small.of({"scenario": "S1"})
+    assert small.shards(scenario) == ["0-2", "3-5", "6-6"]
     folder = "<results>/private/S1/models"
-    assert tiny.shard_paths(scenario) == [f"{folder}/{shard}" for shard in ("0-2", "3-5", "6-6")]
-    rows = tiny.model_rows({})
+    assert small.shard_paths(scenario) == [f"{folder}/{shard}" for shard in ("0-2", "3-5", "6-6")]
+    rows = small.model_rows({})
     assert len(rows) == 6
     assert rows[0] == f"{folder}/0-2.csv"
     assert rows[-1] == "<results>/private/SD/models/6-6.csv"
@@ -91,9 +91,9 @@ def test_automatic_shards_are_those_of_the_estimate(device: str) -> None:
         assert one.shards(scenario) == ranges(0, 200, size)
 
 
-def test_recipes_hold_all_that_training_is_told(tiny: Plan) -> None:
-    scenario = tiny.of({"scenario": "SD"})
-    recipe = tiny.recipe(scenario)
+def test_recipes_hold_all_that_training_is_told(small: Plan) -> None:
+    scenario = small.of({"scenario": "SD"})
+    recipe = small.recipe(scenario)
     assert (recipe.n, recipe.m, recipe.architecture) == (150, 10, "mlp")
     assert (recipe.physical_batch_size, recipe.precision) == (32, "float32")
     shared = asdict(recipe.optimisation)
@@ -121,42 +121,42 @@ def test_only_the_organiser_trains_securely_or_without_members() -> None:
         assert recipe == same
 
 
-def test_inputs_of_attacks(tiny: Plan) -> None:
+def test_inputs_of_attacks(small: Plan) -> None:
     where = {"track": "ddp", "challenge": "shopping_ddp"}
-    assert tiny.inputs({**where, "participant": "lira"}) == {
+    assert small.inputs({**where, "participant": "lira"}) == {
         "signals": "<results>/signals/ddp/shopping_ddp.npz"
     }
     folder = "<results>/target_references/ddp/shopping_ddp"
     references = [f"{folder}/{shard}.npz" for shard in ("0-1", "4-5", "6-6")]
-    assert tiny.inputs({**where, "participant": "references"})["target_references"] == references
-    others = tiny.inputs({**where, "participant": "auto"})["others"]
+    assert small.inputs({**where, "participant": "references"})["target_references"] == references
+    others = small.inputs({**where, "participant": "auto"})["others"]
     names = [path.split("/")[2] for path in others]
     # Not auto itself, nor what asks for shared references, of which this scenario has none.
     assert names == ["threshold", "centred", "lira", "rmia", "stacked", "references"]
     assert others[0] == "<results>/predictions/threshold/ddp/shopping_ddp"
     shared = {"track": "shopping", "challenge": "shopping_inf", "participant": "effect-shared"}
     folder = "<results>/shared_references/shopping/shopping_inf"
-    assert tiny.inputs(shared)["shared_references"] == [f"{folder}/0-1.npz", f"{folder}/2-2.npz"]
+    assert small.inputs(shared)["shared_references"] == [f"{folder}/0-1.npz", f"{folder}/2-2.npz"]
 
 
-def test_entries_are_attacks_and_submissions(tiny: Plan) -> None:
-    found = tiny.submissions["shopping"]
+def test_entries_are_attacks_and_submissions(small: Plan) -> None:
+    found = small.submissions["shopping"]
     assert [path.name for path in found.values()] == ["one.zip", "two.zip"]
-    assert tiny.submissions["ddp"] == {}
+    assert small.submissions["ddp"] == {}
     assert all(name.startswith("zip-") for name in found)
-    entries = tiny.entries("shopping")
+    entries = small.entries("shopping")
     assert entries[-2:] == list(found)
     assert "references" not in entries
     assert "effect-shared" in entries
-    assert "effect-shared" not in tiny.entries("ddp")
+    assert "effect-shared" not in small.entries("ddp")
     first = f"<results>/entries/shopping/{entries[0]}.json"
-    assert tiny.whole_entries({"track": "shopping"})[0] == first
-    assert set(tiny.all_entries({})) == {
+    assert small.whole_entries({"track": "shopping"})[0] == first
+    assert set(small.all_entries({})) == {
         f"<results>/entries/{track}/{entry}.json"
-        for track in tiny.tracks
-        for entry in tiny.entries(track)
+        for track in small.tracks
+        for entry in small.entries(track)
     }
-    columns = jobs.entry_columns(tiny, {"track": "ddp", "entry": "lira"})
+    columns = jobs.entry_columns(small, {"track": "ddp", "entry": "lira"})
     assert columns == "--challenges shopping_ddp --scenarios SD --data shopping"
 
 
@@ -170,10 +170,10 @@ def test_an_entry_to_some_challenges_of_a_track_is_not_on_its_board() -> None:
     assert [s.id for s in one.entered("shopping", "references")] == ["SD"]
 
 
-def test_ids_of_submissions_depend_on_their_paths(tiny: Plan) -> None:
-    one, two = tiny.submissions["shopping"]
+def test_ids_of_submissions_depend_on_their_paths(small: Plan) -> None:
+    one, two = small.submissions["shopping"]
     assert one != two
-    assert list(make(tiny.run).submissions["shopping"]) == [one, two]
+    assert list(make(small.run).submissions["shopping"]) == [one, two]
 
 
 def test_text_and_synthetic_data_are_known() -> None:
@@ -196,17 +196,17 @@ def test_text_and_synthetic_data_are_known() -> None:
     assert not make(run(scenarios=real, target_references=nothing)).is_synthetic("shopping")
 
 
-def test_time_and_memory_grow_with_the_work(tiny: Plan) -> None:
+def test_time_and_memory_grow_with_the_work(small: Plan) -> None:
     job = {"scenario": "S1", "first": "0", "last": "2"}
-    seconds = tiny.model_seconds(tiny.of(job))
-    assert resources.training_minutes(tiny, job) == estimate.minutes(3 * seconds)
-    count = tiny.configuration.target_references.count
-    assert resources.target_reference_minutes(tiny, job) == estimate.minutes(3 * count * seconds)
+    seconds = small.model_seconds(small.of(job))
+    assert resources.training_minutes(small, job) == estimate.minutes(3 * seconds)
+    count = small.configuration.target_references.count
+    assert resources.target_reference_minutes(small, job) == estimate.minutes(3 * count * seconds)
     challenge = {"track": "shopping", "challenge": "shopping_inf"}
-    assert resources.signals_minutes(tiny, challenge) >= 10
-    assert resources.white_box_minutes(tiny, challenge) >= 10
-    assert resources.attack_mb(tiny, challenge) >= estimate.PROCESS_MB
-    assert resources.bundle_mb(tiny, {"track": "shopping"}) == 2000
+    assert resources.signals_minutes(small, challenge) >= 10
+    assert resources.white_box_minutes(small, challenge) >= 10
+    assert resources.attack_mb(small, challenge) >= estimate.PROCESS_MB
+    assert resources.bundle_mb(small, {"track": "shopping"}) == 2000
     small, large = (make(run(physical_batch_size=size, **images())) for size in (32, 3200))
     images_job = {"scenario": "S1"}
     assert resources.compute_mb(large, images_job) > 2 * resources.compute_mb(small, images_job)
@@ -272,23 +272,23 @@ def test_a_shards_seeds_come_from_where_they_are(tmp_path: Path) -> None:
     )
 
 
-def test_budgets_are_flags(tiny: Plan) -> None:
-    assert jobs.budget_flags(tiny, {"scenario": "S1"}) == ""
-    flags = jobs.budget_flags(tiny, {"scenario": "SD"})
+def test_budgets_are_flags(small: Plan) -> None:
+    assert jobs.budget_flags(small, {"scenario": "S1"}) == ""
+    flags = jobs.budget_flags(small, {"scenario": "SD"})
     assert flags == "--noise-multiplier 1.0 --delta 1e-05"
 
 
-def test_sources_are_the_files_that_programs_find_by_themselves(tiny: Plan) -> None:
+def test_sources_are_the_files_that_programs_find_by_themselves(small: Plan) -> None:
     def names(paths: list[Path]) -> list[str]:
         return [path.relative_to(ROOT / "scripts/mico").as_posix() for path in paths]
 
     challenge = {"challenge": "shopping_inf", "track": "shopping"}
     for job in {"scenario": "S1"}, challenge, {"track": "ddp"}:
-        assert names(jobs.network_sources(tiny, job)) == ["networks/mlp.py"]
+        assert names(jobs.network_sources(small, job)) == ["networks/mlp.py"]
     data = {"data": "shopping"}
-    assert names(jobs.data_sources(tiny, data)) == ["data/formats/purchase100_synthetic.py"]
+    assert names(jobs.data_sources(small, data)) == ["data/formats/purchase100_synthetic.py"]
     attack = {"participant": "effect-shared", "track": "shopping", "challenge": "shopping_inf"}
-    assert names(jobs.attack_sources(tiny, attack)) == [
+    assert names(jobs.attack_sources(small, attack)) == [
         *("attacks/formulas/effect.py", "attacks/given/signals.py"),
         "attacks/given/shared_references.py",
     ]
@@ -306,25 +306,25 @@ def test_where_a_data_sets_file_is_comes_from_its_options(tmp_path: Path) -> Non
     assert "a b" not in jobs.data_json(one, {"data": "mine"})
 
 
-def test_flags_of_entries(tiny: Plan) -> None:
+def test_flags_of_entries(small: Plan) -> None:
     built_in = {"track": "shopping", "entry": "lira"}
-    assert jobs.entry_files(tiny, built_in) == ["<results>/predictions/lira/shopping/shopping_inf"]
-    flags = jobs.entry_flags(tiny, built_in, {"entry": "a b"})
+    assert jobs.entry_files(small, built_in) == ["<results>/predictions/lira/shopping/shopping_inf"]
+    flags = jobs.entry_flags(small, built_in, {"entry": "a b"})
     assert flags == "--participant lira --predictions a b"
-    (name, path), _ = tiny.submissions["shopping"].items()
+    (name, path), _ = small.submissions["shopping"].items()
     own = {"track": "shopping", "entry": name}
-    assert jobs.entry_files(tiny, own) == [str(path)]
-    assert jobs.entry_flags(tiny, own, {}).startswith(f"--participant=Ann --submission={path} ")
-    hostile = replace(tiny, submissions={"shopping": {"zip-1": Path("in/{x}/a;b.zip")}, "ddp": {}})
+    assert jobs.entry_files(small, own) == [str(path)]
+    assert jobs.entry_flags(small, own, {}).startswith(f"--participant=Ann --submission={path} ")
+    hostile = replace(small, submissions={"shopping": {"zip-1": Path("in/{x}/a;b.zip")}, "ddp": {}})
     own["entry"] = "zip-1"
     assert jobs.entry_files(hostile, own) == []
     assert "--submission='in/{x}/a;b.zip'" in jobs.entry_flags(hostile, own, {})
 
 
-def test_flags_of_attacks(tiny: Plan) -> None:
+def test_flags_of_attacks(small: Plan) -> None:
     job = {"participant": "stacked", "track": "ddp", "challenge": "shopping_ddp"}
-    flags = jobs.attack_inputs(tiny, job, {"signals": "s.npz", "whitebox": "w.npz"})
+    flags = jobs.attack_inputs(small, job, {"signals": "s.npz", "whitebox": "w.npz"})
     assert flags == "--input signals s.npz --input whitebox w.npz"
     job["participant"] = "effect-shared"
-    assert json.loads(jobs.attack_json(tiny, job)) == {"signal": "margin", "shared_references": 3}
-    assert jobs.attack_name(tiny, job) == "effect"
+    assert json.loads(jobs.attack_json(small, job)) == {"signal": "margin", "shared_references": 3}
+    assert jobs.attack_name(small, job) == "effect"

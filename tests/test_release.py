@@ -430,6 +430,15 @@ def write_models(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def test_models_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """Not of their names, in which model_10 comes before model_2, nor of the shards."""
+    models = write_models(tmp_path / "0-11", 12)
+    (tmp_path / "12-12").mkdir()
+    models.append(write_models(tmp_path / "other", 1)[0].rename(tmp_path / "12-12/model_12"))
+    for shards in ("0-11", "12-12"), ("12-12", "0-11"):
+        assert writer.trained([tmp_path / shard for shard in shards], 13) == models
+
+
 def write_release(directory: Path, models: list[Path]) -> None:
     """Write a challenge of four models."""
     rows = [dict.fromkeys(SPLIT_SEEDS, 1)] * 4
