@@ -11,7 +11,7 @@ import browser
 import numpy as np
 import pandas as pd
 import pytest
-from test_report import (
+from run_files import (
     downloads,
     drop,
     edit_json,

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_report import edit_run, table_rows, write_run
-from test_scoring import PARTICIPANTS, PHASES, bootstrap, write_inputs
+from run_files import edit_run, table_rows, write_run
+from scored_run import PARTICIPANTS, PHASES, bootstrap, write_inputs
 
 from mico.scoring import curves, metrics
 

@@ -16,6 +16,16 @@ import numpy as np
 import pytest
 import torch
 from recipes import recipe
+from reference_programs import (
+    LISTEN,
+    NETWORK,
+    OPTIONS,
+    SCRIPTS,
+    TRAINING,
+    Engine,
+    arguments_of,
+    organisers,
+)
 from scipy import stats
 from torch import Tensor, nn
 
@@ -30,9 +40,7 @@ from mico.challenge.recipe import TrainingOptions
 from mico.networks.mlp import MLP
 from mico.support import arrays
 from mico.support.errors import InputError
-from mico.training.engine import Records, State
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+from mico.training.engine import Records
 
 # ---- Drawing a guess of a training set.
 
@@ -116,42 +124,6 @@ def test_a_draw_is_its_generators() -> None:
 # ---- Training, with the engine replaced.
 
 SIZE, KNOWN, HALF = 200, 95, 5
-NETWORK = MLP(12, 4)
-OPTIONS = TrainingOptions(
-    epochs=1, batch_size=10, optimizer="sgd", learning_rate=0.1, lr_decay=1, lr_decay_epochs=1
-)
-
-
-@dataclass
-class Engine:
-    """Stands in for training.train: remembers what it is given, returns weights by the seed."""
-
-    sets: list[np.ndarray] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
-    groups: list[int] = field(default_factory=list)
-
-    def train(
-        self,
-        architecture: MLP,
-        records: Records,
-        sets: list[np.ndarray],
-        seeds: list[int],
-        options: TrainingOptions,
-        after_step: Callable[[State], None],
-    ) -> dict[str, Tensor]:
-        assert options == OPTIONS
-        self.sets += sets
-        self.seeds += seeds
-        self.groups.append(len(seeds))
-        return self.weights(architecture, seeds)
-
-    @staticmethod
-    def weights(architecture: MLP, seeds: list[int]) -> dict[str, Tensor]:
-        own = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return {
-            name: torch.stack([torch.randn(shape, generator=one) for one in own])
-            for name, shape in architecture.shapes.items()
-        }
 
 
 @pytest.fixture
@@ -324,39 +296,6 @@ def test_later_guesses_are_what_earlier_reference_models_say(
 
 # ---- scripts/references.py
 
-TRAINING = {"epochs": 6, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
-TRAINING |= {"lr_decay": 0.9, "lr_decay_epochs": 2}  # as conftest has it
-# Runs the program, and writes down what it opens.
-LISTEN = """
-import runpy, sys
-scripts, log = sys.argv[1:3]
-sys.argv[:3] = ["references.py"]
-sys.path.insert(0, scripts)
-opened = []
-def hear(event, arguments):
-    if event in ("open", "os.open", "os.listdir", "os.scandir"):
-        opened.append(str(arguments[0]))
-sys.addaudithook(hear)
-runpy.run_path(f"{scripts}/target_references.py", run_name="__main__")
-with open(log, "w") as file:
-    file.write("\\n".join(opened))
-"""
-
-
-def arguments_of(challenge: object) -> list[object]:
-    """Of the program, but for the models and the output."""
-    options = TRAINING | {"clipping_norm": 2.6 if challenge.private else None}
-    return [
-        *("--challenge", challenge.directory, "--data", challenge.data.directory),
-        *(
-            "--privacy",
-            challenge.organiser / "privacy.json",
-            "--recipe",
-            recipe(150, 10, **options),
-        ),
-        *("--phases", 3, 2, 2, "--device", "cpu"),
-    ]
-
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     """In this process, which stays as it is."""
@@ -474,13 +413,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Asked]:
     for name, function in functions.items():
         monkeypatch.setattr(program.reference_training, name, function)
     return functions
-
-
-def organisers(challenge: object) -> dict[str, np.ndarray]:
-    """Who trained on what (models, N), and the challenge points (models, 2m)."""
-    with np.load(challenge.organiser / "splits.npz") as file:
-        trained = np.unpackbits(file["trained"], axis=1, count=300).astype(bool)
-        return {"trained": trained, "challenge": file["challenge"]}
 
 
 def test_known_records_are_those_that_were_trained_on(

@@ -20,26 +20,25 @@ import pandas as pd
 import pytest
 from programs import run
 from scipy.stats import norm
+from scored_run import (
+    LABELS,
+    METRICS,
+    PARTICIPANTS,
+    RATES,
+    Data,
+    M,
+    bootstrap,
+    make_memberships,
+    write_inputs,
+)
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mico.challenge.phases import Phases
-from mico.challenge.split_file import Splits, write
-from mico.data import store
-from mico.privacy import budget
-from mico.privacy.budget import Privacy
 from mico.release import prediction_files
 from mico.scoring import audit, curves, entries, metrics, scorer
 from mico.scoring.entries import Entry
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-RATES = ["0.001", "0.01", "0.05", "0.1", "0.15", "0.2"]
-METRICS = [f"tpr_at_fpr_{rate}" for rate in RATES] + ["auc", "advantage", "accuracy"]
 AUC, HEADLINE = METRICS.index("auc"), METRICS.index("tpr_at_fpr_0.1")
-Data = tuple[np.ndarray, np.ndarray]
-
-
-def make_memberships(rng: np.random.Generator, models: int, m: int) -> np.ndarray:
-    return rng.permuted(np.tile(np.repeat([False, True], m), (models, 1)), axis=1)
 
 
 def make(kind: str, models: int = 5, m: int = 20, seed: int = 1) -> Data:
@@ -74,14 +73,6 @@ def library(
     weights = np.ones(len(predictions)) if weights is None else weights
     """The metrics (..., len(METRICS))."""
     found = metrics.metrics(curves.roc(predictions, membership, weights))
-    return np.stack([found[name] for name in METRICS], axis=-1)
-
-
-def bootstrap(
-    predictions: np.ndarray, membership: np.ndarray, challenge: str, replicates: int = 1000
-) -> np.ndarray:
-    """The metrics (replicates, len(METRICS)) of resamples."""
-    found = metrics.bootstrap(predictions, membership, challenge, replicates)
     return np.stack([found[name] for name in METRICS], axis=-1)
 
 
@@ -364,36 +355,8 @@ def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
 
 # ---- scripts/score.py and scripts/collect.py
 
-PHASES = Phases(3, 10, 10)
-M = 50
-PARTICIPANTS = ["strong", "weak", "tied", "constant"]
 COLUMNS = ["scenario", "challenge", "track", "data", "participant", "phase", "models"]
 COLUMNS += [metric + end for metric in METRICS for end in ("", "_low", "_high")]
-LABELS = np.arange(10, dtype=np.uint8) % 3
-
-
-def write_inputs(folder: Path) -> dict[str, Data]:
-    """The organiser's files, and the submissions; gives predictions and memberships."""
-    rng = np.random.default_rng(8)
-    membership = make_memberships(rng, PHASES.models, M)
-    shape = membership.shape
-    nothing = np.zeros((len(membership), 10), bool)
-    challenge = np.tile(np.arange(shape[1], dtype=np.int32) % 10, (len(membership), 1))
-    write(folder / "splits.npz", Splits(challenge, membership, nothing))
-    budget.write(folder / "privacy.json", Privacy(0.1, 30, 1.0, 4.0, delta=0.01))
-    about = store.Description("made-up", 10, 8, 3, synthetic=True, source="test")
-    store.write(folder / "made-up", about, np.zeros((10, 1), np.uint8), LABELS)
-    scores = {
-        "strong": rng.normal(0, 1, shape) + 1.5 * membership,
-        "weak": rng.normal(0, 1, shape) + 0.2 * membership,
-        "tied": (rng.normal(0, 1, shape) + membership).round(0),
-        "constant": np.zeros(shape),
-    }
-    data = {}
-    for name in PARTICIPANTS:
-        data[name] = prediction_files.to_predictions(scores[name]), membership
-        prediction_files.write(folder / name, PHASES, data[name][0])
-    return data
 
 
 def score(folder: Path, name: str, source: str = "predictions") -> subprocess.CompletedProcess:

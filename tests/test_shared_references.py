@@ -16,12 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_stacked
+import simulated_models
 import torch
 from recipes import recipe
-from scipy import stats
-from test_attack_formulas import Setting, describe, gaussian, run
-from test_reference_training import (
+from reference_programs import (
     LISTEN,
     NETWORK,
     OPTIONS,
@@ -31,6 +29,9 @@ from test_reference_training import (
     arguments_of,
     organisers,
 )
+from scipy import stats
+from simulated_models import Simulated
+from simulated_signals import Setting, describe, gaussian, run
 
 import shared_references as program
 from mico.attacks import reference_training, registry
@@ -201,27 +202,29 @@ def test_one_is_the_difference_from_the_first_other_shadow_model(
 # ---- The attacks that learn from train models.
 
 
-def with_some_shared(count: int = 6) -> tuple[test_stacked.Simulated, test_stacked.Simulated]:
+def with_some_shared(
+    count: int = 6,
+) -> tuple[simulated_models.Simulated, simulated_models.Simulated]:
     """With the last train models as shared reference models, and without them."""
-    whole = test_stacked.simulate(4, effect=1.0, informative=1.0)
-    last = np.arange(test_stacked.TRAIN - count, test_stacked.TRAIN)
+    whole = simulated_models.simulate(4, effect=1.0, informative=1.0)
+    last = np.arange(simulated_models.TRAIN - count, simulated_models.TRAIN)
     box = replace(whole.whitebox, features=np.delete(whole.whitebox.features, last, axis=0))
     membership = np.delete(whole.membership, last, axis=0)
     return (
-        test_stacked.Simulated(moved(whole.signals, count), box, membership),
-        test_stacked.Simulated(without(whole.signals, count), box, membership),
+        Simulated(moved(whole.signals, count), box, membership),
+        Simulated(without(whole.signals, count), box, membership),
     )
 
 
 def test_stacked_learns_from_train_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each fit, the rows are some train models' and the labels are theirs."""
-    fits = test_stacked.Fits()
+    fits = simulated_models.Fits()
     monkeypatch.setattr(stacked, "_fit", fits)
     simulated, _ = with_some_shared()
-    train, points = test_stacked.TRAIN - 6, test_stacked.POINTS
-    scores = simulated.scores(test_stacked.WITH)
+    train, points = simulated_models.TRAIN - 6, simulated_models.POINTS
+    scores = simulated.scores(simulated_models.WITH)
     rows = fits.rows_of_models(scores)
-    assert len(rows) == sum(map(len, fits.asked)) == train + test_stacked.OTHERS
+    assert len(rows) == sum(map(len, fits.asked)) == train + simulated_models.OTHERS
     truth = {
         row.tobytes(): label
         for own, labels in zip(rows[:train], simulated.membership, strict=False)
@@ -235,7 +238,7 @@ def test_stacked_learns_from_train_models_only(monkeypatch: pytest.MonkeyPatch) 
     for model, own in enumerate(rows[:train]):
         learned, _ = fits.learned[int(scores[model, 0] // 1000)]
         assert len(learned) >= (train - 4) * points
-        assert not test_stacked.as_set(own) & test_stacked.as_set(learned)
+        assert not simulated_models.as_set(own) & simulated_models.as_set(learned)
 
 
 def test_stackeds_features_compare_with_shared_reference_models(
@@ -245,11 +248,11 @@ def test_stackeds_features_compare_with_shared_reference_models(
     found = []
     simulated, fewer = with_some_shared()
     for one in simulated, fewer:
-        fits = test_stacked.Fits()
+        fits = simulated_models.Fits()
         monkeypatch.setattr(stacked, "_fit", fits)
-        found.append(np.stack(fits.rows_of_models(one.scores(test_stacked.WITH))))
+        found.append(np.stack(fits.rows_of_models(one.scores(simulated_models.WITH))))
     signals, classes = simulated.signals, simulated.whitebox.classes
-    for column, setting in enumerate(test_stacked.FORMULAS.values()):
+    for column, setting in enumerate(simulated_models.FORMULAS.values()):
         expected = run(setting, signals).clip(-50, 50)
         np.testing.assert_allclose(found[0][..., column], expected, rtol=1e-9)
     shadows = [*range(16), *range(24, 30)]
@@ -270,7 +273,7 @@ def test_stacked_scores_are_numbers_and_others_with_shared_reference_models(
 ) -> None:
     options = registry.options("stacked", {"white_box": white_box})
     simulated, fewer = (one.scores(options) for one in with_some_shared())
-    assert simulated.shape == fewer.shape == (16 + test_stacked.OTHERS, test_stacked.POINTS)
+    assert simulated.shape == fewer.shape == (16 + simulated_models.OTHERS, simulated_models.POINTS)
     assert np.isfinite(simulated).all()
     assert (simulated != fewer).all(axis=1).all()
 
@@ -920,11 +923,11 @@ def test_more_than_there_are_is_refused(all_train: Signals) -> None:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of signals, white-box features and three shards of shared reference models."""
     folder = tmp_path_factory.mktemp("attack")
-    simulated = test_stacked.simulate(16, effect=1.0, informative=1.0)
+    simulated = simulated_models.simulate(16, effect=1.0, informative=1.0)
     arrays.write(folder / "signals.npz", simulated.signals)
     arrays.write(folder / "whitebox.npz", simulated.whitebox)
     for shard in range(3):
-        extra = some(20 + shard, 2, test_stacked.RECORDS)
+        extra = some(20 + shard, 2, simulated_models.RECORDS)
         arrays.write(folder / f"shared-{shard}.npz", extra)
     return folder
 
@@ -934,7 +937,7 @@ def attack_arguments(folder: Path, setting: Setting, count: int) -> list[object]
     name, values = setting
     options = json.dumps(values | {"shared_references": count})
     return [
-        *("--attack", name, "--options", options, "--phases", test_stacked.TRAIN, 5, 3),
+        *("--attack", name, "--options", options, "--phases", simulated_models.TRAIN, 5, 3),
         *("--output", folder / "out", "--input", "signals", folder / "signals.npz"),
         *(("--input", "whitebox", folder / "whitebox.npz") if name == "stacked" else ()),
     ]
@@ -959,12 +962,12 @@ def test_the_attack_program_adds_the_first_shared_reference_models(
     shards = ["--input", "shared_references", *(files / shard for shard in SHARDS)]
     call("attack", *attack_arguments(files, setting, count), *shards)
     found = prediction_files.read(
-        files / "out", Phases(test_stacked.TRAIN, 5, 3), test_stacked.POINTS
+        files / "out", Phases(simulated_models.TRAIN, 5, 3), simulated_models.POINTS
     )
     shutil.rmtree(files / "out")
 
-    parts = [some(20 + shard, 2, test_stacked.RECORDS) for shard in range(3)]
-    simulated = test_stacked.simulate(16, effect=1.0, informative=1.0)
+    parts = [some(20 + shard, 2, simulated_models.RECORDS) for shard in range(3)]
+    simulated = simulated_models.simulate(16, effect=1.0, informative=1.0)
     before = simulated.signals
     joined = Signals(
         np.concatenate([before.loss, *(part.loss for part in parts)])[: 30 + count],

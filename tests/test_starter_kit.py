@@ -19,7 +19,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from test_bundle import (
+from released_tracks import (
     NAMES,
     PHASES,
     TRACK,
