@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 # The rules call `python`, which must be the one of .venv.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The rules start Python many times, and a test's file is long to read.
+unexport PYTHONDONTWRITEBYTECODE
 # Of checks side by side, one's output after the other's, where make can.
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 # Tests of one file share what it makes. A process takes over 1 GB.

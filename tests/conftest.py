@@ -21,6 +21,7 @@ import numpy as np
 import programs
 import pytest
 import torch
+from markupsafe import Markup
 from recipes import recipe
 from torch import nn
 from workflow_runs import TINY, copy_checkout, snakemake
@@ -29,6 +30,7 @@ from mico.challenge import seeds
 from mico.challenge.phases import Phases
 from mico.data import store
 from mico.data.store import Description
+from mico.pages import figures
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
 
@@ -114,6 +116,13 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         import_module(name).main()
 
     return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures without a drawing, which takes most of a page's time: for tests of its words."""
+    svg = Markup('<svg aria-label="{}"></svg>')
+    monkeypatch.setattr(figures, "_svg", lambda axes, title: svg.format(title))
 
 
 @pytest.fixture(scope="session")

@@ -39,16 +39,17 @@ def write_run(
     rows, settings, all_curves, model_paths, pairs, audits = [], [], {}, [], [], {}
     for scenario, epsilon, strength in ("T1", None, 1.2), ("T2", 4.0, 0.15):
         challenge = "purchase100_inf" if epsilon is None else "purchase100_lo"
-        curves = {}
+        curves, metrics = {}, {}
         for i, participant in enumerate(participants):
             members = rng.normal(strength * 0.85**i, 1 + 0.4 * strength, (models, m))
             others = rng.normal(0, 1, (models, m))
             curves[participant] = _curve(members, others)
+            metrics[participant] = _metrics(curves[participant])
             for phase in PHASES:
                 row = {"scenario": scenario, "challenge": challenge, "track": "purchase100"}
                 row |= {"data": "purchase100-synthetic", "participant": participant, "phase": phase}
                 row |= {"models": models if phase == "both" else models // 2}
-                for metric, value in _metrics(curves[participant]).items():
+                for metric, value in metrics[participant].items():
                     value = min(1, max(0, value + (phase != "both") * rng.normal(0, 0.005)))
                     half = 0.5 / np.sqrt(row["models"] * m)
                     row |= {metric: value, f"{metric}_low": max(0, value - half)}
@@ -58,7 +59,7 @@ def write_run(
         audits[scenario] = {name: _audit(i) for i, name in enumerate(participants)}
         for metric in COMPARED:
             for one, other in combinations(participants, 2):
-                lead = _metrics(curves[one])[metric] - _metrics(curves[other])[metric]
+                lead = metrics[one][metric] - metrics[other][metric]
                 pairs.append((scenario, metric, one, other, lead, lead - HALF, lead + HALF))
         spent = {} if epsilon is None else PRIVATE
         path = folder / "privacy" / f"{scenario}.json"
@@ -140,7 +141,7 @@ def _curve(members: np.ndarray, others: np.ndarray) -> dict:
     falling = np.sort(others, axis=None)[::-1]
     counts = np.unique(np.geomspace(1, others.size, 300).astype(int))
     thresholds = falling[counts - 1]
-    tpr = [(members >= threshold).mean() for threshold in thresholds]
+    tpr = (members.reshape(1, -1) >= thresholds[:, None]).mean(axis=1).tolist()
     at = (members > falling[int(0.1 * others.size)]).mean(axis=1)
     return {
         "fpr": [0.0, *(counts / others.size)],

@@ -279,8 +279,7 @@ def integrate(
     return (weight * density).sum() / weight.sum(), (weight * variance).sum() / weight.sum()
 
 
-@pytest.mark.parametrize("strength", [2, 5])
-@pytest.mark.parametrize("outside", [0, 1, 2, 5])
+@pytest.mark.parametrize(("outside", "strength"), [(0, 2), (0, 5), (1, 2), (2, 5), (5, 2)])
 def test_bavaria_is_the_integral_over_the_posterior(outside: int, strength: float) -> None:
     """At a point with 0, 1, 2 or 5 OUT models, among others that have 1 to 4 of 8."""
     rng = np.random.default_rng(6)
@@ -387,6 +386,7 @@ def test_the_shrunk_effect_attacks_points_that_all_shadow_models_trained_on() ->
 # ---- Fast.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ON_MARGINS[2:] + ON_PROBABILITIES[:3], ids=describe)
 def test_a_full_size_scenario_takes_seconds(setting: Setting, full_size: Signals) -> None:
     """0.2 to 0.5 s on the machine this was written on."""

@@ -56,15 +56,14 @@ def plain(text: str) -> str:
     return " ".join(html.unescape(re.sub("<.*?>", " ", text)).split())
 
 
-def test_program_writes_a_page_for_each_built_in_attack(
-    paths: dict, text: str, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_program_writes_a_page_for_each_built_in_attack(paths: dict, tmp_path: Path) -> None:
     done = run_program(paths, tmp_path / "attacks", SCRIPT)
     assert (done.returncode, done.stderr) == (0, "")
     written = {path.name: path.read_text() for path in (tmp_path / "attacks").iterdir()}
     assert set(written) == {f"{name}.html" for name in NAMES if name != "visitor"}
-    assert written["lira-online.html"] == text
-    assert written[f"{EVIL}.html"] == page(paths, EVIL)
+    for name in "lira-online", EVIL:
+        assert written[f"{name}.html"] == page(paths, name)
 
 
 def test_what_the_attack_says_of_itself(text: str) -> None:
@@ -76,6 +75,7 @@ def test_what_the_attack_says_of_itself(text: str) -> None:
     assert "<dt>signal</dt><dd>margin</dd>" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_formulas_keep_their_lines(paths: dict) -> None:
     edit_run(paths, lambda run: run["attacks"][0].update(attack="rmia", gamma=1))
     blocks = re.findall("<pre>(.*?)</pre>", page(paths, "references-8"), re.DOTALL)
@@ -84,6 +84,7 @@ def test_formulas_keep_their_lines(paths: dict) -> None:
     assert variants == [line for line in said if re.match("(on|off)line:", line)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_each_option_has_a_paragraph_of_its_own(
     paths: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_each_option_has_a_paragraph_of_its_own(
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_attack_without_a_module_has_a_page_that_says_so(paths: dict) -> None:
     edit_run(paths, lambda run: run["attacks"][1].update(attack="../report"))
     assert "There is no description of this attack." in page(paths)
@@ -122,6 +124,7 @@ def test_fingerprint_is_that_of_the_words(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert docstrings.fingerprint(["new", "old"]) != before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_the_attack_noted_and_whose_predictions_are_the_same(paths: dict, text: str) -> None:
     curves = json.loads(paths["curves"][0].read_text())
     curves["T1"]["auto"] = curves["T1"]["lira-online"]
@@ -195,6 +198,7 @@ def test_classes_from_the_highest_to_the_lowest(text: str) -> None:
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_epsilon_above_the_accountants_is_a_warning(paths: dict, text: str) -> None:
     assert "That cannot be" not in text
     edit_json(paths["audit"][0], lambda audit: audit["T2"]["lira-online"].update(epsilon_lower=5))
@@ -202,6 +206,7 @@ def test_epsilon_above_the_accountants_is_a_warning(paths: dict, text: str) -> N
     assert "ε is at least 5.00 , and the accountant says 3.97. ⚠ That cannot be" in plain(shown)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_scenario_without_the_attack(paths: dict) -> None:
     drop(paths, "lira-online", "T2")
     text = page(paths)
@@ -212,6 +217,7 @@ def test_scenario_without_the_attack(paths: dict) -> None:
     assert "Not scored in any scenario." in page(paths)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_attack_scored_on_one_phase_only(paths: dict) -> None:
     """Without dev and final together there is no audit and no comparison."""
     scores = pd.read_csv(paths["scores"][0])
@@ -225,12 +231,14 @@ def test_attack_scored_on_one_phase_only(paths: dict) -> None:
     assert "<svg" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_banner_only_for_synthetic_data(paths: dict, text: str) -> None:
     assert "<strong>Synthetic data.</strong>" in text
     edit_run(paths, lambda run: run["datasets"]["purchase100-synthetic"].update(synthetic=False))
     assert "synthetic data" not in page(paths).lower()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_from_outside_are_escaped(paths: dict) -> None:
     text = page(paths, EVIL)
     assert EVIL not in text

@@ -61,6 +61,7 @@ def naive_bound(data: Data, threshold: float, delta: float, tail: float = 0.025)
     return math.log(max(ratios))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delta", [1e-5, 0.1])
 @pytest.mark.parametrize("shift", [0.5, 2.0])
 def test_the_bound_is_that_of_the_threshold_that_shows_most_on_dev(
@@ -117,6 +118,7 @@ def shifted(rng: np.random.Generator, epsilon: float, models: int, m: int) -> Da
     return predictions + rng.exponential(size=(models, 1)), membership
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [randomised_response, swayed, shifted])
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 2.0])
 def test_the_bound_is_above_epsilon_in_at_most_5_percent_of_runs(

@@ -39,7 +39,10 @@ def test_the_rates_hold_the_published_ones_exactly() -> None:
 
 
 @both_limits
-@pytest.mark.parametrize(("steps", "sigma"), [(1, 0.3), (1, 1.0), (1, 7.0), (9, 2.0), (500, 30.0)])
+@pytest.mark.parametrize(
+    ("steps", "sigma"),
+    [pytest.param(1, 0.3, marks=pytest.mark.slow), (1, 1.0), (1, 7.0), (9, 2.0), (500, 30.0)],
+)
 def test_without_sampling_it_is_the_gaussian_mechanism(
     limit: Limit, steps: int, sigma: float
 ) -> None:

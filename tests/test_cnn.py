@@ -242,6 +242,7 @@ def test_full_width_is_the_published_network() -> None:
 
 
 @no_input_gradients
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.0, 0.6])
 def test_private_training_equals_opacus(monkeypatch: pytest.MonkeyPatch, sigma: float) -> None:
     """The published loop on the same batches and noise, three steps at the published width.
@@ -353,7 +354,8 @@ def test_clipped_sum_equals_opacus_per_example_gradients(factor: float) -> None:
     expected = clipped_sum(exact, [1] * 6, bound)
     (engine,) = batch.clipped(ones, bound, torch.float32)
     theirs = clipped_sum(opacus, [1] * 6, bound)
-    assert error(theirs, expected) < 1e-6
+    # A sum of n terms is rounded n times, up or down; the longest has one for each weight of 256.
+    assert error(theirs, expected) < math.sqrt(9 * 256) * HALF_PLACE
     assert error(engine, expected) < SINGLE * error(theirs, expected)
     assert error(batch.clipped(ones, bound, torch.float64)[0], expected) < DOUBLE
 

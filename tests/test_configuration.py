@@ -1,5 +1,7 @@
 """The configuration: the published set-ups, and errors that say where to look."""
 
+import copy
+import functools
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -22,9 +24,13 @@ PUBLISHED = CONFIG / "scenarios.yaml"
 def check_files(*files, command_line=None) -> Run:
     """Check files laid over each other by Snakemake's own function, the command line on top."""
     config = {}
-    for layer in (*(yaml.safe_load(file.read_text()) for file in files), command_line or {}):
-        update_config(config, layer)
+    for layer in (*(_parsed(file.read_text()) for file in files), command_line or {}):
+        update_config(config, copy.deepcopy(layer))
     return check(config, files, PUBLISHED)
+
+
+# The defaults are read hundreds of times.
+_parsed = functools.cache(yaml.safe_load)
 
 
 def check_own(tmp_path, text) -> Run:

@@ -848,6 +848,7 @@ def tree(root: Path) -> list[tuple[str, int]]:
     return sorted((str(path), path.stat().st_mtime_ns) for path in root.rglob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FUZZ)
 def test_anything_is_read_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

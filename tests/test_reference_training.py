@@ -96,6 +96,7 @@ def test_a_record_that_is_certain_is_always_drawn_and_one_that_is_impossible_nev
         assert set(range(10, 30)) <= set(drawn.tolist())
 
 
+@pytest.mark.slow
 def test_equal_odds_are_a_simple_random_sample_in_random_order() -> None:
     """Whatever the odds are: the prior takes care of it. Of pairs, neighbours too."""
     records, size, count = 20, 5, 6000

@@ -58,6 +58,7 @@ def test_program_writes_the_same_bytes_every_time(paths: dict, text: str, tmp_pa
     assert (tmp_path / "report.html").read_text() == text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_banner_only_for_synthetic_data(paths: dict) -> None:
     assert "<strong>Synthetic data.</strong>" in page(paths)
     edit_run(paths, lambda run: run["datasets"]["purchase100-synthetic"].update(synthetic=False))
@@ -77,6 +78,7 @@ def test_headline_numbers_are_those_of_the_table(paths: dict, text: str, metric:
             assert rows[row["participant"]][i].removeprefix("≈").split() == expected
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_who_is_not_scored_everywhere_is_ranked_by_its_lead(paths: dict, text: str) -> None:
     """A participant gains nothing by leaving out the scenario where all are low."""
     before = list(table_rows(text, "sortable headline"))
@@ -116,6 +118,7 @@ def test_marks_are_shown(paths: dict, text: str) -> None:
     assert "not distinguishable from the highest" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_clear_lead_is_bold(paths: dict) -> None:
     table = pd.read_csv(paths["comparisons"][0])
     table["low"], table["high"] = table.difference - 1e-9, table.difference + 1e-9
@@ -178,6 +181,7 @@ def test_settings_and_training_are_shown(text: str) -> None:
     assert rows["Evaluation accuracy"][:2] == ["0.61", "0.38"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_an_attack_noted_is_said_where_it_was(paths: dict, text: str) -> None:
     sections = text.split("<h2 id=")
     said = f"<p><strong>auto</strong> chose {html.escape(EVIL)}.</p>"
@@ -242,6 +246,7 @@ def test_verdict_shows_what_attacks_found_beside_what_they_could(paths: dict, te
     assert text.count(">bound</text>") == text.count(">heuristic</text>") == 1  # in a ROC
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_score_above_the_bound_is_a_warning(paths: dict) -> None:
     ceiling = json.loads(paths["ceilings"][1].read_text())
     ceiling["bound"] = [1.02 * rate for rate in ceiling["fpr"]]
@@ -257,6 +262,7 @@ def test_score_above_the_bound_is_a_warning(paths: dict) -> None:
     assert '<a href="#privacy-T2">T2</a>' in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_lower_bound_above_epsilon_is_a_warning(paths: dict) -> None:
     edit_json(paths["audit"][0], lambda audit: audit["T2"]["rmia"].update(epsilon_lower=4.25))
     verdict = verdict_of(page(paths), "T2")
@@ -264,6 +270,7 @@ def test_lower_bound_above_epsilon_is_a_warning(paths: dict) -> None:
     assert "of rmia show that ε is at least 4.25, where the accountant says 3.97" in verdict
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_gain_curves_show_reference_models_that_differ_in_number_only(
     paths: dict, text: str
 ) -> None:
@@ -286,6 +293,7 @@ def test_gain_curves_show_reference_models_that_differ_in_number_only(
     assert "Gain from reference models" not in page(paths)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_has_shared_reference_models_has_more_than_shadow_models(paths: dict) -> None:
     """The best of those to compare with is one that has the train models alone."""
     rows = headline_rows(paths, "T1").set_index("participant")["tpr_at_fpr_0.1"]
@@ -301,6 +309,7 @@ def test_what_has_shared_reference_models_has_more_than_shadow_models(paths: dic
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_two_kinds_of_reference_models_are_two_lines(tmp_path: Path) -> None:
     names = [f"references-{count}" for count in (2, 4, 8, 16)]
     paths = write_run(tmp_path, [*names, "lira"])
@@ -328,11 +337,13 @@ def test_differences_from_the_highest(paths: dict, text: str) -> None:
             assert interval == expected
 
 
+@pytest.mark.slow
 def test_size_of_a_large_run(tmp_path: Path) -> None:
     paths = write_run(tmp_path, [f"attack-{i}" for i in range(25)], models=100, m=100)
     assert len(page(paths)) < 1_250_000  # 2.5 MB with four scenarios
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_with_one_phase_and_no_curves(paths: dict) -> None:
     scores = pd.read_csv(paths["scores"][0])
     scores = scores[

@@ -397,6 +397,7 @@ def test_the_table_has_a_row_per_participant_and_phase(
     assert about == [["T1", "purchase100_inf", "purchase100", "made-up"]]
 
 
+@pytest.mark.slow
 def test_the_table_holds_the_librarys_values(scored: tuple[Path, dict[str, Data]]) -> None:
     table = pd.read_csv(scored[0] / "scores.csv", dtype=str)
     sets = {"train": range(3), "dev": range(3, 13), "final": range(13, 23), "both": range(3, 23)}

@@ -278,6 +278,7 @@ def test_stacked_scores_are_numbers_and_others_with_shared_reference_models(
     assert (simulated != fewer).all(axis=1).all()
 
 
+@pytest.mark.slow
 def test_auto_judges_by_train_models_only() -> None:
     """Of attacks about as good as each other, one of which leaves out most train models."""
     chosen = set()
@@ -435,6 +436,7 @@ def test_a_set_is_its_challenges_and_its_numbers() -> None:
     assert len({frozenset(np.setdiff1d(own, POINTS).tolist()) for own in everything}) == 120
 
 
+@pytest.mark.slow
 def test_points_and_other_records_are_drawn_evenly_and_in_random_order() -> None:
     """Every point by half of the models, every other record by half; 60 points of 150 come first.
 

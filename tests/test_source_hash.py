@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mico.support.source_hash import imported_files, source_hash
+from mico.support.source_hash import _parse, imported_files, source_hash
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -31,6 +31,7 @@ def hashes(scripts, only="*") -> dict[str, str]:
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module._parse = _parse  # which remembers what it has read
     # Imported by name: here all of them, in a workflow the one that is run.
     attacks = {"attack": (scripts / "mico" / "attacks" / "formulas").glob("*.py")}
     return {

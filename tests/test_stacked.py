@@ -177,6 +177,7 @@ def naive_standardised(values: np.ndarray, model: int, record: int, shadows: int
     return float(np.clip((values[model, record] - np.mean(others)) / np.std(others), -50, 50))
 
 
+@pytest.mark.slow
 def test_features_are_formulas_class_means_and_the_white_box(fits: Fits) -> None:
     """Column by column; a class's mean leaves out all that is asked of the model."""
     simulated = simulate(6, effect=1.0)
