@@ -176,6 +176,7 @@ def test_the_bound_keeps_the_accountants_promise(epsilon: float) -> None:
     assert (limit > np.exp(spent.epsilon_spent - 0.2) * fpr + spent.delta).any()
 
 
+@pytest.mark.slow
 def test_the_program_writes_both_limits_or_none(tmp_path: Path, run_script: Callable) -> None:
     for spent in Privacy(1 / 60, 1800), Privacy(1 / 60, 1800, 0.7, 10.0, 1e-5):
         budget.write(tmp_path / "privacy.json", spent)

@@ -481,6 +481,7 @@ def test_track_of_text_is_attacked(texts: Mixed, tmp_path: Path) -> None:
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text", "text-private"])
 def test_logits_of_text_are_the_engines(kit: ModuleType, texts: Mixed, name: str) -> None:
     one, data = texts.challenges[name], store.read(texts.data[0])

@@ -102,7 +102,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     return build(f"transformers/{folder}", TEXT, physical_batch_size=4)
 
 
-@pytest.fixture(params=["roberta", "bert"])
+@pytest.fixture(scope="module", params=["roberta", "bert"])
 def network(request: pytest.FixtureRequest) -> Transformer:
     return request.getfixturevalue(request.param)
 
@@ -210,7 +210,7 @@ class Batch:
     naive: list[list[StateDict]]  # each sentence's gradient
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def batch(network: Transformer) -> Batch:
     lengths = [2, 24, 3, 7, 7, 24, 12, 5, 18] * 2
     x = random_sentences(3, 18, network.padding, lengths).view(2, 9, LENGTH)
