@@ -15,14 +15,16 @@ def main() -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--epsilon", type=float, help="with neither, training is not private")
     group.add_argument("--noise-multiplier", type=float)
+    parser.add_argument(
+        "--drop-last", action="store_true", help="floor(n / L) steps an epoch, with q = L / n"
+    )
     parser.add_argument("--delta", type=float)
     parser.add_argument("--output", type=Path, required=True, help="privacy.json to write")
     args = parser.parse_args()
 
-    spent = accountant.account(
-        args.n, args.batch_size, args.epochs, args.delta, args.epsilon, args.noise_multiplier
-    )
-    budget.write(args.output, spent)
+    given = vars(args)
+    output = given.pop("output")
+    budget.write(output, accountant.account(**given))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
+import yaml
+from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -12,6 +15,9 @@ from mico.privacy import budget
 from mico.privacy.accountant import EPS_ERROR, account
 from mico.privacy.budget import Privacy
 from mico.support.errors import InputError
+from mico.workflow import scenarios
+
+PUBLISHED = Path(__file__).parents[1] / "config" / "scenarios.yaml"
 
 # Opacus takes its first guess of the largest privacy loss from RDP, at a fixed list of orders;
 # where the best of them is the last, it says so, and the guess is only a little wider.
@@ -76,6 +82,32 @@ def test_sampling(n, batch_size, epochs, rate, steps) -> None:
     found = account(n, batch_size, epochs, delta=None)
     assert found == Privacy(rate, steps)
     assert found.epsilon_spent is found.noise_multiplier is found.delta is None
+
+
+def test_without_the_last_batch_the_sample_rate_is_exact() -> None:
+    """X2's: 65 whole batches of 1,024 in each of three epochs."""
+    assert budget.sampling(67_349, 1024, 3, drop_last=True) == (1024 / 67_349, 195)
+    assert budget.sampling(1024, 512, 3, drop_last=True) == budget.sampling(1024, 512, 3)
+    found = account(67_349, 1024, 3, delta=None, drop_last=True)
+    assert (found.sample_rate, found.steps) == (1024 / 67_349, 195)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["T2", "T3", "I2", "I3", "X2", "X3"])
+def test_published_noise_spends_the_published_epsilon(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By two other accountants: PRV's upper bound may be off by its eps_error, PLD's is not."""
+    monkeypatch.setattr(scenarios, "check_buildable", lambda scenario, datasets: None)
+    one = scenarios.resolve([name], yaml.safe_load(PUBLISHED.read_text()), {})[name]
+    noise = {"noise_multiplier": one.noise_multiplier, "drop_last": one.drop_last}
+    spent = account(one.n, one.batch_size, one.epochs, one.delta, **noise)
+    assert one.epsilon - 2 * EPS_ERROR < spent.epsilon_spent < one.epsilon + EPS_ERROR
+    step = from_gaussian_mechanism(
+        spent.noise_multiplier, value_discretization_interval=1e-3, sampling_prob=spent.sample_rate
+    )
+    exact = step.self_compose(spent.steps).get_epsilon_for_delta(1e-5)
+    assert one.epsilon - 2 * EPS_ERROR < exact < one.epsilon
 
 
 def test_more_noise_spends_less_and_more_epochs_more() -> None:

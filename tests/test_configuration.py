@@ -50,14 +50,20 @@ SET_UPS = {
     "I3": ("cifar10_lo", "cifar10", 50_000, 50, 512, "sgd", 0.5, 0.96, 1, 2.6, 4),
     "D1": ("cifar10_ddp", "ddp", 50_000, 50, 512, "sgd", 0.5, 0.96, 1, 2.6, 4),
     "X1": ("sst2_inf", "sst2", 67_349, 3, 96, "adamw", 5e-5, 1, 1, None, None),
-    "X2": ("sst2_hi", "sst2", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 0.1, 10),
-    "X3": ("sst2_lo", "sst2", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 0.1, 4),
-    "D2": ("sst2_ddp", "ddp", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 0.1, 4),
+    "X2": ("sst2_hi", "sst2", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 6.4, 10),
+    "X3": ("sst2_lo", "sst2", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 6.4, 4),
+    "D2": ("sst2_ddp", "ddp", 67_349, 3, 1024, "adamw", 5e-4, 1, 1, 6.4, 4),
 }
 FIELDS = (
     *("challenge", "track", "n", "epochs", "batch_size", "optimizer"),
     *("learning_rate", "lr_decay", "lr_decay_epochs", "clipping_norm", "epsilon"),
 )
+# The competition's, as published to five places: for epsilon 10 and 4.
+SIGMAS = {
+    "purchase100": {10: 0.54156, 4: 0.70670},
+    "cifar10": {10: 0.69859, 4: 1.04396},
+    "sst2": {10: 0.50222, 4: 0.68915},
+}
 ARCHITECTURES = {"purchase100": "mlp", "cifar10": "cnn", "sst2": "roberta-base"}
 
 
@@ -74,12 +80,36 @@ def test_published_scenarios_have_the_published_values(monkeypatch) -> None:
         assert (found["id"], found["data"], found["m"]) == (name, data, 100)
         assert found["architecture"] == ARCHITECTURES[data]
         assert found["delta"] == (None if values[-1] is None else 1e-5)
-        assert found["noise_multiplier"] is None
+        sigma = found["noise_multiplier"]
+        assert (sigma and round(sigma, 5)) == SIGMAS[data].get(found["epsilon"])
+        assert found["drop_last"] == (name in ("X2", "X3", "D2"))
         # What the library that fine-tuned X1 does by itself.
         assert found["shuffle"] == (name == "X1")
         assert found["max_gradient_norm"] == (1.0 if name == "X1" else None)
         assert found["disclosed"] == (("seed_training",) if name[0] == "D" else ())
         assert resolved[name].private == (values[-1] is not None)
+
+
+def test_noise_found_for_a_target_is_not_that_of_another() -> None:
+    base = {"from": "T2", "id": "A", "challenge": "a"}
+    published = yaml.safe_load(PUBLISHED.read_text())
+    sigma = published["T2"]["noise_multiplier"]
+
+    def noise(**changes: object) -> float | None:
+        library = published | {"T2": published["T2"] | {"epsilon": 10}}
+        datasets = check_files(BASE).configuration.datasets
+        own = base | {"data": "purchase100-synthetic"} | changes
+        # So few records that the made-up data have them.
+        library["T1"] = published["T1"] | {"n": 3040}
+        return scenarios.resolve([own], library, datasets)["A"].noise_multiplier
+
+    for same in {}, {"epsilon": 10.0}, {"clipping_norm": 1.0}, {"learning_rate": 0.1}, {"m": 50}:
+        assert noise(**same) == sigma, same
+    others = {"n": 3000, "epochs": 3, "batch_size": 64, "epsilon": 9, "delta": 1e-6}
+    for key, value in (others | {"drop_last": True}).items():
+        assert noise(**{key: value}) is None, key
+        assert noise(**{key: value, "noise_multiplier": 0.7}) == 0.7
+    assert noise(epsilon=None, noise_multiplier=0.7) == 0.7
 
 
 def test_defaults() -> None:
@@ -251,7 +281,8 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T2, epsilon: ten", "epsilon: 'ten' is not of type 'number'"),
         ("from: T2, delta: 0", "delta: 0 "),
         ("from: T2, delta: 1", "delta: 1 "),
-        ("from: T2, noise_multiplier: 1.0", "noise_multiplier: expected null where epsilon"),
+        ("from: T1, drop_last: true", "drop_last: expected false without DP"),
+        ("from: T2, drop_last: true, n: 500", "batch_size: 512: expected at most n = 500 with"),
         ("from: T2, delta: null", "delta: None: expected a number"),
         ("from: T2, clipping_norm: null", "clipping_norm: None: expected a number"),
         ("from: T2, clipping_norm: 0", "clipping_norm: 0 "),
@@ -695,7 +726,7 @@ def test_bad_dataset(tmp_path, entry, message) -> None:
     entry = yaml.safe_load(f"{{{entry}}}")
     base = {"ci": "I1", "ss": "X2"}.get(entry.get("format", "")[:2], "T1")
     item = {"id": "A", "from": base, "data": "mine", "n": 100, "m": 10}
-    item |= {"architecture": "roberta-tiny"} if base == "X2" else {}
+    item |= {"architecture": "roberta-tiny", "batch_size": 10} if base == "X2" else {}
     text = yaml.safe_dump({"scenarios": [item], "datasets": {"mine": entry}})
     with pytest.raises(InputError, match=r"own\.yaml: dataset mine: " + re.escape(message)):
         check_own(tmp_path, text)
@@ -716,7 +747,9 @@ def test_official_cifar10_is_a_directory_or_a_file(tmp_path, monkeypatch, path) 
 @pytest.mark.parametrize("tokenizer", ["bpe, vocabulary: 300", "a", "a/b-c_d.e", "."])
 def test_tokenizers(tmp_path, tokenizer) -> None:
     """What is not a folder may be on the hub, which is not asked before the run."""
-    item = "{id: A, from: X2, architecture: roberta-tiny, data: mine, n: 100, m: 10}"
+    item = (
+        "{id: A, from: X2, architecture: roberta-tiny, data: mine, n: 100, m: 10, batch_size: 10}"
+    )
     text = f"scenarios: [{item}]\ndatasets: {{mine: {{{MADE}, tokenizer: {tokenizer}}}}}"
     assert check_own(tmp_path, text).scenarios["A"].data == "mine"
 

@@ -738,7 +738,9 @@ def test_samples_are_those_of_each_models_own_stream(n: int, batch_size: int, co
     padded = empty = 0
     for epoch in range(20):
         own = range(5, 5 + count)
-        chosen, valid, widths = training._poisson_samples(n, batch_size, own, epoch)
+        chosen, valid, widths = training._poisson_samples(
+            n, *budget.sampling(n, batch_size, 1), own, epoch
+        )
         assert len(widths) == steps
         expected: list[list[list[int]]] = [[[] for _ in own] for _ in range(steps)]
         for model, seed in enumerate(own):
@@ -763,13 +765,35 @@ def test_samples_are_those_of_each_models_own_stream(n: int, batch_size: int, co
     assert (empty > 0) == (steps > 1)
 
 
+def test_without_the_last_batch_an_epoch_has_whole_batches(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 23 records in eights two are whole; a record is in a sample with the chance 8 / 23."""
+    rates, places = [], []
+
+    def keep(state: State) -> None:
+        places.append((state.epochs, state.steps))
+
+    def watched(stream: RandomStream, positions: int, rate: float) -> np.ndarray:
+        rates.append((positions, rate))
+        return poisson_sample(stream, positions, rate)
+
+    monkeypatch.setattr(training, "poisson_sample", watched)
+    options = replace(PRIVATE, epochs=2, batch_size=8, drop_last=True)
+    train(MLP(FEATURES, CLASSES), records, [np.arange(23)], [5], options, after_step=keep)
+    assert places == [(0, 1), (1, 0), (1, 1), (2, 0)]
+    assert rates == [(46, 8 / 23)] * 2
+
+
 @pytest.fixture(scope="module")
 def included() -> np.ndarray:
     """Which record is in which sample (epochs, steps, models, records): q = 1/5, two models."""
     n, batch_size, epochs = 40, 8, 3000
     table = np.zeros((epochs, 5, 2, n), bool)
     for epoch in range(epochs):
-        chosen, valid, widths = training._poisson_samples(n, batch_size, [21, 22], epoch)
+        chosen, valid, widths = training._poisson_samples(
+            n, *budget.sampling(n, batch_size, 1), [21, 22], epoch
+        )
         step = np.repeat(np.arange(5), widths)
         for model in range(2):
             of_model = valid[model]

@@ -21,7 +21,8 @@ class Optimisation:
         int,
         Field(
             ge=1,
-            description="passes over the training set; under DP one is ceil(n / L) samples",
+            description="passes over the training set; under DP one is ceil(n / L) samples, or "
+            "see `drop_last`",
         ),
     ]
     batch_size: Annotated[
@@ -57,8 +58,18 @@ class Optimisation:
             "greater, 1 in X1; `null`: none, and always with DP",
         ),
     ] = field(default=None, kw_only=True)
+    drop_last: Annotated[
+        bool,
+        Field(
+            description="with DP `true`: an epoch has floor(n / L) steps with the sample rate "
+            "L / n, as X2; `false`: ceil(n / L) with its inverse. Without DP `false`: the last "
+            "batch is short"
+        ),
+    ] = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.clipping_norm is None and self.drop_last:
+            raise ValueError("drop_last: expected false without DP, where the last batch is short")
         if self.clipping_norm is not None:
             if self.shuffle:
                 raise ValueError("shuffle: expected false with DP, which draws Poisson samples")

@@ -40,15 +40,19 @@ class Scenario(Optimisation):
         float | None,
         Field(
             gt=0,
-            description="a privacy budget, for which the noise is found; `null` without DP, or "
-            "where `noise_multiplier` is given",
+            description="the target of the privacy budget, for which the noise is found unless "
+            "`noise_multiplier` gives it; `null` without DP, or for a noise without a target",
         ),
     ] = None
     delta: Annotated[float | None, Field(gt=0, lt=1, description="δ, with DP; else `null`")] = None
     noise_multiplier: Annotated[
         float | None,
         Field(
-            gt=0, description="the noise itself, in standard deviations of C, in place of `epsilon`"
+            gt=0,
+            description="the noise itself, in standard deviations of C, in place of `epsilon`, or "
+            "beside it: the noise that was found for that target by another accountant, as the "
+            "published ones. A scenario derived with another n, batch, epoch, ε or δ does not take "
+            "it over from one with a target",
         ),
     ] = None
     disclosed: Annotated[
@@ -71,9 +75,9 @@ class Scenario(Optimisation):
             raise ValueError(f"epsilon: {self.epsilon:g}: expected at most {LARGEST_EPSILON}")
         if self.n <= self.m:
             raise ValueError(f"n: {self.n}: expected more than m = {self.m}")
-        if self.epsilon is not None and self.noise_multiplier is not None:
+        if self.drop_last and self.n < self.batch_size:
             raise ValueError(
-                "noise_multiplier: expected null where epsilon is given, or the reverse"
+                f"batch_size: {self.batch_size}: expected at most n = {self.n} with drop_last"
             )
         for name in ("clipping_norm", "delta"):
             if self.private != (getattr(self, name) is not None):

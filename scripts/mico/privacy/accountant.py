@@ -21,18 +21,20 @@ def account(
     delta: float | None,
     epsilon: float | None = None,
     noise_multiplier: float | None = None,
+    drop_last: bool = False,
 ) -> Privacy:
     """The noise multiplier for a target epsilon, or the epsilon of a noise multiplier.
 
     Args:
         n: records in the training set; batch_size: the expected size L of a Poisson sample.
         epsilon, noise_multiplier: at most one; with neither, training is not private.
+        drop_last: see `mico.privacy.budget.sampling`.
 
     Raises:
         InputError: epsilon outside (0, 100], delta outside (0, 1), a noise multiplier of 0 or
             below, or an epsilon that no sigma reaches.
     """
-    sample_rate, steps = sampling(n, batch_size, epochs)
+    sample_rate, steps = sampling(n, batch_size, epochs, drop_last)
     if epsilon is None and noise_multiplier is None:
         return Privacy(sample_rate, steps)
     if delta is None or not 0 < delta < 1:

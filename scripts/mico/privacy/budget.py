@@ -12,8 +12,14 @@ from mico.support.errors import InputError
 LARGEST_EPSILON = 100
 
 
-def sampling(n: int, batch_size: int, epochs: int) -> tuple[float, int]:
-    """The sample rate q = 1 / ceil(n / L), not exactly L / n, and the steps ceil(n / L) epochs."""
+def sampling(n: int, batch_size: int, epochs: int, drop_last: bool = False) -> tuple[float, int]:
+    """The sample rate q and the steps of a private training.
+
+    An epoch has ceil(n / L) steps with q = 1 / ceil(n / L), not exactly L / n, as Opacus's data
+    loader has them. With `drop_last` it has floor(n / L) steps with q = L / n.
+    """
+    if drop_last:
+        return batch_size / n, n // batch_size * epochs
     steps = math.ceil(n / batch_size)
     return 1 / steps, steps * epochs
 

@@ -132,7 +132,8 @@ def train(
     keys = [None if options.secure else seed for seed in seeds]
     epoch_gradients = partial(gradients, architecture, own, options, parameters, keys, gradient)
 
-    steps = math.ceil(own.labels.shape[1] / options.batch_size)
+    n = own.labels.shape[1]
+    _, steps = sampling(n, options.batch_size, 1, options.drop_last)  # as many without DP
     before = state.epochs * steps + state.steps
     step, one = torch.tensor([before, 1], dtype=torch.float32, device=device)
     for epoch in range(state.epochs, options.epochs):
@@ -202,7 +203,8 @@ def _private_gradients(
     noise = [_noise(*pair, epoch, std) for pair in zip(seeds, gradient, strict=True)] if std else []
     for fill in noise * skipped:
         fill()
-    chosen, valid, widths = _poisson_samples(n, options.batch_size, seeds, epoch)
+    epoch_of_samples = sampling(n, options.batch_size, 1, options.drop_last)
+    chosen, valid, widths = _poisson_samples(n, *epoch_of_samples, seeds, epoch)
     words = _dropout(architecture, seeds, epoch, len(widths))
     # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
     rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
@@ -237,7 +239,7 @@ def _dropout(
 
 
 def _poisson_samples(
-    n: int, batch_size: int, seeds: Sequence[int | None], epoch: int
+    n: int, sample_rate: float, steps: int, seeds: Sequence[int | None], epoch: int
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """An epoch's Poisson samples of all models, those of a step padded to the longest.
 
@@ -246,7 +248,6 @@ def _poisson_samples(
         valid: the same shape, False where there is padding.
         widths: of each step, its longest sample.
     """
-    sample_rate, steps = sampling(n, batch_size, epochs=1)
     # One sample of steps * n positions is a sample of n positions for every step.
     drawn = [
         poisson_sample(RandomStream(seed, f"sampling/{epoch}"), steps * n, sample_rate)
@@ -287,13 +288,15 @@ def _views(architecture: Architecture, flat: Tensor) -> Parameters:
 def _noise(seed: int | None, out: Tensor, epoch: int, std: float) -> Callable[[], object]:
     """A function that fills `out` with the epoch's next normals each time it is called."""
     stream = RandomStream(seed, f"noise/{epoch}")
+    if seed is None:
+        # A GPU's own generator is not made to withstand somebody who wants to predict it. Half the
+        # sum of four normals does not tell by its last bits what it was added to (Holohan and
+        # Braghin 2021, arXiv 2107.10138, with n = 2), as in Opacus's secure mode.
+        four = torch.empty(4, *out.shape)
+        fill = stream.normals(four, std)
+        return lambda: (fill(), out.copy_(four.sum(0) / 2))
     if out.device.type == "cpu":
         return stream.normals(out, std)
-    if seed is None:
-        # A GPU's own generator is not made to withstand somebody who wants to predict it.
-        on_cpu = torch.empty(out.shape)
-        fill = stream.normals(on_cpu, std)
-        return lambda: (fill(), out.copy_(on_cpu))
     word = np.empty(1, np.int64)
     stream.bits(word)()
     generator = torch.Generator(out.device).manual_seed(int(word[0]))

@@ -67,11 +67,14 @@ def tokenizer_folder(plan: Plan, wildcards: Wildcards) -> list[str]:
 
 
 def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
-    """The flags that set a scenario's privacy budget, or its noise."""
+    """The flags that set a scenario's noise, or the privacy budget that it is found for."""
     scenario = plan.of(wildcards)
-    given = {"epsilon": scenario.epsilon, "noise-multiplier": scenario.noise_multiplier}
-    given["delta"] = scenario.delta
-    return " ".join(f"--{name} {value}" for name, value in given.items() if value is not None)
+    if not scenario.private:
+        return ""
+    target = f"--epsilon {scenario.epsilon}"
+    if scenario.noise_multiplier is not None:
+        target = f"--noise-multiplier {scenario.noise_multiplier}"
+    return f"{target} --delta {scenario.delta}" + " --drop-last" * scenario.drop_last
 
 
 def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:

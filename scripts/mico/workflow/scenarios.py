@@ -12,6 +12,9 @@ from mico.networks.facts import networks, parse
 from mico.support.errors import InputError
 from mico.support.records import build
 
+# By which an accountant finds the noise for a target.
+DETERMINE_NOISE = ("n", "batch_size", "epochs", "drop_last", "epsilon", "delta")
+
 
 def resolve(
     items: Sequence[str | Mapping[str, Any]],
@@ -49,12 +52,19 @@ def resolve(
 
 
 def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """A scenario's fields, its own over those of the one it is derived from."""
+    """A scenario's fields, its own over those of the one it is derived from.
+
+    Noise that was found for a target is not taken over where what it was found for differs.
+    """
     own = dict(item)
     base = own.pop("from", None)
     if base is not None and base not in known:
         raise InputError(f"scenario {own['id']}: from {base!r} is unknown{_hint(base, known)}")
-    return {**(known[base] if base else {}), **own}
+    taken = dict(known[base]) if base else {}
+    differs = any(own.get(key, taken.get(key)) != taken.get(key) for key in DETERMINE_NOISE)
+    if taken.get("epsilon") is not None and differs:
+        taken.pop("noise_multiplier", None)
+    return taken | own
 
 
 def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> None:
