@@ -594,7 +594,9 @@ def test_of_two_that_train_the_same_the_later_one_finishes(
     assert later.returncode == 0, later.stderr
     _, said = earlier.communicate("\n")
     assert earlier.returncode == 1
-    assert re.fullmatch(r"error: \S+: gone, a later job trains the same models\n", said)
+    # The shard's progress comes first where the earlier job has waited for long.
+    error = r"error: \S+: gone, a later job trains the same models\n"
+    assert re.fullmatch(rf"(models 1-3: .*\n)*{error}", said)
     assert files(tmp_path / "1-3") == jobs["plain"].models
     assert {path.name for path in tmp_path.iterdir()} == {"1-3", "1-3.csv"}
 
