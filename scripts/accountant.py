@@ -22,9 +22,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="privacy.json to write")
     args = parser.parse_args()
 
-    given = vars(args)
-    output = given.pop("output")
-    budget.write(output, accountant.account(**given))
+    spent = accountant.account(
+        *(args.n, args.batch_size, args.epochs, args.delta),
+        epsilon=args.epsilon,
+        noise_multiplier=args.noise_multiplier,
+        drop_last=args.drop_last,
+    )
+    budget.write(args.output, spent)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from mico.challenge import seeds
 from mico.challenge.phases import Phases
 from mico.data import store
 from mico.data.store import Description
-from mico.pages import figures
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
 
@@ -122,7 +121,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures without a drawing, which takes most of a page's time: for tests of its words."""
     svg = Markup('<svg aria-label="{}"></svg>')
-    monkeypatch.setattr(figures, "_svg", lambda axes, title: svg.format(title))
+    monkeypatch.setattr("mico.pages.figures._svg", lambda axes, title: svg.format(title))
 
 
 @pytest.fixture(scope="session")

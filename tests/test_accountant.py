@@ -17,7 +17,9 @@ from mico.privacy.budget import Privacy
 from mico.support.errors import InputError
 from mico.workflow import scenarios
 
-PUBLISHED = Path(__file__).parents[1] / "config" / "scenarios.yaml"
+ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "config" / "scenarios.yaml"
+FAITHFUL = ROOT / "docs" / "faithful.md"
 
 # Opacus takes its first guess of the largest privacy loss from RDP, at a fixed list of orders;
 # where the best of them is the last, it says so, and the guess is only a little wider.
@@ -108,6 +110,11 @@ def test_published_noise_spends_the_published_epsilon(
     )
     exact = step.self_compose(spent.steps).get_epsilon_for_delta(1e-5)
     assert one.epsilon - 2 * EPS_ERROR < exact < one.epsilon
+    # As docs/faithful.md says.
+    column, place = "TIX".index(name[0]) + 1, (10, 4).index(one.epsilon)
+    for row, value in ("Opacus's accountant", spent.epsilon_spent), ("dp-accounting", exact):
+        (line,) = re.findall(rf"\| ε spent, by {row} \|.*", FAITHFUL.read_text())
+        assert line.split("|")[column + 1].split(", ")[place].strip() == f"{value:.2f}"
 
 
 def test_more_noise_spends_less_and_more_epochs_more() -> None:

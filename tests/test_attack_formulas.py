@@ -279,7 +279,8 @@ def integrate(
     return (weight * density).sum() / weight.sum(), (weight * variance).sum() / weight.sum()
 
 
-@pytest.mark.parametrize(("outside", "strength"), [(0, 2), (0, 5), (1, 2), (2, 5), (5, 2)])
+@pytest.mark.parametrize("strength", [2, 5])
+@pytest.mark.parametrize("outside", [0, 1, 2, 5])
 def test_bavaria_is_the_integral_over_the_posterior(outside: int, strength: float) -> None:
     """At a point with 0, 1, 2 or 5 OUT models, among others that have 1 to 4 of 8."""
     rng = np.random.default_rng(6)

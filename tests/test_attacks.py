@@ -288,13 +288,6 @@ def naive(setting: Setting, given: Signals, targets: Iterable[int]) -> np.ndarra
     )
 
 
-def assert_equal_to_the_loop(setting: Setting, given: Signals) -> None:
-    """For the first and the last train model, and the last of the others."""
-    targets = [0, TRAIN - 1, TRAIN + OTHERS - 1]
-    expected = naive(setting, given, targets)
-    np.testing.assert_allclose(run(setting, given)[targets], expected, rtol=1e-9, atol=1e-9)
-
-
 def outsider(given: Signals, model: int) -> Signals:
     """A train model moved behind all others: a target of the remaining shadow models."""
     order = [*(i for i in range(len(given.loss)) if i != model), model]
@@ -305,16 +298,34 @@ def outsider(given: Signals, model: int) -> Signals:
 # ---- The formulas. Relative or absolute 1e-9: float64 with sums of at most a few hundred terms.
 
 
+# The first and the last train model and the last of the others; or all, which takes longer.
+of_some_or_all_targets = pytest.mark.parametrize(
+    "targets",
+    [
+        pytest.param([0, TRAIN - 1, TRAIN + OTHERS - 1], id="some"),
+        pytest.param(list(range(TRAIN + OTHERS)), id="all", marks=pytest.mark.slow),
+    ],
+)
+
+
+@of_some_or_all_targets
 @each(setting=SETTINGS, seed=[1, 2])
-def test_scores_are_those_of_a_loop_over_points(setting: Setting, seed: int) -> None:
+def test_scores_are_those_of_a_loop_over_points(
+    setting: Setting, seed: int, targets: list[int]
+) -> None:
     given = make_signals(seed)
-    assert_equal_to_the_loop(setting, given)
+    expected = naive(setting, given, targets)
+    np.testing.assert_allclose(run(setting, given)[targets], expected, rtol=1e-9, atol=1e-9)
 
 
+@of_some_or_all_targets
 @each(setting=CENTRED[:6] + WITH_DEVIATIONS)
-def test_scores_are_those_of_a_loop_where_shadow_models_agree(setting: Setting) -> None:
+def test_scores_are_those_of_a_loop_where_shadow_models_agree(
+    setting: Setting, targets: list[int]
+) -> None:
     given = make_signals(3, digits=1)
-    assert_equal_to_the_loop(setting, given)
+    expected = naive(setting, given, targets)
+    np.testing.assert_allclose(run(setting, given)[targets], expected, rtol=1e-9, atol=1e-9)
 
 
 def test_the_made_signals_have_ragged_counts() -> None:

@@ -180,9 +180,11 @@ def test_card_says_how_each_challenge_was_made(card: str) -> None:
 
 def test_card_gives_the_budget(challenges: dict) -> None:
     one = described(challenges, "private")
-    one = replace(one, privacy=Privacy(1 / 10, 60, 0.7071234, 4.0, 1e-5))
+    one = replace(one, privacy=Privacy(1 / 10, 60, 0.7071234, 3.97, 1e-5))
+    one = replace(one, scenario=replace(one.scenario, epsilon=4))
     text = bundle.data_card(TRACK, [one], PHASES, 1)
-    assert row(text, "ε") == ["4"]
+    assert row(text, "ε, the target") == ["4"]
+    assert row(text, "ε spent") == ["3.97"]
     assert row(text, "δ") == ["1e-05"]
     assert row(text, "noise multiplier") == ["0.707123"]
 

@@ -21,16 +21,16 @@ BASE = CONFIG / "config.yaml"
 PUBLISHED = CONFIG / "scenarios.yaml"
 
 
+# The defaults are read hundreds of times.
+_parsed = functools.cache(yaml.safe_load)
+
+
 def check_files(*files, command_line=None) -> Run:
     """Check files laid over each other by Snakemake's own function, the command line on top."""
     config = {}
     for layer in (*(_parsed(file.read_text()) for file in files), command_line or {}):
         update_config(config, copy.deepcopy(layer))
     return check(config, files, PUBLISHED)
-
-
-# The defaults are read hundreds of times.
-_parsed = functools.cache(yaml.safe_load)
 
 
 def check_own(tmp_path, text) -> Run:
@@ -91,17 +91,15 @@ def test_published_scenarios_have_the_published_values(monkeypatch) -> None:
 
 
 def test_noise_found_for_a_target_is_not_that_of_another() -> None:
-    base = {"from": "T2", "id": "A", "challenge": "a"}
     published = yaml.safe_load(PUBLISHED.read_text())
     sigma = published["T2"]["noise_multiplier"]
+    datasets = check_files(BASE).configuration.datasets
+    # So few records that the made-up data have them.
+    published["T1"] |= {"n": 3040, "data": "purchase100-synthetic"}
 
-    def noise(**changes: object) -> float | None:
-        library = published | {"T2": published["T2"] | {"epsilon": 10}}
-        datasets = check_files(BASE).configuration.datasets
-        own = base | {"data": "purchase100-synthetic"} | changes
-        # So few records that the made-up data have them.
-        library["T1"] = published["T1"] | {"n": 3040}
-        return scenarios.resolve([own], library, datasets)["A"].noise_multiplier
+    def noise(base: str = "T2", **changes: object) -> float | None:
+        own = {"from": base, "id": "A", "challenge": "a"} | changes
+        return scenarios.resolve([own], published, datasets)["A"].noise_multiplier
 
     for same in {}, {"epsilon": 10.0}, {"clipping_norm": 1.0}, {"learning_rate": 0.1}, {"m": 50}:
         assert noise(**same) == sigma, same
@@ -110,6 +108,10 @@ def test_noise_found_for_a_target_is_not_that_of_another() -> None:
         assert noise(**{key: value}) is None, key
         assert noise(**{key: value, "noise_multiplier": 0.7}) == 0.7
     assert noise(epsilon=None, noise_multiplier=0.7) == 0.7
+    # Noise without a target holds for any size, until there is a target.
+    published["B"] = {"from": "T2", "challenge": "b", "epsilon": None, "noise_multiplier": 0.7}
+    assert noise("B", n=3000, epochs=3) == 0.7
+    assert noise("B", epsilon=4) is None
 
 
 def test_defaults() -> None:

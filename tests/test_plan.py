@@ -276,6 +276,14 @@ def test_budgets_are_flags(small: Plan) -> None:
     assert jobs.budget_flags(small, {"scenario": "S1"}) == ""
     flags = jobs.budget_flags(small, {"scenario": "SD"})
     assert flags == "--noise-multiplier 1.0 --delta 1e-05"
+    targeted = {"id": "A", "from": "T2", "data": "shopping", "n": 150, "m": 10, "batch_size": 30}
+    for more, expected in (
+        ({}, "--epsilon 10.0 --delta 1e-05"),
+        ({"noise_multiplier": 0.7}, "--noise-multiplier 0.7 --delta 1e-05"),
+        ({"drop_last": True}, "--epsilon 10.0 --delta 1e-05 --drop-last"),
+    ):
+        one = make(run(scenarios=[*TINY["scenarios"], targeted | more]))
+        assert jobs.budget_flags(one, {"scenario": "A"}) == expected
 
 
 def test_sources_are_the_files_that_programs_find_by_themselves(small: Plan) -> None:

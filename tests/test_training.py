@@ -694,6 +694,22 @@ def test_noise_has_the_mechanisms_variance_and_is_independent(
 SECURE = replace(PRIVATE, secure=True)
 
 
+def test_secure_noise_is_half_the_sum_of_four_normals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So often do the numbers that are added come from the stream; with a seed it is one."""
+    monkeypatch.setattr(randomness, "os", SimpleNamespace(urandom=bytes))
+    found, drawn = torch.empty(10), torch.empty(4, 10)
+    stream = RandomStream(None, "noise/0")
+    fill, draw = training._noise(None, found, 0, 0.3), stream.normals(drawn, 0.3)
+    for _ in range(3):
+        fill()
+        draw()
+        assert torch.equal(found, (drawn[0] + drawn[1] + drawn[2] + drawn[3]) / 2)
+    one = torch.empty(10)
+    RandomStream(7, "noise/0").normals(one, 0.3)()
+    training._noise(7, found, 0, 0.3)()
+    assert torch.equal(found, one)
+
+
 @pytest.mark.parametrize(
     "options",
     [replace(SECURE, noise_multiplier=0.0), replace(SECURE, batch_size=23)],

@@ -80,7 +80,7 @@ TEXT_DP = replace(
     learning_rate=5e-4,
     shuffle=False,
     max_gradient_norm=None,
-    clipping_norm=0.1,
+    clipping_norm=6.4,
     noise_multiplier=0.5,
 )
 TEXT_LENGTH = 67  # tokens that the published loop pads to

@@ -286,7 +286,8 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
                 f" after every {scenario.lr_decay_epochs} epochs",
                 "differential privacy": "DP-SGD" if scenario.private else "none",
-                "ε": _number(spent.epsilon_spent),
+                "ε, the target": _number(scenario.epsilon),
+                "ε spent": _number(spent.epsilon_spent),
                 "δ": _number(spent.delta),
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),

@@ -203,8 +203,8 @@ def _private_gradients(
     noise = [_noise(*pair, epoch, std) for pair in zip(seeds, gradient, strict=True)] if std else []
     for fill in noise * skipped:
         fill()
-    epoch_of_samples = sampling(n, options.batch_size, 1, options.drop_last)
-    chosen, valid, widths = _poisson_samples(n, *epoch_of_samples, seeds, epoch)
+    sample_rate, steps_an_epoch = sampling(n, options.batch_size, 1, options.drop_last)
+    chosen, valid, widths = _poisson_samples(n, sample_rate, steps_an_epoch, seeds, epoch)
     words = _dropout(architecture, seeds, epoch, len(widths))
     # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
     rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)

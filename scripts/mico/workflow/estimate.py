@@ -11,6 +11,7 @@ import math
 from mico.challenge.scenario import Scenario
 from mico.data.options import DataOptions
 from mico.networks.facts import Facts, networks, parse
+from mico.privacy.budget import sampling
 
 # Taken for granted, not measured.
 CORES_PER_GPU = 20
@@ -29,7 +30,7 @@ def training_seconds(scenario: Scenario, data: DataOptions, gpu: bool) -> float:
     Args:
         data: the options of its data set.
     """
-    steps = math.ceil(scenario.n / scenario.batch_size) * scenario.epochs
+    _, steps = sampling(scenario.n, scenario.batch_size, scenario.epochs, scenario.drop_last)
     records = scenario.n * scenario.epochs
     seconds = (
         records * _per_record(scenario, data.features) + steps * _network(scenario).step_seconds

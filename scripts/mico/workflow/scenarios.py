@@ -54,15 +54,16 @@ def resolve(
 def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """A scenario's fields, its own over those of the one it is derived from.
 
-    Noise that was found for a target is not taken over where what it was found for differs.
+    Noise that was found for a target is not taken over where what it was found for differs, nor
+    is noise without a target where there is one.
     """
     own = dict(item)
     base = own.pop("from", None)
     if base is not None and base not in known:
         raise InputError(f"scenario {own['id']}: from {base!r} is unknown{_hint(base, known)}")
     taken = dict(known[base]) if base else {}
-    differs = any(own.get(key, taken.get(key)) != taken.get(key) for key in DETERMINE_NOISE)
-    if taken.get("epsilon") is not None and differs:
+    bound = DETERMINE_NOISE if taken.get("epsilon") is not None else ("epsilon",)
+    if any(own.get(key, taken.get(key)) != taken.get(key) for key in bound):
         taken.pop("noise_multiplier", None)
     return taken | own
 
