@@ -32,7 +32,7 @@ lint: .venv/installed  ## style and format
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 
-types: .venv/installed  ## strict types
+types: .venv/text  ## strict types
 	mypy
 
 layers: .venv/installed  ## which room may import which
