@@ -51,7 +51,7 @@ def main() -> None:
             if model < phases.train or model in targets:
                 margin[model] = outputs.on_labels(architecture, parameters, every)[1, 0]
 
-    values, trained = [], []
+    values, trained, rest = [], [], []
     for model in progress(targets, len(targets), "targets"):
         challenge = seeds.challenge[model]
         about = (architecture, records, f"{args.challenge.name}/{model}", challenge)
@@ -65,8 +65,12 @@ def main() -> None:
             )
         values.append(found[0])
         trained.append(found[1])
+        rest.append(reference_training.train_rest(*about, options))
     loss, margin = np.stack(values, axis=1)
-    found = TargetReferences(np.array(targets), loss, margin, np.stack(trained))
+    rest_loss, rest_margin = np.stack(rest, axis=1)
+    found = TargetReferences(
+        np.array(targets), loss, margin, np.stack(trained), rest_loss, rest_margin
+    )
     arrays.write(args.output, found)
 
 

@@ -6,6 +6,7 @@ The published codes are written down again on their own arrays, samples times mo
     Carlini et al.:    tensorflow/privacy, membership_inference_attack/advanced_mia.py (the mean)
     Lassila et al.:    aidotse/LeakPro, leakpro/attacks/mia_attacks/base.py
     Brännvall:         rickardbrannvall/exponential-family-mia, methods.py
+    the competition:   microsoft/MICO, starting-kit/purchase100.ipynb; the runner-up's for tables
 """
 
 import json
@@ -184,6 +185,30 @@ def test_lira_offline_ranks_as_the_published_lower_tail() -> None:
     published = norm.logcdf(x.target, np.nanmean(outside, axis=1), np.nanstd(outside, axis=1))
     scores = run(("lira", {"variant": "offline"}), given)[model]
     assert rankdata(scores).tolist() == rankdata(published).tolist()
+
+
+def test_global_variance_ranks_as_the_runner_ups_code_for_tables() -> None:
+    """It takes P(conf <= s) of all targets together, ours -log P(conf > s): one order."""
+    truth = gaussian(2)
+    given, targets = truth.signals, range(*truth.targets.indices(len(truth.signals.loss)))
+    published = []
+    for model in targets:
+        x = published_arrays(given, model, given.challenge[model])
+        outside = [one[~keep] for one, keep in zip(x.shadow_conf, x.mask, strict=True)]
+        deviation = np.std(np.concatenate(outside)) + 1e-30
+        published.append(norm.cdf(x.target_conf, [one.mean() for one in outside], deviation))
+    scores = run(("lira", {"variant": "offline-global-variance", "signal": "conf"}), given)
+    assert rankdata(scores[truth.targets]).tolist() == rankdata(np.stack(published)).tolist()
+
+
+def test_scaled_threshold_is_the_starter_kits() -> None:
+    given = gaussian(2).signals
+    scores = run(("threshold", {"signal": "loss", "scaled": True}), given)
+    plain = run(("threshold", {"signal": "loss"}), given)
+    for found, predictions in zip(scores, plain, strict=True):
+        least, greatest = np.min(predictions), np.max(predictions)
+        np.testing.assert_array_equal(found, (predictions - least) / (greatest - least))
+    assert rankdata(scores).tolist() != rankdata(plain).tolist()  # pooled
 
 
 def brannvall_rmia(x: Arrays, z: Arrays, online: bool, gamma: float, a: float) -> np.ndarray:

@@ -40,13 +40,16 @@ NAMES = ("loss", "conf", "margin")
 Setting = tuple[str, dict]
 
 THRESHOLD = [("threshold", {"signal": name}) for name in NAMES]
+SCALED = [("threshold", {"signal": name, "scaled": True}) for name in NAMES]
 CENTRED = [
     ("centred", {"centre": centre, "signal": name})
     for centre, name in itertools.product(("mid", "in", "standardised"), NAMES)
 ]
 LIRA = [
     ("lira", {"variant": variant, "signal": name})
-    for variant, name in itertools.product(("online", "offline", "fixed-variance"), NAMES)
+    for variant, name in itertools.product(
+        ("online", "offline", "offline-global-variance", "fixed-variance"), NAMES
+    )
 ]
 RMIA = [("rmia", {"variant": "online", "gamma": gamma}) for gamma in (1, 1.3, 2)] + [
     ("rmia", {"variant": "offline", "gamma": gamma, "a": a})
@@ -62,7 +65,7 @@ BAVARIA = [
 BAVARIA += [("bavaria", {**values, "prior": "total"}) for _, values in BAVARIA[2::4]]
 EFFECT = [("effect", {"signal": name}) for name in NAMES]
 WITH_DEVIATIONS = LIRA + BASE + BAVARIA + EFFECT
-SETTINGS = THRESHOLD + CENTRED + RMIA + WITH_DEVIATIONS
+SETTINGS = THRESHOLD + SCALED + CENTRED + RMIA + WITH_DEVIATIONS
 
 
 def run(setting: Setting, given: Signals) -> np.ndarray:
@@ -121,8 +124,14 @@ def sides(given: Signals, name: str, target: int, record: int) -> tuple[list, li
     return inside, outside
 
 
-def naive_threshold(given: Signals, target: int, record: int, signal: str) -> float:
-    return value(given, signal, target, record)
+def naive_threshold(
+    given: Signals, target: int, record: int, signal: str, scaled: bool = False
+) -> float:
+    own = value(given, signal, target, record)
+    if not scaled:
+        return own
+    of_all = [value(given, signal, target, point) for point in given.challenge[target]]
+    return (own - min(of_all)) / (max(of_all) - min(of_all))
 
 
 def naive_centred(given: Signals, target: int, record: int, centre: str, signal: str) -> float:
@@ -151,6 +160,11 @@ def naive_lira(given: Signals, target: int, record: int, variant: str, signal: s
             deviations.append(pooled**0.5)
         else:  # shadow models that agree by chance leave a millionth of the pooled variance
             deviations.append(max(np.var(side), 1e-6 * pooled) ** 0.5)
+    if variant == "offline-global-variance":
+        of_all = [
+            one for p in given.challenge[target] for one in sides(given, signal, target, p)[1]
+        ]
+        return -norm.logsf(own, means[1], np.std(of_all))
     if variant == "offline":
         return -norm.logsf(own, means[1], deviations[1])
     return norm.logpdf(own, means[0], deviations[0]) - norm.logpdf(own, means[1], deviations[1])

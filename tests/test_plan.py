@@ -196,11 +196,22 @@ def test_text_and_synthetic_data_are_known() -> None:
     assert not make(run(scenarios=real, target_references=nothing)).is_synthetic("shopping")
 
 
+def test_what_the_original_kit_reads_is_exported(small: Plan) -> None:
+    assert small.exported == small.datasets == ["shopping"]
+    words = yaml.safe_load((ROOT / "tests/text.yaml").read_text())
+    words["datasets"] |= DEFAULTS["datasets"]
+    with_text = make(check({**DEFAULTS, **words}, [], ROOT / "config/scenarios.yaml"))
+    assert with_text.datasets
+    assert with_text.exported == []
+
+
 def test_time_and_memory_grow_with_the_work(small: Plan) -> None:
     job = {"scenario": "S1", "first": "0", "last": "2"}
     seconds = small.model_seconds(small.of(job))
     assert resources.training_minutes(small, job) == estimate.minutes(3 * seconds)
     count = small.configuration.target_references.count
+    scenario = small.of(job)
+    count += (small.data(scenario).records - 2 * scenario.m) / scenario.n
     assert resources.target_reference_minutes(small, job) == estimate.minutes(3 * count * seconds)
     challenge = {"track": "shopping", "challenge": "shopping_inf"}
     assert resources.signals_minutes(small, challenge) >= 10

@@ -33,7 +33,7 @@ import target_references as program
 from mico.attacks import reference_training
 from mico.attacks.given import outputs
 from mico.attacks.given.target_references import TargetReferences
-from mico.attacks.reference_training import sample, train_inferred, train_known
+from mico.attacks.reference_training import sample, train_inferred, train_known, train_rest
 from mico.attacks.shadows import Target
 from mico.challenge import splits
 from mico.challenge.recipe import TrainingOptions
@@ -254,6 +254,20 @@ def test_a_model_does_not_depend_on_how_many_there_are(
         np.testing.assert_array_equal(one, other)
 
 
+def test_the_rest_is_all_but_the_challenge_points(engine: Engine, records: Records) -> None:
+    """In random order; the model differs from the target's others, and between targets."""
+    known(records, 2)
+    values = [train_rest(NETWORK, records, name, CHALLENGE, OPTIONS) for name in ("c/1", "c/2")]
+    orders = [training_set.tolist() for training_set in engine.sets[2:]]
+    assert [sorted(order) for order in orders] == [sorted(REST.tolist())] * 2
+    assert orders[0] != orders[1]
+    assert len(set(engine.seeds)) == 4
+    at = records.take(CHALLENGE[None])
+    for found, seed in zip(values, engine.seeds[2:], strict=True):
+        expected = outputs.on_labels(NETWORK, Engine.weights(NETWORK, [seed]), at)[:, 0]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def overlaps(engine: Engine, secret: np.ndarray) -> list[float]:
     """Which share of a secret training set each model's guess holds."""
     return [float(np.isin(secret, training_set[HALF:]).mean()) for training_set in engine.sets]
@@ -343,6 +357,10 @@ def test_the_program_trains_reference_models(
     np.testing.assert_allclose(found.loss, -np.logaddexp(0, -found.margin), rtol=1e-9)
     assert (found.trained.sum(axis=2) == 10).all()
     np.testing.assert_array_equal(found.trained[:, ::2], ~found.trained[:, 1::2])
+    np.testing.assert_allclose(found.rest_loss, -np.logaddexp(0, -found.rest_margin), rtol=1e-9)
+    # That one has seen none of the points: on them it is like the models without them.
+    assert found.rest_margin.shape == (2, 20)
+    assert found.rest_margin.mean() < found.margin[found.trained].mean()
     assert (found.trained[0] != found.trained[1]).any()
     # They were trained on what it says: by chance it would look so once in 4,000 times.
     inside = np.where(found.trained, found.margin, 0).sum(axis=1) / found.trained.sum(axis=1)
@@ -392,6 +410,7 @@ def test_the_programs_output_depends_on_nothing_else(
     np.testing.assert_array_equal(found.trained[0], expected.trained[1, :8])
     # This process does not flush denormals to zero.
     np.testing.assert_allclose(found.margin[0], expected.margin[1, :8], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.rest_margin[0], expected.rest_margin[1], rtol=1e-4, atol=1e-4)
 
 
 @dataclass
@@ -413,6 +432,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Asked]:
     functions = {name: Asked() for name in ("train_known", "train_inferred")}
     for name, function in functions.items():
         monkeypatch.setattr(program.reference_training, name, function)
+
+    def train_rest(*arguments: object) -> np.ndarray:
+        return np.zeros((2, len(arguments[3])))
+
+    monkeypatch.setattr(program.reference_training, "train_rest", train_rest)
     return functions
 
 

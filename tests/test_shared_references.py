@@ -135,7 +135,8 @@ def test_a_targets_own_reference_models_are_compared_with_all_shadow_models(
     rng = np.random.default_rng(2)
     shape = (1 + TARGETS, 6, 60)
     margin = rng.normal(2, 2, shape)
-    own = -np.logaddexp(0, -margin), margin, rng.random(shape) < 0.5
+    rest = np.zeros((len(margin), 60))  # what it is does not matter
+    own = -np.logaddexp(0, -margin), margin, rng.random(shape) < 0.5, rest, rest
     options = registry.options("target-references", {"count": 5, "signal": signal})
 
     def scores(given: Signals) -> np.ndarray:
@@ -158,8 +159,9 @@ def test_a_target_without_reference_models_of_its_own_is_named(all_train: Signal
     for missing in TRAIN, TRAIN + SHARED - 1, TRAIN + TARGETS - 1:
         targets = np.setdiff1d(np.arange(TRAIN, TRAIN + TARGETS), missing)
         cube = np.random.default_rng(4).normal(size=(len(targets), 2, 60))
+        own = TargetReferences(targets, cube, cube, cube > 0, cube[:, 0], cube[:, 0])
         with pytest.raises(InputError, match=f"^model {missing} has no reference models$"):
-            of_targets.scores(given, TargetReferences(targets, cube, cube, cube > 0), options)
+            of_targets.scores(given, own, options)
 
 
 @pytest.mark.parametrize(("variant", "gamma"), [("online", 1.0), ("offline", 1.2)])
@@ -879,7 +881,8 @@ def wrong_file(kind: str, folder: Path) -> Path:
         arrays.write(path, Signals(margin, margin, margin[:3] > 0, np.ones((4, 2), int)))
     elif kind == "references":
         cube = np.ones((3, 4, 9))
-        arrays.write(path, TargetReferences(np.arange(3), cube, cube, cube > 0))
+        own = TargetReferences(np.arange(3), cube, cube, cube > 0, cube[:, 0], cube[:, 0])
+        arrays.write(path, own)
     return path
 
 

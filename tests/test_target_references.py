@@ -14,11 +14,12 @@ import pytest
 from scipy.stats import norm
 
 from mico.attacks import registry
-from mico.attacks.formulas import lira
+from mico.attacks.formulas import lira, rest_reference
 from mico.attacks.formulas import target_references as attack
 from mico.attacks.given import target_references
 from mico.attacks.given.signals import Signals
 from mico.attacks.given.target_references import TargetReferences
+from mico.attacks.scaling import unit_interval
 from mico.attacks.shadows import Target
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
@@ -196,7 +197,15 @@ def example() -> tuple[Signals, TargetReferences]:
     own = [made(10 + target, COUNT, 0.5, 0.6) for target in TARGETS]
     margins, masks = (np.stack(part) for part in zip(*own, strict=True))
     signals = Signals(-np.logaddexp(0, -margin), margin, trained[:TRAIN], challenge)
-    return signals, TargetReferences(np.array(TARGETS), -np.logaddexp(0, -margins), margins, masks)
+    rest = rng.normal(size=(len(TARGETS), POINTS))
+    return signals, TargetReferences(
+        np.array(TARGETS),
+        -np.logaddexp(0, -margins),
+        margins,
+        masks,
+        -np.logaddexp(0, -rest),
+        rest,
+    )
 
 
 SIGNALS: dict[str, Callable[[Signals | TargetReferences], np.ndarray]] = {
@@ -304,6 +313,50 @@ def test_bad_options_are_named(values: dict, named: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+# ---- The model that was trained on the rest.
+
+
+def test_rest_reference_is_the_runner_ups_for_text() -> None:
+    """Differences of probabilities, scaled to [0, 1] for each model by itself."""
+    signals, references = example()
+    options = registry.options("rest-reference", {"scaled": True})
+    scores = rest_reference.scores(signals, references, options)
+    for row, target in enumerate(TARGETS):
+        own = [math.exp(signals.loss[target, column]) for column in signals.challenge[target]]
+        of_reference = [math.exp(one) for one in references.rest_loss[row]]
+        found = np.array([a - b for a, b in zip(own, of_reference, strict=True)])
+        expected = (found - found.min()) / (found.max() - found.min())
+        np.testing.assert_allclose(scores[target], expected, rtol=1e-9, atol=1e-12)
+    others = np.setdiff1d(np.arange(TRAIN + OTHERS), TARGETS)
+    assert np.isnan(scores[others]).all()
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_rest_reference_takes_any_signal_and_needs_every_target(signal: str) -> None:
+    signals, references = example()
+    options = registry.options("rest-reference", {"signal": signal})
+    scores = rest_reference.scores(signals, references, options)
+    own = np.take_along_axis(SIGNALS[signal](signals), signals.challenge, axis=1)[TARGETS]
+    of_reference = {"margin": references.rest_margin, "loss": references.rest_loss}
+    expected = own - of_reference.get(signal, np.exp(references.rest_loss))
+    np.testing.assert_allclose(scores[TARGETS], expected, rtol=1e-12)
+    fewer = TargetReferences(*(value[:-1] for value in vars(references).values()))
+    with pytest.raises(InputError, match="model 11 has no reference models"):
+        rest_reference.scores(signals, fewer, options)
+
+
+@pytest.mark.parametrize("attack", ["rest-reference", "threshold"])
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_scaled_is_true_or_false(attack: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"^scaled {value!r}: expected true or false$"):
+        registry.options(attack, {"signal": "loss", "scaled": value})
+
+
+def test_a_model_with_one_score_is_scaled_to_0() -> None:
+    scores = np.array([[3.0, 3.0], [1.0, 5.0], [np.nan, np.nan]])
+    np.testing.assert_array_equal(unit_interval(scores), [[0, 0], [0, 1], [np.nan, np.nan]])
+
+
 # ---- What it is for.
 
 EFFECT, NOISE, SHIFT = 1.5, 0.7, 1.5
@@ -344,7 +397,7 @@ def simulate(seed: int, shift: float, count: int) -> Simulated:
     names = np.arange(shadows, shadows + targets)
     return Simulated(
         Signals(signal, signal, trained[:shadows], challenge),
-        TargetReferences(names, own, own, masks),
+        TargetReferences(names, own, own, masks, own[:, 0], own[:, 0]),
         trained[shadows:],
     )
 
@@ -396,8 +449,8 @@ def test_shards_are_read_as_one(tmp_path: Path) -> None:
 def test_shards_of_different_counts_are_refused(tmp_path: Path) -> None:
     signals, whole = example()
     arrays.write(tmp_path / "a.npz", whole)
-    fewer = {name: value[:, :4] for name, value in vars(whole).items() if name != "targets"}
-    arrays.write(tmp_path / "b.npz", TargetReferences(whole.targets, **fewer))
+    fewer = {name: getattr(whole, name)[:, :4] for name in ("loss", "margin", "trained")}
+    arrays.write(tmp_path / "b.npz", replace(whole, **fewer))
     found = r"b\.npz: loss of shape \(4, 4, 12\), .*a\.npz of \(4, 6, 12\)$"
     with pytest.raises(InputError, match=found):
         target_references.read([tmp_path / "a.npz", tmp_path / "b.npz"], signals, PHASES)

@@ -43,3 +43,24 @@ rule dataset:
     shell:
         "{params.program} --name {wildcards.data} --options {params.options:q} {params.raw}"
         " --output {output} 2> {log}"
+
+
+rule export:
+    input:
+        "<results>/data/{data}",
+    output:
+        directory("<results>/exports/{data}"),
+    log:
+        "<logs>/export/{data}.log",
+    benchmark:
+        "<benchmarks>/export/{data}.tsv"
+    conda:
+        environment("data")
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        program=program("export"),
+        code=code("export"),
+    shell:
+        "{params.program} --data {input} --output {output} 2> {log}"

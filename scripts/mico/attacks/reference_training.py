@@ -5,6 +5,8 @@ points and on what else is in its training set: where that is given away (the co
 DP-distinguisher track), on exactly that; else on a guess. So they differ from the target in little
 but the challenge points and chance, where shadow models differ in a quarter of the other records.
 
+Another one of a target's is trained on all records but its challenge points.
+
 The guess is a sample from what is known. Every record has a likelihood ratio of having been trained
 on, by the shadow models and the reference models trained so far, which tell with each group of them
 a little more about the records that some of the group had and others had not. Each reference model
@@ -109,6 +111,28 @@ def train_inferred(
             references = Target(at_rest.own, margin, np.concatenate(trained)[:, rest])
             odds = log_ratio(at_rest, references)
     return np.concatenate(values, axis=1)[..., challenge], np.concatenate(trained)[:, challenge]
+
+
+def train_rest(
+    architecture: Architecture,
+    records: Records,
+    name: str,
+    challenge: np.ndarray,
+    options: TrainingOptions,
+) -> np.ndarray:
+    """Train a target's reference model on all records but its challenge points.
+
+    Args:
+        name: the target's, from which all is drawn; challenge: (2m,) its challenge points.
+
+    Returns:
+        log p_y and the margin (2, 2m) at the challenge points.
+    """
+    generator = _generator(name, "rest")
+    rest = np.setdiff1d(np.arange(len(records.labels)), challenge)
+    sets, seeds = [generator.permutation(rest)], [int(generator.integers(2**63))]
+    at = records.take(challenge[None])
+    return _train(architecture, records, sets, seeds, options, at)[:, 0]
 
 
 def train_shared(

@@ -256,8 +256,9 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
 def _check_attack(attack: Attack, configuration: Configuration) -> None:
     options = registry.options(attack.attack, attack.options)
     most = configuration.target_references.count
-    if "target_references" in registry.inputs(attack.attack) and options.count > most:
-        raise InputError(f"count {options.count}: expected at most target_references.count")
+    count = getattr(options, "count", 0)
+    if "target_references" in registry.inputs(attack.attack) and count > most:
+        raise InputError(f"count {count}: expected at most target_references.count")
     shared = attack.shared_references or 0
     if shared > configuration.shared_references.count:
         raise InputError(f"{SHARED} {shared}: expected at most shared_references.count")

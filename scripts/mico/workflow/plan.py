@@ -66,6 +66,12 @@ class Plan:
         """The names of the data sets that some scenario uses, sorted."""
         return sorted({scenario.data for scenario in self.run.scenarios.values()})
 
+    @property
+    def exported(self) -> list[str]:
+        """The names of those that the original kit can read from files: all but text."""
+        options = self.configuration.datasets
+        return [name for name in self.datasets if formats()[options[name].format].kind != "tokens"]
+
     def of(self, wildcards: Wildcards) -> Scenario:
         """The scenario of a job, by its id or by the name of its challenge."""
         challenge = wildcards.get("challenge")

@@ -11,8 +11,11 @@ def training_minutes(plan: Plan, wildcards: Wildcards) -> int:
 
 def target_reference_minutes(plan: Plan, wildcards: Wildcards) -> int:
     """Minutes of a job that trains the reference models of some targets."""
-    models = _shard_size(wildcards) * plan.configuration.target_references.count
-    return estimate.minutes(models * plan.model_seconds(plan.of(wildcards)))
+    scenario = plan.of(wildcards)
+    # One more is trained on all records but the challenge points.
+    rest = (plan.data(scenario).records - 2 * scenario.m) / scenario.n
+    models = _shard_size(wildcards) * (plan.configuration.target_references.count + rest)
+    return estimate.minutes(models * plan.model_seconds(scenario))
 
 
 def signals_minutes(plan: Plan, wildcards: Wildcards) -> int:

@@ -23,6 +23,8 @@ class Options:
     variant:
         online: log N(s; mean_in, std_in) - log N(s; mean_out, std_out)
         offline: minus the log of the upper tail of N(mean_out, std_out) at s
+        offline-global-variance: as offline, with one variance for all the target's points, that of
+            all their OUT signals together; on conf the competition's runner-up for tables
         fixed-variance: as online, with one variance per side, pooled within points (section VI-D)
     """
 
@@ -48,11 +50,22 @@ def _online(target: Target) -> Floats:
 
 
 def _offline(target: Target) -> Floats:
-    from scipy.special import log_ndtr  # not needed to check the options of a configuration
-
     inside, outside = in_out_moments(target)
     deviation = _deviation(outside, pooled_variances(inside, outside)[1])
-    log_tail: Floats = log_ndtr((outside.mean - target.own) / deviation)
+    return _minus_log_tail(target.own, outside, deviation)
+
+
+def _offline_global_variance(target: Target) -> Floats:
+    outside = in_out_moments(target)[1]
+    of_all = target.shadow[~target.trained]
+    deviation = of_all.std() if len(of_all) else 0
+    return _minus_log_tail(target.own, outside, deviation or 1)
+
+
+def _minus_log_tail(s: Floats, outside: Moments, deviation: Floats | float) -> Floats:
+    from scipy.special import log_ndtr  # not needed to check the options of a configuration
+
+    log_tail: Floats = log_ndtr((outside.mean - s) / deviation)
     return -log_tail
 
 
@@ -81,4 +94,9 @@ def _deviation(moments: Moments, pooled: float) -> Floats:
     return np.sqrt(np.maximum(variance, 1e-6 * pooled))
 
 
-VARIANTS = {"online": _online, "offline": _offline, "fixed-variance": _fixed_variance}
+VARIANTS = {
+    "online": _online,
+    "offline": _offline,
+    "offline-global-variance": _offline_global_variance,
+    "fixed-variance": _fixed_variance,
+}

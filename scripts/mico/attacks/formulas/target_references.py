@@ -69,10 +69,7 @@ def scores(signals: Signals, target_references: TargetReferences, options: Optio
     available = target_references.loss.shape[1]
     if options.count > available:
         raise InputError(f"count {options.count}: there are {available} reference models")
-    attacked = np.arange(signals.train_models, len(signals.challenge))
-    missing = np.setdiff1d(attacked, target_references.targets)
-    if len(missing):
-        raise InputError(f"model {missing[0]} has no reference models")
+    target_references.check_targets(signals)
     values = signals.signal(options.signal)
     of_references = target_references.signal(options.signal)[:, : options.count]
     trained = target_references.trained[:, : options.count]

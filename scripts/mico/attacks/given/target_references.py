@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mico.attacks.given.files import read_shards
 from mico.attacks.given.signals import Signals, by_name
 from mico.challenge.phases import Phases
@@ -13,16 +15,33 @@ from mico.support.errors import InputError
 
 @dataclass(frozen=True)
 class TargetReferences:
-    """The reference models of T targets, k each, at their target's own challenge points."""
+    """The reference models of T targets at their target's own challenge points.
+
+    Each has k that were trained as it was, on half of these points, and one that was trained on all
+    other records of the data set.
+    """
 
     targets: Ints  # (T,): which of the challenge's models
     loss: Floats  # (T, k, 2m) as in Signals
     margin: Floats  # (T, k, 2m)
     trained: Bools  # (T, k, 2m): the reference model was trained on the point
+    rest_loss: Floats  # (T, 2m), of the one that was trained on all other records
+    rest_margin: Floats  # (T, 2m)
 
     def signal(self, name: str) -> Floats:
         """A signal (T, k, 2m) by name: loss, conf (the probability p_y) or margin."""
         return by_name(self.loss, self.margin, name)
+
+    def rest_signal(self, name: str) -> Floats:
+        """A signal (T, 2m) of the models that were trained on all other records."""
+        return by_name(self.rest_loss, self.rest_margin, name)
+
+    def check_targets(self, signals: Signals) -> None:
+        """Raise an InputError unless all dev and final models are among the targets."""
+        attacked = np.arange(signals.train_models, len(signals.challenge))
+        missing = np.setdiff1d(attacked, self.targets)
+        if len(missing):
+            raise InputError(f"model {missing[0]} has no reference models")
 
 
 def read(paths: Sequence[Path], signals: Signals, phases: Phases) -> TargetReferences:
