@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
 
 from mico.challenge import split_file
@@ -37,6 +38,11 @@ def main() -> None:
     args = parser.parse_args()
 
     phases = Phases(*args.phases)
+
+    @cache
+    def digest(path: Path) -> str:
+        return bundle.content_digest(store.read(path))
+
     columns = {
         "scenarios": [
             build(Scenario, fields, "--scenarios: ") for fields in json.loads(args.scenarios)
@@ -46,6 +52,7 @@ def main() -> None:
         "privacy": [budget.read(path) for path in args.privacy],
         "splits": [split_file.read(path) for path in args.splits],
         "data": [store.describe(path) for path in args.data],
+        "content": [digest(path) for path in args.data],
     }
     for name, column in columns.items():
         if len(column) != len(args.challenges):

@@ -19,7 +19,7 @@ from mico.networks.build import build
 from mico.privacy import budget as privacy_file
 from mico.privacy.budget import Privacy
 from mico.release import writer
-from mico.release.bundle import Challenge
+from mico.release.bundle import Challenge, content_digest
 from mico.training import engine
 
 TRACK = "tiny"
@@ -63,6 +63,7 @@ def described(challenges: dict, name: str) -> Challenge:
         privacy_file.read(one.organiser / "privacy.json"),
         split_file.read(one.organiser / "splits.npz"),
         store.describe(one.data.directory),
+        content_digest(store.read(one.data.directory)),
     )
 
 
@@ -129,7 +130,8 @@ def _challenge(
     checksums = directory.with_suffix(".sha256")
     writer.write_checksums(directory, checksums)
     privacy = Privacy(1 / 2, 4, sigma)
-    return Challenge(one, directory, checksums, privacy, known, data.description)
+    content = content_digest(data)
+    return Challenge(one, directory, checksums, privacy, known, data.description, content)
 
 
 def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Path]:

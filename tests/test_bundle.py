@@ -1,5 +1,6 @@
 """A track's bundle and solutions hold what participants and scorers need, and no secret."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -66,11 +67,24 @@ def test_bundle_is_the_released_directories_and_a_few_files(challenges: dict, pu
     }
     found = contents(public)
     assert len(expected) == 3 * 5 * 2 + 4 * 2 + 4 * 3
-    extra = ("README.md", "SHA256SUMS", "starter_kit/README.md", "starter_kit/starter_kit.py")
+    extra = ["README.md", "SHA256SUMS", "track.json"]
+    extra += ["starter_kit/README.md", "starter_kit/starter_kit.py"]
     assert found.keys() == expected | {f"{TRACK}/{name}" for name in extra}
     for name in expected:
         relative = name.removeprefix(f"{TRACK}/")
         assert found[name] == (challenges["plain"].directory.parent / relative).read_bytes()
+
+
+def test_track_json_says_what_the_data_sets_hold(challenges: dict, public: Path) -> None:
+    """The sum is of the labels and then the bits, a byte each."""
+    data = challenges["plain"].data
+    expected = hashlib.sha256(data.labels.tobytes() + data.features.tobytes()).hexdigest()
+    assert json.loads(contents(public)[f"{TRACK}/track.json"]) == {
+        "track": TRACK,
+        "max_bytes": 1_234_567,
+        "challenges": {name: {"data": "tiny", "points": 20} for name in NAMES},
+        "data": {"tiny": {"records": 300, "features": 37, "sha256": expected}},
+    }
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum on this machine")

@@ -37,6 +37,7 @@ def test_bits_are_what_the_original_loader_reads(stored_data: "StoredData", tmp_
     features, labels = purchase100(tmp_path / "out")
     np.testing.assert_array_equal(features, stored_data.features)
     np.testing.assert_array_equal(labels, stored_data.labels)
+    assert "# tiny, 300 synthetic records" in (tmp_path / "out" / "README.md").read_text()
     first = (tmp_path / "out/purchase100/dataset_purchase").read_text().splitlines()[0]
     assert first == f"{labels[0] + 1},{','.join(map(str, features[0]))}"
 

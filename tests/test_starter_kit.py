@@ -7,6 +7,7 @@ import ast
 import importlib.util
 import io
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -184,25 +185,55 @@ def test_model_of_an_unknown_network(kit: ModuleType, tmp_path: Path) -> None:
         kit.load_model(tmp_path)
 
 
-def write_csv(path: Path, data: object, quote: str) -> None:
+def write_csv(path: Path, data: object, quote: str, inner: str = "") -> None:
+    """With quotes around the labels, and around the bits."""
     rows = zip(data.labels, data.features, strict=True)
+    between = f"{inner},{inner}"
     text = "".join(
-        f"{quote}{label + 1}{quote},{','.join(map(str, bits))}\n" for label, bits in rows
+        f"{quote}{label + 1}{quote},{inner}{between.join(map(str, bits))}{inner}\n"
+        for label, bits in rows
     )
     path.write_text(text)
 
 
-@pytest.mark.parametrize("quote", ["", '"'])
-def test_data_are_read_from_both_forms(
-    kit: ModuleType, challenges: dict, tmp_path: Path, quote: str
+@pytest.mark.parametrize(("quote", "inner"), [("", ""), ('"', ""), ('"', '"'), ("", " ")])
+def test_data_are_read_from_all_forms(
+    kit: ModuleType, challenges: dict, tmp_path: Path, quote: str, inner: str
 ) -> None:
     data = challenges["plain"].data
-    write_csv(tmp_path / "data", data, quote)
-    for path in tmp_path / "data", data.directory:
+    write_csv(tmp_path / "data", data, quote, inner)
+    content = (tmp_path / "data").read_bytes()
+    windows = b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n") + b"\r\n"
+    (tmp_path / "windows.csv").write_bytes(windows)
+    with tarfile.open(tmp_path / "data.tgz", "w:gz") as opened:
+        add(opened, "data", content)
+    names = ["data", "data.tgz", "windows.csv"]
+    for path in *(tmp_path / name for name in names), data.directory:
         features, labels = kit.load_data(path)
         np.testing.assert_array_equal(features, data.features)
         np.testing.assert_array_equal(labels, data.labels)
         assert labels.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("rows", "number"),
+    [
+        ("1,0,1\n0,1,1\n", 2),  # labels from 0
+        ("1,0,1\n2,1\n", 2),
+        ("x,0,1\n", 1),
+        ("1,0,2\n", 1),
+        ("1,0;1\n", 1),
+        ("1,00\n", 1),
+        ("1\n", 1),
+        ("1,0,1\n\n1,0,1\n", 2),
+    ],
+)
+def test_a_row_of_something_else_is_named(
+    kit: ModuleType, tmp_path: Path, rows: str, number: int
+) -> None:
+    (tmp_path / "data").write_text(rows)
+    with pytest.raises(SystemExit, match=rf"data: row {number}: expected a label from 1 and then"):
+        kit.shokri(tmp_path / "data")
 
 
 @pytest.mark.slow
@@ -224,7 +255,7 @@ def test_what_it_cannot_use_is_said(unzipped: Path, challenges: dict, tmp_path: 
     assert message == "--data: 3 given, expected one, or 2\n"
     folder = unzipped / "plain"
     message = run(unzipped, "--release", folder, "--data", data, *output, code=1)
-    assert message.startswith(f"{folder}: no challenges in it")
+    assert message.startswith(f"{folder}: no track.json in it")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -297,7 +328,7 @@ def test_check_says_what_is_wrong_and_agrees_with_the_intake(
     problem: str | None,
 ) -> None:
     path = damaged(written[0], tmp_path / "x.zip", changes)
-    assert kit.check(path, unzipped, 2_000_000) == ([problem] if problem else [])
+    assert kit.check(path, unzipped, kit.read_track(unzipped)) == ([problem] if problem else [])
     if problem:
         with pytest.raises(intake.Rejected):
             intake.read(path, TRACK, NAMES, PHASES, 20)
@@ -306,12 +337,81 @@ def test_check_says_what_is_wrong_and_agrees_with_the_intake(
 
 
 @pytest.mark.slow
-def test_a_submission_over_the_limit_fails(
-    unzipped: Path, challenges: dict, tmp_path: Path
+def test_a_submission_over_the_limit_is_told(
+    kit: ModuleType, unzipped: Path, written: tuple[Path, str]
 ) -> None:
-    data, path = challenges["plain"].data.directory, tmp_path / "x.zip"
-    message = run(unzipped, "--data", data, "--output", path, "--max-bytes", 99, code=1)
-    assert re.fullmatch(rf"{re.escape(str(path))}: [\d,]+ bytes, expected at most 99\n", message)
+    track = kit.read_track(unzipped)
+    assert track["max_bytes"] == 1_234_567
+    [problem] = kit.check(written[0], unzipped, track | {"max_bytes": 99})
+    assert re.fullmatch(
+        rf"{re.escape(str(written[0]))}: [\d,]+ bytes, expected at most 99", problem
+    )
+
+
+# What a participant has may not be what was published.
+
+
+@pytest.mark.slow
+def test_the_folder_may_be_called_anything(
+    unzipped: Path, written: tuple[Path, str], challenges: dict, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "tiny (1)"
+    shutil.copytree(unzipped, renamed)
+    output = tmp_path / "x.zip"
+    run(renamed, "--data", challenges["plain"].data.directory, "--output", output)
+    assert output.read_bytes() == written[0].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("plain/dev/model_3/model.pt", "missing"),
+        ("plain/train/model_0/solution.csv", "not the published file"),
+        ("private/final/model_6", "missing"),
+        ("track.json", "not the published file"),
+    ],
+)
+def test_files_that_are_not_the_published_ones_are_named(
+    kit: ModuleType, unzipped: Path, tmp_path: Path, name: str, problem: str
+) -> None:
+    release = tmp_path / TRACK
+    shutil.copytree(unzipped, release)
+    (release / "README.md").write_text("my notes")
+    (release / "starter_kit" / "starter_kit.py").write_text("# better")
+    (release / "plain" / "dev" / "model_3 (copy)").mkdir()
+    assert kit.read_track(release)["track"] == TRACK
+    changed = release / name
+    if problem != "missing":
+        changed.write_text(changed.read_text() + " ")
+    elif changed.is_dir():
+        shutil.rmtree(changed)
+    else:
+        changed.unlink()
+    with pytest.raises(SystemExit) as caught:
+        kit.read_track(release)
+    *lines, summary = str(caught.value).splitlines()
+    assert all(re.fullmatch(rf"{re.escape(str(changed))}.*: {problem}", line) for line in lines)
+    assert summary == f"{len(lines)} files: unzip the track again"
+
+
+def test_a_folder_that_is_no_track_is_named(kit: ModuleType, unzipped: Path) -> None:
+    with pytest.raises(SystemExit, match=rf"^{unzipped / 'plain'}: no track.json in it, expected"):
+        kit.read_track(unzipped / "plain")
+
+
+def test_other_records_are_refused(kit: ModuleType, unzipped: Path, challenges: dict) -> None:
+    """Cut, in another order, or with one bit or label changed."""
+    path = challenges["plain"].data.directory
+    features, labels = kit.load_data(path)
+    expected = kit.read_track(unzipped)["data"]["tiny"]
+    kit.check_data(path, expected, features, labels)
+    with pytest.raises(SystemExit, match="299 records of 37 features, expected 300 records of 37"):
+        kit.check_data(path, expected, features[1:], labels[1:])
+    flipped = features.copy()
+    flipped[7, 3] ^= 1
+    for other in ((features[::-1], labels[::-1]), (flipped, labels), (features, labels[::-1])):
+        with pytest.raises(SystemExit, match="but not the published ones in their order"):
+            kit.check_data(path, expected, *other)
 
 
 @pytest.mark.slow

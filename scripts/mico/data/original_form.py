@@ -17,7 +17,7 @@ from mico.support.progress import progress
 ROWS = 10_000  # of a CSV that are put together at once
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 README = """\
-# {name}, {records:,} records, for the original kit
+# {name}, {records:,} {synthetic}records, for the original kit
 
 Give this folder to the kit's loader as `dataset_dir`. {more}
 """
@@ -50,7 +50,12 @@ def write(directory: Path, dataset: Dataset) -> None:
         )
     more = UNCHECKED if description.kind == "images" else ""
     with atomic_directory(directory) as temporary:
-        text = README.format(name=description.name, records=description.records, more=more)
+        text = README.format(
+            name=description.name,
+            records=description.records,
+            synthetic="synthetic " * description.synthetic,
+            more=more,
+        )
         (temporary / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
         if description.kind == "bits":
             _write_csv(temporary / "purchase100", dataset)

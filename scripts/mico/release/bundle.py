@@ -8,6 +8,7 @@ memberships of dev and final, for a scorer elsewhere.
 
 import filecmp
 import hashlib
+import json
 import re
 import tempfile
 import zipfile
@@ -24,7 +25,7 @@ from mico.challenge.phases import PHASES, Phases
 from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
-from mico.data.store import Description
+from mico.data.store import Dataset, Description
 from mico.networks import pretrained
 from mico.networks.architecture import Architecture, read_parameters
 from mico.networks.build import build
@@ -50,6 +51,18 @@ class Challenge:
     privacy: Privacy
     splits: Splits
     data: Description
+    content: str  # `content_digest` of the data set
+
+
+def content_digest(dataset: Dataset) -> str:
+    """The SHA-256 of all labels and then all features, as bytes or, of tokens, little-endian words.
+
+    It is the same for every form of file that the starter kit reads the records from.
+    """
+    digest = hashlib.sha256(dataset.labels.tobytes())
+    features = dataset.features()
+    digest.update(features.astype(features.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
 
 
 def write(
@@ -76,6 +89,7 @@ def write(
         digests |= listed
     texts = {f"{KIT.name}/{name}": (KIT / name).read_bytes() for name in KIT_FILES}
     texts["README.md"] = data_card(track, challenges, phases, max_bytes).encode()
+    texts["track.json"] = _track_json(track, challenges, max_bytes).encode()
     digests |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
     texts["SHA256SUMS"] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
@@ -85,6 +99,29 @@ def write(
             if name in files and hashlib.sha256(content).hexdigest() != digests[name]:
                 raise InputError(f"{files[name]}: not the file that its checksum is of")
             _add(packed, f"{track}/{name}", content)
+
+
+def _track_json(track: str, challenges: Sequence[Challenge], max_bytes: int) -> str:
+    """What the starter kit checks a participant's files by, besides the checksums."""
+    return json.dumps(
+        {
+            "track": track,
+            "max_bytes": max_bytes,
+            "challenges": {
+                one.scenario.challenge: {"data": one.data.name, "points": 2 * one.scenario.m}
+                for one in challenges
+            },
+            "data": {
+                one.data.name: {
+                    "records": one.data.records,
+                    "features": one.data.features,
+                    "sha256": one.content,
+                }
+                for one in challenges
+            },
+        },
+        indent=2,
+    )
 
 
 def write_solutions(

@@ -5,6 +5,7 @@ python starter_kit.py --release <unzipped track> --data <data set> --output subm
 """
 
 import argparse
+import hashlib
 import json
 import tarfile
 import zipfile
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import random_split
 
+Track = dict[str, Any]  # what track.json says
 Predictions = dict[str, np.ndarray]  # by the model's folder: <challenge>/<phase>/model_<i>
 
 IMAGE = (3, 32, 32)  # channels, rows, columns of CIFAR-10
@@ -124,12 +126,56 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if path.is_dir() or path.name.endswith((".bin", ".tar.gz")):
         records = cifar10(path)
         return records[:, 1:].reshape(-1, *IMAGE), records[:, 0].astype(np.int64)
-    with path.open() as file:
-        rows = [line.strip().split(",", 1) for line in file]
-    features = np.stack(
-        [np.frombuffer(bits.encode(), np.uint8)[::2] - ord("0") for _, bits in rows]
-    )
-    return features, np.array([int(label.strip('"')) - 1 for label, _ in rows])
+    return shokri(path)
+
+
+def shokri(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, d) of 0/1 and labels (N,) from 0 of Shokri et al.'s CSV, or of a .tgz of it.
+
+    In the file a row's label comes first, from 1; fields may be quoted.
+    """
+    if path.name.endswith(".tgz"):
+        with tarfile.open(path) as archive:
+            opened = [archive.extractfile(member) for member in archive if member.isfile()]
+            content = b"".join(file.read() for file in opened if file)
+    else:
+        content = path.read_bytes()
+    labels: list[int] = []
+    features: list[np.ndarray] = []
+    lines = content.removeprefix(b"\xef\xbb\xbf").rstrip().splitlines()
+    for number, line in enumerate(lines, 1):
+        label, _, bits = line.replace(b'"', b"").replace(b" ", b"").partition(b",")
+        row = np.frombuffer(bits + b",", np.uint8).reshape(-1, 2) if len(bits) % 2 else None
+        if (
+            row is None
+            or not label.isdigit()
+            or int(label) < 1
+            or ((row[:, 0] | 1) != ord("1")).any()
+            or (row[:, 1] != ord(",")).any()
+            or (features and len(row) != len(features[0]))
+        ):
+            raise SystemExit(f"{path}: row {number}: expected a label from 1 and then only 0 or 1")
+        labels.append(int(label) - 1)
+        features.append(row[:, 0] - ord("0"))
+    if not features:
+        raise SystemExit(f"{path}: empty, expected a row per record")
+    return np.stack(features), np.array(labels)
+
+
+def check_data(path: Path, expected: Track, features: np.ndarray, labels: np.ndarray) -> None:
+    """Stop unless the records are the published ones, in their order.
+
+    Args:
+        expected: what track.json says of the data set.
+    """
+    found = f"{len(labels):,} records of {features[0].size:,} features"
+    published = f"{expected['records']:,} records of {expected['features']:,} features"
+    if found != published:
+        raise SystemExit(f"{path}: {found}, expected {published}")
+    digest = hashlib.sha256(labels.astype(np.uint8).tobytes())
+    digest.update(features.astype(features.dtype.newbyteorder("<")).tobytes())
+    if digest.hexdigest() != expected["sha256"]:
+        raise SystemExit(f"{path}: {found}, but not the published ones in their order")
 
 
 def cifar10(path: Path) -> np.ndarray:
@@ -165,16 +211,51 @@ def challenge_points(folder: Path, records: int, m: int) -> list[int]:
     return list(challenge.indices)
 
 
+def read_track(release: Path) -> Track:
+    """What track.json says, if all files of the track's challenges are the published ones."""
+    if not (release / "track.json").exists():
+        raise SystemExit(
+            f"{release}: no track.json in it, expected the folder of the unzipped track"
+        )
+    problems = []
+    for name, digest in checksums(release).items():
+        file = release / name
+        if name.startswith(("starter_kit/", "README.md")):
+            continue  # yours to change
+        if not file.is_file():
+            problems.append(f"{file}: missing")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            problems.append(f"{file}: not the published file")
+    if problems:
+        raise SystemExit(
+            "\n".join([*problems[:10], f"{len(problems):,} files: unzip the track again"])
+        )
+    track: Track = json.loads((release / "track.json").read_text())
+    return track
+
+
+@cache
+def checksums(release: Path) -> dict[str, str]:
+    """The published files' SHA-256 sums, by their names below the track's folder."""
+    lines = (release / "SHA256SUMS").read_text().splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+
+
 def challenges(release: Path) -> list[Path]:
     """The challenges of a track, by name."""
-    return sorted(folder.parent for folder in release.glob("*/train"))
+    return sorted(
+        {release / Path(name).parts[0] for name in checksums(release) if "/train/" in name}
+    )
 
 
 def models(challenge: Path, *phases: str) -> Iterator[Path]:
     """The folders of a challenge's models, by number."""
+    release = challenge.parent
+    folders = {(release / name).parent for name in checksums(release) if "/model_" in name}
+    own = [folder for folder in folders if folder.parents[1] == challenge]
     for phase in phases:
-        folders = (challenge / phase).glob("model_*")
-        yield from sorted(folders, key=lambda folder: int(folder.name.removeprefix("model_")))
+        of_phase = [folder for folder in own if folder.parent.name == phase]
+        yield from sorted(of_phase, key=lambda folder: int(folder.name.removeprefix("model_")))
 
 
 def memberships(challenge: Path) -> np.ndarray:
@@ -219,15 +300,14 @@ def write(path: Path, track: str, predictions: Predictions) -> None:
                 archive.writestr(info, row + "\n", zipfile.ZIP_DEFLATED)
 
 
-def check(path: Path, release: Path, max_bytes: int) -> list[str]:
-    """What is wrong with a submission, one line each."""
+def check(path: Path, release: Path, track: Track) -> list[str]:
+    """What is wrong with a submission to a track, one line each."""
     expected = {
-        f"{release.name}/{folder.relative_to(release).as_posix()}/prediction.csv": count
-        for challenge in challenges(release)
-        for count in [memberships(challenge).shape[1]]
-        for folder in models(challenge, "dev", "final")
+        f"{track['track']}/{folder.relative_to(release).as_posix()}/prediction.csv": one["points"]
+        for name, one in track["challenges"].items()
+        for folder in models(release / name, "dev", "final")
     }
-    problems = []
+    problems, max_bytes = [], track["max_bytes"]
     if path.stat().st_size > max_bytes:
         problems.append(f"{path}: {path.stat().st_size:,} bytes, expected at most {max_bytes:,}")
     with zipfile.ZipFile(path) as archive:
@@ -259,29 +339,28 @@ def main() -> None:
         help="a data set for all challenges, or one for each, by the challenges' names",
     )
     parser.add_argument("--output", type=Path, required=True, help="submission.zip to write")
-    parser.add_argument(
-        "--max-bytes", type=int, default=2_000_000, help="the limit that the data card says"
-    )
     args = parser.parse_args()
 
     release = args.release.resolve()
+    track = read_track(release)
     found = challenges(release)
-    if not found:
-        raise SystemExit(f"{release}: no challenges in it, expected <challenge>/train/model_0 ...")
     paths = args.data * len(found) if len(args.data) == 1 else args.data
     if len(paths) != len(found):
         raise SystemExit(f"--data: {len(paths)} given, expected one, or {len(found)}")
     predictions: Predictions = {}
     for challenge, path in zip(found, paths, strict=True):
         features, labels = load_data(path)
+        check_data(
+            path, track["data"][track["challenges"][challenge.name]["data"]], features, labels
+        )
         print(f"{challenge.name}: {len(labels):,} records of {features[0].size:,} features")
         own = predict(challenge, features, labels)
         train = np.stack([values for name, values in own.items() if "/train/" in name])
         tpr = tpr_at_fpr(train, memberships(challenge))
         print(f"{challenge.name}: {len(own)} models attacked, TPR @ 0.1 FPR on train {tpr:.4f}")
         predictions |= own
-    write(args.output, release.name, predictions)
-    problems = check(args.output, release, args.max_bytes)
+    write(args.output, track["track"], predictions)
+    problems = check(args.output, release, track)
     if problems:
         raise SystemExit("\n".join(problems))
     print(f"{args.output}: {args.output.stat().st_size:,} bytes, checked")
