@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from mico.attacks import reference_training
-from mico.attacks.given import arguments
+from mico.attacks.computing import arguments
 from mico.attacks.given.shared_references import SharedReferences
 from mico.challenge.phases import Phases
 from mico.data import store

@@ -1,6 +1,6 @@
 """Run a challenge's released models on all its challenge points, once for all attacks."""
 
-from mico.attacks.given import outputs, over_models
+from mico.attacks.computing import outputs, over_models
 from mico.support import program
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from mico.attacks import reference_training
-from mico.attacks.given import arguments, outputs
+from mico.attacks.computing import arguments, outputs
 from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.shadows import target
 from mico.challenge.phases import Phases

@@ -1,6 +1,6 @@
 """Compute white-box features of a challenge's released models at all its challenge points."""
 
-from mico.attacks.given import gradients, over_models
+from mico.attacks.computing import gradients, over_models
 from mico.support import program
 
 

@@ -504,6 +504,13 @@ def test_the_input_of_the_page_can_be_added(
         read([tmp_path / "b.npy"], truth.signals, Phases(8, 2, 2))
 
 
+def test_every_kind_of_input_is_read() -> None:
+    """So that an attack can ask for each module in the folder, and for nothing else."""
+    names = [path.stem for path in Path(kinds.__path__[0]).glob("[!_]*.py")]
+    assert {"signals", "others", "whitebox"} < {*names}
+    assert all(callable(registry.reader(name)) for name in names)
+
+
 @each(attack=registry.attacks())
 def test_the_page_has_every_attack_with_its_options(attack: str) -> None:
     options = section(attack).partition("Options: ")[2]

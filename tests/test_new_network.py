@@ -22,7 +22,7 @@ import torch
 import yaml
 
 import mico
-from mico.attacks.given import gradients, outputs
+from mico.attacks.computing import gradients, outputs
 from mico.challenge.phases import Phases
 from mico.challenge.recipe import TrainingOptions
 from mico.data.options import DataOptions

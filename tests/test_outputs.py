@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from mico.attacks.given import outputs, signals
+from mico.attacks.computing import outputs
+from mico.attacks.given import signals
 from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
 from mico.networks.cnn import CNN

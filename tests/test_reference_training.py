@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 import target_references as program
 from mico.attacks import reference_training
-from mico.attacks.given import outputs
+from mico.attacks.computing import outputs
 from mico.attacks.given.target_references import TargetReferences
 from mico.attacks.reference_training import sample, train_inferred, train_known, train_rest
 from mico.attacks.shadows import Target

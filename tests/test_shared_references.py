@@ -35,9 +35,10 @@ from simulated_signals import Setting, describe, gaussian, run
 
 import shared_references as program
 from mico.attacks import reference_training, registry
+from mico.attacks.computing import outputs
 from mico.attacks.formulas import auto, stacked
 from mico.attacks.formulas import target_references as of_targets
-from mico.attacks.given import outputs, shared_references
+from mico.attacks.given import shared_references
 from mico.attacks.given.shared_references import SharedReferences
 from mico.attacks.given.signals import Signals
 from mico.attacks.given.target_references import TargetReferences

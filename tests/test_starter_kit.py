@@ -31,8 +31,8 @@ from released_tracks import (
 )
 from torch import nn
 
+from mico.attacks.computing import outputs
 from mico.attacks.formulas import threshold
-from mico.attacks.given import outputs
 from mico.challenge import split_file, splits
 from mico.data import store
 from mico.data.formats import cifar10_binary

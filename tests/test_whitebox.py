@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mico.attacks.given import gradients, outputs, whitebox
+from mico.attacks.computing import gradients, outputs
+from mico.attacks.given import whitebox
 from mico.attacks.given.whitebox import WhiteBox
 from mico.challenge.phases import Phases
 from mico.networks.facts import networks

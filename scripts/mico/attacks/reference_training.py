@@ -24,9 +24,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from mico.attacks.computing import outputs
 from mico.attacks.formulas import bavaria
 from mico.attacks.formulas.target_references import log_ratio
-from mico.attacks.given import outputs
 from mico.attacks.shadows import Target
 from mico.challenge.recipe import TrainingOptions
 from mico.networks.architecture import Architecture

@@ -6,7 +6,7 @@ trained on what. Its features of a model and a record, all black-box but the las
 
     the standardised loss and margin, LiRA with fixed variance, BaVarIA-n, shrunk effects
     the class's mean standardised loss over other records: how much the model fits the class anyway
-    white-box features (`mico.attacks.given.gradients`), standardised over shadow models
+    white-box features (`mico.attacks.computing.gradients`), standardised over shadow models
 
 A train model is scored by a classifier that was fitted to other train models (five folds).
 """

@@ -12,7 +12,4 @@ A new kind is three files:
 
 `scripts/attack.py` takes all kinds alike, `--input <kind> <path> ...`, and imports only those that
 the attack asks for. A kind's module must not import torch, which attacks do not need.
-
-`outputs` and `gradients` run the released models for two of the kinds, in programs that share
-`over_models`; `arguments` is what all programs ask for.
 """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mico.attacks.given.files import read_shards
 from mico.attacks.given.signals import Signals
+from mico.attacks.input_files import read_shards
 from mico.challenge.phases import Phases
 from mico.support.arrays import Bools, Floats
 from mico.support.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mico.attacks.given.files import read_one
+from mico.attacks.input_files import read_one
 from mico.challenge.phases import Phases
 from mico.support.arrays import Bools, Floats, Ints
 from mico.support.errors import InputError

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mico.attacks.given.files import read_one
 from mico.attacks.given.signals import Signals
+from mico.attacks.input_files import read_one
 from mico.challenge.phases import Phases
 from mico.support.arrays import Ints
 from mico.support.errors import InputError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mico.attacks.given import arguments
+from mico.attacks.computing import arguments
 from mico.challenge.phases import Phases
 from mico.data import store
 from mico.networks.architecture import Architecture

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mico.attacks.given.outputs import parts
+from mico.attacks.computing.outputs import parts
 from mico.attacks.given.whitebox import WhiteBox
 from mico.challenge.phases import Phases
 from mico.networks.architecture import SMALLEST, Architecture, Parameters
