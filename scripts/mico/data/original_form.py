@@ -16,24 +16,17 @@ from mico.support.progress import progress
 
 ROWS = 10_000  # of a CSV that are put together at once
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
-README = """\
-# {name}, {records:,} {synthetic}records, for the original kit
-
-Give this folder to the kit's loader as `dataset_dir`. {more}
-"""
 # torchvision takes the published files only, by their checksums.
-UNCHECKED = """\
-torchvision checks that the files are the published ones, so first run
-
-```python
+UNCHECKED = (
+    "torchvision checks that the files are the published ones, so first run",
+    """```python
 from torchvision.datasets import CIFAR10
-
 CIFAR10.train_list = [[name, None] for name, _ in CIFAR10.train_list]
 CIFAR10.test_list = [[name, None] for name, _ in CIFAR10.test_list]
 CIFAR10.meta = CIFAR10.meta | {"md5": None}
-```
-
-Its training batches and its test batch, one after the other, are the records in their order."""
+```""",
+    "Its training batches and its test batch, one after the other, are the records in their order.",
+)
 
 
 def write(directory: Path, dataset: Dataset) -> None:
@@ -48,15 +41,15 @@ def write(directory: Path, dataset: Dataset) -> None:
             f"data set {description.name} is text: expected bits or images, since the original kit "
             "takes SST-2 from the hub by its name"
         )
-    more = UNCHECKED if description.kind == "images" else ""
+    synthetic = "synthetic " * description.synthetic
+    paragraphs = (
+        f"# {description.name}, {description.records:,} {synthetic}records, for the original kit",
+        "Give this folder to the kit's loader as `dataset_dir`.",
+        *(UNCHECKED if description.kind == "images" else ()),
+    )
     with atomic_directory(directory) as temporary:
-        text = README.format(
-            name=description.name,
-            records=description.records,
-            synthetic="synthetic " * description.synthetic,
-            more=more,
-        )
-        (temporary / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+        text = "\n\n".join(paragraphs) + "\n"
+        (temporary / "README.md").write_text(text, encoding="utf-8")
         if description.kind == "bits":
             _write_csv(temporary / "purchase100", dataset)
         else:
