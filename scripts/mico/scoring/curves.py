@@ -132,10 +132,7 @@ def interval(replicates: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Resampled:
-    """The curves of some resamples: all that `Curves` has, its functions much faster.
-
-    Every model has as many members as non-members, so a difference of rates is one of counts.
-    """
+    """The curves of some resamples: all that `Curves` has, its functions much faster."""
 
     counts: np.ndarray  # (replicates, models), how often each model is drawn
     calls: _Calls
@@ -170,25 +167,35 @@ class Resampled:
         return np.asarray(self._weights @ self.corners.nonmembers)
 
     @cached_property
-    def _total(self) -> np.ndarray:
-        """All non-members, and as many members, of each resample (replicates,)."""
-        return self._nonmembers[:, -1].astype(np.float64)
+    def _totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """All members and all non-members of each resample (replicates,)."""
+        members = self._weights @ self.corners.members[:, -1]
+        return members.astype(np.float64), self._nonmembers[:, -1].astype(np.float64)
 
     def tpr_at(self, fpr: float) -> np.ndarray:
         """The TPR (replicates,) at the smallest threshold with at most this FPR."""
-        rows = zip(self._nonmembers, self._total * (fpr + SLACK), strict=True)
+        members, nonmembers = self._totals
+        rows = zip(self._nonmembers, nonmembers * (fpr + SLACK), strict=True)
         last = np.array([np.searchsorted(row, allowed, side="right") - 1 for row, allowed in rows])
         called = np.einsum("rm,mr->r", self._weights, self.corners.members[:, last])
-        return np.asarray(called / self._total)
+        return np.asarray(called / members)
 
     def auc(self) -> np.ndarray:
         """The area under each (replicates,), a sum over pairs of models."""
         areas = ((self.counts @ self.corners.pairs) * self.counts).sum(axis=1)
-        return np.asarray(areas / self._total**2)
+        members, nonmembers = self._totals
+        return np.asarray(areas / (members * nonmembers))
 
     @cached_property
     def _advantage(self) -> np.ndarray:
-        return np.asarray((self._weights @ self.corners.lead).max(axis=1) / self._total)
+        members, nonmembers = self._totals
+        if not self.corners.lead[:, -1].any():
+            # As many members as non-members: a difference of counts is one of rates.
+            return np.asarray((self._weights @ self.corners.lead).max(axis=1) / members)
+        called = self._weights @ self.corners.members
+        return np.asarray(
+            (called / members[:, None] - self._nonmembers / nonmembers[:, None]).max(axis=1)
+        )
 
     def advantage(self) -> np.ndarray:
         """The largest TPR - FPR (replicates,)."""
@@ -202,7 +209,7 @@ def resampled(
 
     Args:
         predictions: (models, 2m).
-        membership: (models, 2m) bool, as many members as non-members in every model.
+        membership: (models, 2m) bool, with a member and a non-member in every model.
         challenge: what the draw depends on; see `resamples`.
     """
     counts = resamples(len(predictions), challenge, replicates)

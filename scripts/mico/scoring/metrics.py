@@ -59,7 +59,7 @@ def bootstrap(
 
     Args:
         predictions: (models, 2m).
-        membership: (models, 2m) bool, as many members as non-members in every model.
+        membership: (models, 2m) bool, with a member and a non-member in every model.
     """
     parts = [
         {metric.name: metric.value(part) for metric in METRICS}

@@ -39,11 +39,10 @@ def score(entry: Entry, phases: Phases, challenge: Challenge, predictions: np.nd
     """
     models = {phase: np.array(phases.of(phase)) for phase in PHASES}
     models["both"] = np.concatenate([models["dev"], models["final"]])
-    given = ~np.isnan(predictions[:, 0])
-    attacked = {phase: own[given[own]] for phase, own in models.items() if given[own].any()}
+    attacked = given(models, predictions)
     about = {"scenario": challenge.scenario, "challenge": challenge.name, "track": entry.track}
     about |= {"data": challenge.data, "participant": entry.participant}
-    rows, rocs, replicates = _score(about, attacked, predictions, challenge.membership)
+    found_rows, rocs, replicates = _score(about, attacked, predictions, challenge.membership)
     found = audit(
         challenge.name,
         attacked,
@@ -54,11 +53,27 @@ def score(entry: Entry, phases: Phases, challenge: Challenge, predictions: np.nd
     )
     return replace(
         entry,
-        scores=[*entry.scores, *rows],
+        scores=[*entry.scores, *found_rows],
         curves={**entry.curves, challenge.name: rocs},
         replicates={**entry.replicates, challenge.name: replicates},
         audit={**entry.audit, challenge.name: found},
     )
+
+
+def given(phases: Mapping[str, np.ndarray], predictions: np.ndarray) -> dict[str, np.ndarray]:
+    """The models of each phase that have predictions; a phase without any is left out."""
+    there = ~np.isnan(predictions[:, 0])
+    return {phase: own[there[own]] for phase, own in phases.items() if there[own].any()}
+
+
+def rows(
+    about: Mapping[str, str],
+    phases: Mapping[str, np.ndarray],
+    predictions: np.ndarray,
+    membership: np.ndarray,
+) -> list[Row]:
+    """A row for each phase, of every metric with its interval; arguments as of `_score`."""
+    return _score(about, phases, predictions, membership)[0]
 
 
 def _score(

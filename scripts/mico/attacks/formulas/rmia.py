@@ -2,7 +2,8 @@
 
 A point x is compared with population points r: the score is the fraction of r with
 [p(x) / pbar(x)] / [p(r) / pbar(r)] > gamma, where p is the target's probability of the label and
-pbar what the shadow models give it. The population is all other models' challenge points.
+pbar what the shadow models give it. The population is all other models' challenge points, or
+all records where every record is a challenge point of every model.
 """
 
 import math
@@ -60,9 +61,10 @@ def scores(signals: Signals, options: Options) -> Floats:
         else:
             reference = ((1 + options.a) * means[1] + 1 - options.a) / 2
         ratio = signals.loss[model] - np.log(np.maximum(reference, np.finfo(float).tiny))
-        population = np.sort(np.delete(ratio, columns))
+        others = np.delete(ratio, columns)
+        population = np.sort(others if len(others) else ratio)
         dominated = np.searchsorted(population, ratio[columns] - math.log(options.gamma))
-        result[model] = dominated / max(len(population), 1)
+        result[model] = dominated / len(population)
     return result
 
 

@@ -1,0 +1,137 @@
+"""Models, and what an attack on them may know: to be attacked and scored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mico.attacks import registry
+from mico.attacks.given import shared_references
+from mico.attacks.given.signals import Signals
+from mico.release.prediction_files import to_predictions
+from mico.scoring import curves, metrics, scorer
+from mico.support.arrays import Bools, Floats, Ints
+from mico.support.errors import InputError
+
+
+def attack_names() -> list[str]:
+    """The names of the attacks."""
+    return list(registry.attacks())
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """M models with challenge points each, and who trained on what as far as it is known.
+
+    Train models are those whose training sets an attacker knows. They are shadow models of all
+    models but themselves. All models may be train models: each is attacked with all others.
+    """
+
+    name: str
+    signals: Signals  # the models' outputs at all challenge points
+    membership: Bools  # (M, 2m); False for models whose memberships are not known
+    phases: Mapping[str, Ints]  # the models of each phase that can be scored, by number
+    # Other kinds of input by name, each read when an attack asks for it.
+    given: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+
+    def attack(self, attack: str, **options: Any) -> Floats:
+        """Run an attack.
+
+        Args:
+            attack: its name, one of `attack_names()`; options: as in a configuration.
+
+        Returns:
+            scores (M, 2m), higher for members; a row is not a number where an attack leaves a train
+            model out.
+
+        Raises:
+            InputError: there is no such attack, or an option or an input that it needs is missing.
+        """
+        chosen = registry.options(attack, options)
+        kinds = [kind for kind in registry.inputs(attack, options) if kind != "signals"]
+        for kind in kinds:
+            if kind not in self.given:
+                known = ", ".join(["signals", *self.given])
+                raise InputError(f"attack {attack}: needs {kind}, {self.name} has {known}")
+        given = {kind: self.given[kind]() for kind in kinds}
+        signals = self.signals
+        if registry.SHARED in options:
+            count = options[registry.SHARED]
+            signals = shared_references.add(signals, given[registry.SHARED], count)
+        asked = {kind: given[kind] for kind in registry.inputs(attack) if kind != "signals"}
+        found = registry.load(attack).scores(signals=signals, **asked, options=chosen)
+        scores: Floats = found[0] if isinstance(found, tuple) else found
+        return scores
+
+    def score(self, scores: Floats) -> pd.DataFrame:
+        """The metrics of an attack's scores with 95 % intervals, a row for each phase.
+
+        Args:
+            scores: (M, 2m), higher for members; a model's row of nan leaves it out.
+
+        Raises:
+            InputError: the scores are of another shape, or some are not numbers.
+        """
+        scored = scorer.given(self.phases, self._checked(scores))
+        rows = scorer.rows({"challenge": self.name}, scored, self._checked(scores), self.membership)
+        return pd.DataFrame(rows).drop(columns="challenge").set_index("phase")
+
+    def compare(self, scores: Floats, other: Floats, phase: str | None = None) -> pd.DataFrame:
+        """One attack's metrics less another's, with 95 % intervals, on the same models.
+
+        Args:
+            scores, other: (M, 2m); phase: which models; by default dev's and final's, if known.
+
+        Returns:
+            a row for each metric that participants are compared by: difference, low, high.
+
+        Raises:
+            InputError: scores are of another shape, or there is no such phase.
+        """
+        pair = self._checked(scores), self._checked(other)
+        models = self._models(phase)
+        models = models[~(np.isnan(pair[0][models, 0]) | np.isnan(pair[1][models, 0]))]
+        truth = self.membership[models]
+        values, replicates = [], []
+        for one in pair:
+            values.append(metrics.metrics(curves.roc(one[models], truth, np.ones(len(models)))))
+            replicates.append(metrics.bootstrap(one[models], truth, self.name))
+        table = {}
+        for name in metrics.COMPARED:
+            low, high = curves.interval(replicates[0][name] - replicates[1][name])
+            difference = float(values[0][name] - values[1][name])
+            table[name] = {"difference": difference, "low": low, "high": high}
+        return pd.DataFrame.from_dict(table, orient="index")
+
+    def roc(self, scores: Floats, phase: str | None = None) -> pd.DataFrame:
+        """The ROC curve of all models' scores pooled: fpr and tpr at every threshold, from 0 to 1.
+
+        Args:
+            scores: (M, 2m); phase: which models; by default dev's and final's, if known.
+
+        Raises:
+            InputError: the scores are of another shape, or there is no such phase.
+        """
+        checked, models = self._checked(scores), self._models(phase)
+        models = models[~np.isnan(checked[models, 0])]
+        found = curves.roc(checked[models], self.membership[models], np.ones(len(models)))
+        return pd.DataFrame({"fpr": found.fpr, "tpr": found.tpr})
+
+    def _models(self, phase: str | None) -> Ints:
+        """The models of a phase; by default of `both`, or of the last that is known."""
+        name = phase or list(self.phases)[-1]
+        if name not in self.phases:
+            raise InputError(f"phase {name!r}: expected one of {', '.join(self.phases)}")
+        return self.phases[name]
+
+    def _checked(self, scores: Floats) -> Floats:
+        """Scores as predictions in [0, 1], which rank alike."""
+        shape = self.signals.challenge.shape
+        if np.shape(scores) != shape:
+            raise InputError(f"scores of shape {np.shape(scores)}, expected {shape}")
+        try:
+            return to_predictions(np.asarray(scores, np.float64))
+        except ValueError as error:
+            raise InputError(f"scores: {error}") from None
