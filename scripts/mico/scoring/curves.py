@@ -45,7 +45,7 @@ def roc(predictions: np.ndarray, membership: np.ndarray, weights: np.ndarray) ->
         predictions: (models, 2m); membership: (models, 2m) bool.
         weights: (..., models), how often each model counts; ones for the plain curve.
     """
-    return _curves(_calls(predictions, membership), weights)
+    return _curves(_ranked(predictions, membership), weights)
 
 
 def threshold(curves: Curves, fpr: float) -> float:
@@ -54,16 +54,52 @@ def threshold(curves: Curves, fpr: float) -> float:
 
 
 @dataclass(frozen=True)
-class _Calls:
-    """How many of each model's records are called members, at every distinct threshold."""
+class _Ranked:
+    """All models' records, those first that are called members first."""
 
+    models: np.ndarray  # (R,) whose record it is
+    member: np.ndarray  # (R,) bool
     thresholds: np.ndarray  # (T,) decreasing, inf first
-    nonmembers: np.ndarray  # (models, T) float32, in which integers below 2^24 are exact
-    members: np.ndarray  # (models, T) float32
+    called: np.ndarray  # (T,) how many records are called members at each
+
+
+def _ranked(predictions: np.ndarray, membership: np.ndarray) -> _Ranked:
+    pooled = predictions.ravel()
+    order = np.argsort(-pooled, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(pooled[order])), len(order) - 1)
+    thresholds = np.concatenate([[np.inf], pooled[order][ends]])
+    models = order // predictions.shape[1]
+    return _Ranked(models, membership.ravel()[order], thresholds, np.append(0, ends + 1))
+
+
+def _curves(ranked: _Ranked, weights: np.ndarray) -> Curves:
+    """The curves of models that count so often each (..., models)."""
+
+    def rates(side: np.ndarray) -> np.ndarray:
+        rows = []
+        for own in np.atleast_2d(weights):
+            sums = np.cumsum(np.where(side, own[ranked.models], 0.0))
+            rows.append(np.append(0, sums)[ranked.called] / sums[-1])
+        return np.reshape(rows, (*weights.shape[:-1], len(ranked.called)))
+
+    return Curves(ranked.thresholds, rates(~ranked.member), rates(ranked.member))
+
+
+@dataclass(frozen=True)
+class _Corners:
+    """How many of each model's records are called members, at the corners of the ROC curves.
+
+    Left out are thresholds inside a run of members only or of non-members only. Along such a run
+    the curve goes straight up or straight right whatever the weights of the models: no area, no
+    largest difference and no TPR at an FPR needs the points inside.
+    """
+
+    nonmembers: np.ndarray  # (models, C) float32, in which integers below 2^24 are exact
+    members: np.ndarray  # (models, C) float32
 
     @cached_property
     def lead(self) -> np.ndarray:
-        """Members called less non-members called (models, T)."""
+        """Members called less non-members called (models, C)."""
         return np.asarray(self.members - self.nonmembers)
 
     @cached_property
@@ -73,43 +109,22 @@ class _Calls:
         return np.asarray(middle @ np.diff(self.nonmembers, axis=1).T)
 
 
-def _calls(predictions: np.ndarray, membership: np.ndarray) -> _Calls:
-    pooled = predictions.ravel()
-    order = np.argsort(-pooled, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(pooled[order])), len(order) - 1)
-    member = membership.ravel()[order]
-
-    def counts(mask: np.ndarray) -> np.ndarray:
-        called = np.zeros((len(predictions), len(order) + 1), np.float32)
-        called[order[mask] // predictions.shape[1], np.flatnonzero(mask) + 1] = 1
-        return np.cumsum(called, axis=1, out=called)[:, np.append(0, ends + 1)]
-
-    thresholds = np.concatenate([[np.inf], pooled[order][ends]])
-    return _Calls(thresholds, counts(~member), counts(member))
-
-
-def _corners(calls: _Calls) -> _Calls:
-    """The calls without thresholds inside a run of members only or of non-members only.
-
-    Along such a run the curve goes straight up or straight right whatever the weights of the
-    models: no area, no largest difference and no TPR at an FPR needs the points inside.
-    """
-    right, up = (np.diff(counts.sum(axis=0)) > 0 for counts in (calls.nonmembers, calls.members))
+def _corners(ranked: _Ranked, models: int) -> _Corners:
+    sides = ~ranked.member, ranked.member
+    right, up = (np.diff(np.append(0, np.cumsum(side))[ranked.called]) > 0 for side in sides)
     inside = (right ^ up)[:-1] & (right[:-1] == right[1:]) & (up[:-1] == up[1:])
-    kept = np.flatnonzero(np.concatenate([[True], ~inside, [True]]))
-    return _Calls(calls.thresholds[kept], calls.nonmembers[:, kept], calls.members[:, kept])
+    called = ranked.called[np.concatenate([[True], ~inside, [True]])]
+    # At which corner each record is called a member for the first time.
+    first = np.searchsorted(called, np.arange(len(ranked.models)), side="right")
 
+    def counts(side: np.ndarray) -> np.ndarray:
+        found = np.empty((models, len(called)), np.float32)
+        for model, row in enumerate(found):
+            own = first[side & (ranked.models == model)]
+            row[:] = np.cumsum(np.bincount(own, minlength=len(called)))
+        return found
 
-def _curves(calls: _Calls, weights: np.ndarray) -> Curves:
-    """The curves of weighted sums of models' counts: one matrix product for all."""
-
-    def rates(called: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):  # OpenBLAS raises the flag on finite numbers too
-            rate: np.ndarray = (weights.astype(np.float32) @ called).astype(np.float64)
-        rate /= rate[..., -1:].copy()
-        return rate
-
-    return Curves(calls.thresholds, rates(calls.nonmembers), rates(calls.members))
+    return _Corners(*map(counts, sides))
 
 
 def resamples(models: int, challenge: str, replicates: int = REPLICATES) -> np.ndarray:
@@ -135,13 +150,13 @@ class Resampled:
     """The curves of some resamples: all that `Curves` has, its functions much faster."""
 
     counts: np.ndarray  # (replicates, models), how often each model is drawn
-    calls: _Calls
-    corners: _Calls  # the calls at the corners of the curves
+    ranked: _Ranked
+    corners: _Corners
 
     @property
     def thresholds(self) -> np.ndarray:
         """All thresholds (T,), decreasing, inf first."""
-        return self.calls.thresholds
+        return self.ranked.thresholds
 
     @property
     def fpr(self) -> np.ndarray:
@@ -155,7 +170,7 @@ class Resampled:
 
     @cached_property
     def _whole(self) -> Curves:
-        return _curves(self.calls, self.counts)
+        return _curves(self.ranked, self.counts)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -213,7 +228,7 @@ def resampled(
         challenge: what the draw depends on; see `resamples`.
     """
     counts = resamples(len(predictions), challenge, replicates)
-    calls = _calls(predictions, membership)
-    corners = _corners(calls)
+    ranked = _ranked(predictions, membership)
+    corners = _corners(ranked, len(predictions))
     for part in np.array_split(counts, max(replicates // 100, 1)):
-        yield Resampled(part, calls, corners)
+        yield Resampled(part, ranked, corners)
