@@ -50,8 +50,9 @@ tiny: .venv/installed  ## the tests' own run, the smallest that makes a report
 rulegraph: .venv/installed  ## the picture in docs/design.md; needs graphviz
 	snakemake --rulegraph | dot -Grankdir=LR -Tsvg > docs/rulegraph.svg
 
-schema: .venv/installed  ## the configuration's JSON schema, and the tables of config/README.md
+schema: .venv/installed  ## what is written from the code: the JSON schema, config/README.md's tables, docs/library.md
 	python tools/configuration_pages.py
+	python tools/library_page.py
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

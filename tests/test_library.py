@@ -14,7 +14,9 @@ from scipy.stats import norm
 from scored_run import METRICS
 from sklearn.metrics import roc_auc_score
 
+import library_page
 import mico
+from mico import library
 from mico.challenge.layout import SOLUTION
 from mico.data import store
 from mico.data.formats.purchase100_synthetic import purchase100
@@ -242,12 +244,16 @@ def test_scores_of_another_shape_or_that_are_no_numbers_are_refused() -> None:
         challenge.roc(np.zeros((12, 80)), "dev")
 
 
-# ---- The names.
+# ---- The names, and the page.
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    text = library_page.PAGE.read_text(encoding="utf-8")
+    assert library_page.page_text(text) == text
+    assert text.count("\n### ") == len(library.__all__)
 
 
 def test_the_package_has_the_names_of_its_library_and_stub() -> None:
-    from mico import library
-
     stub = (ROOT / "scripts/mico/__init__.pyi").read_text().splitlines()
     assert sorted(line.split()[-1] for line in stub) == sorted(library.__all__)
     assert all(getattr(mico, name) is getattr(library, name) for name in library.__all__)
