@@ -918,3 +918,25 @@ def test_long_value_is_not_shown_whole(tmp_path) -> None:
 def test_key_that_is_there_twice(tmp_path) -> None:
     with pytest.raises(InputError, match=r"own\.yaml: line 3: key 'dev' is there twice"):
         check_own(tmp_path, "models:\n  dev: 4\n  dev: 5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "datasets: {location30: {path: 'a{x}.csv'}}",
+        "datasets: {location30: {path: 'a<results>.csv'}}",
+        "datasets: {sst2: {tokenizer: 'a{x}'}}",
+        "submissions: {path: 'a{x}'}",
+        "scenarios: [{id: A, from: X1, architecture: 'transformers/a{x}'}]",
+        "seeds: 'a{x}.csv'",
+        "seeds: '{scenario}/{x}.csv'",
+    ],
+)
+def test_path_that_snakemake_would_take_for_a_pattern(tmp_path, text) -> None:
+    with pytest.raises(InputError, match=r"expected a path without braces|does not match"):
+        check_own(tmp_path, text)
+
+
+def test_seeds_of_each_scenario_in_a_file_of_its_own(tmp_path) -> None:
+    path = "results/old/private/{scenario}/seeds.csv"
+    assert check_own(tmp_path, f"seeds: '{path}'").configuration.seeds == path

@@ -18,6 +18,9 @@ from mico.support.errors import InputError, did_you_mean, shown
 
 CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
+# Of a path: Snakemake takes braces and angle brackets for its own.
+PATH = "^[^{}<>]+$"
+
 Place = tuple[str | int, ...]
 T = TypeVar("T")
 
@@ -203,6 +206,8 @@ def _reason(error: ErrorDetails) -> str:
         return f"{shown(given)} is not of type {TYPES[error['type']]!r}"
     if error["type"] in LIMITS:
         key, words = LIMITS[error["type"]]
+        if context[key] == PATH:
+            return f"{shown(given)}: expected a path without braces and angle brackets"
         limit = context[key]
         if isinstance(limit, float) and limit.is_integer():
             limit = int(limit)

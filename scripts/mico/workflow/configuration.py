@@ -20,10 +20,12 @@ from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.support.errors import InputError, did_you_mean, shown
-from mico.support.records import CONFIG, Place, Refused, parse
+from mico.support.records import CONFIG, PATH, Place, Refused, parse
 from mico.workflow import scenarios, yaml_files
 
 MISSING = object()
+# A path, in which `{scenario}` may stand for a scenario's id.
+SEEDS_FILE = "^([^{}<>]|\\{scenario\\})+[.]csv$"
 # An option of any attack that looks at models: how many shared references are shadow models too.
 SHARED = registry.SHARED
 OF_EVERY = ("name", "attack", SHARED)
@@ -69,7 +71,7 @@ class Submissions:
 
     path: Annotated[
         str,
-        Field(min_length=1, description="the folder of `<track>/<participant>/*.zip`"),
+        Field(pattern=PATH, description="the folder of `<track>/<participant>/*.zip`"),
     ]
     max_bytes: Annotated[int, Field(ge=1, description="how large a submission may be")]
 
@@ -149,7 +151,7 @@ class Configuration:
     seeds: Annotated[
         Annotated[int, Field(ge=0, lt=2**63)]
         | Literal["random"]
-        | Annotated[str, Field(pattern="[.]csv$")],
+        | Annotated[str, Field(pattern=SEEDS_FILE)],
         Field(description="a master seed, `random`, or a `.csv`; see [Seeds](#seeds)"),
     ]
     secure: Annotated[
