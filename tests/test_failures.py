@@ -25,7 +25,7 @@ def test_one_screen_however_much_failed(tmp_path: Path) -> None:
     log.write_bytes(b"\xff" * 10**6 + b"\n" + b"x" * 10**6 + b"\n" + b"error: end\n")
     told = failures.summary([("train", [str(log)])] * 40)
     lines = told.splitlines()
-    assert len(lines) == 1 + failures.NAMED + 3 * failures.JOBS + 1
+    assert len(lines) == 1 + failures.NAMED + 2 * failures.JOBS + 1
     assert lines[-1] == "  and 20 more"
     assert max(map(len, lines)) < 600
     assert lines.count("    error: end") == failures.JOBS
