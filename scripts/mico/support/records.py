@@ -164,7 +164,10 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _first(errors: Sequence[ErrorDetails], kind: type[Any], values: Any) -> Wrong:
-    """The first error, of a key that there is not before others; where a value may be of several types, that of the closest."""
+    """The first error, one of a key that there is not before others.
+
+    Where a value may be of several types, that of the closest.
+    """
     # A key that is written wrong is missing as well.
     error = next((error for error in errors if error["type"] in UNKNOWN), errors[0])
     place = _in_values(error["loc"], values)
