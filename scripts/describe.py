@@ -39,7 +39,7 @@ def main() -> None:
         "created": date.today().isoformat(),
     }
     with atomic_file(args.output) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def read(path: Path) -> Seeds:
 
 def write(path: Path, seeds: Seeds, first: int = 0) -> None:
     """Write a CSV with the columns model and the four kinds, from the model numbered `first`."""
-    with atomic_file(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", *KINDS])
         writer.writerows(

@@ -38,16 +38,15 @@ class Privacy:
     sample_rate: Annotated[float, Field(gt=0, le=1)]  # q, the chance of a record to be in a batch
     steps: Annotated[int, Field(ge=0)]
     noise_multiplier: AboveZero = None  # sigma, in units of the clipping norm
-    epsilon_spent: Annotated[float | None, Field(ge=0)] = (
-        None  # at delta, by the accountant; the target may be larger
-    )
+    # At delta, by the accountant; the target may be larger.
+    epsilon_spent: Annotated[float | None, Field(ge=0)] = None
     delta: AboveZero = None
 
 
 def write(path: Path, privacy: Privacy) -> None:
     """Write privacy.json."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n")
+        temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> Privacy:

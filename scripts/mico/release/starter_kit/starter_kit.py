@@ -113,7 +113,7 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     read from the organiser's directory, CIFAR-10's official binary files, or Shokri et al.'s CSV.
     """
     if (path / "dataset.json").exists():
-        description = json.loads((path / "dataset.json").read_text())
+        description = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
         features = np.load(path / "features.npy")
         labels = np.load(path / "labels.npy").astype(np.int64)
         if description.get("kind") == "images":
@@ -124,7 +124,7 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if path.is_dir() or path.name.endswith((".bin", ".tar.gz")):
         records = cifar10(path)
         return records[:, 1:].reshape(-1, *IMAGE), records[:, 0].astype(np.int64)
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         rows = [line.strip().split(",", 1) for line in file]
     features = np.stack(
         [np.frombuffer(bits.encode(), np.uint8)[::2] - ord("0") for _, bits in rows]
@@ -159,7 +159,9 @@ def to_input(features: np.ndarray) -> Tensor:
 
 def challenge_points(folder: Path, records: int, m: int) -> list[int]:
     """The positions in the data set of a model's 2m challenge points, in challenge order."""
-    generator = torch.Generator().manual_seed(int((folder / "seed_challenge").read_text()))
+    generator = torch.Generator().manual_seed(
+        int((folder / "seed_challenge").read_text(encoding="utf-8"))
+    )
     positions: Any = range(records)  # of a data set only the length matters here
     challenge, _ = random_split(positions, [2 * m, records - 2 * m], generator)
     return list(challenge.indices)
