@@ -13,7 +13,7 @@ demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
 
 help:  ## this list
-	@sed -nE 's/^([a-z-]+):.*  ## /\1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 check:  ## lint, types, layers and unit tests, in two minutes
 	$(MAKE) --no-print-directory --jobs 2 $(SYNC) lint layers types unit

@@ -11,7 +11,8 @@ from mico.attacks.given import shared_references, signals
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.support import program
-from mico.support.errors import InputError
+from mico.support.errors import InputError, shown
+from mico.support.records import whole_numbers
 
 
 def main() -> None:
@@ -50,11 +51,11 @@ def main() -> None:
 
 def _options(text: str) -> dict[str, Any]:
     try:
-        values = json.loads(text)
+        values = whole_numbers(json.loads(text))
     except ValueError as error:
-        raise InputError(f"--options {text!r}: expected JSON ({error})") from None
+        raise InputError(f"--options {shown(text)}: expected JSON ({error})") from None
     if not isinstance(values, dict):
-        raise InputError(f"--options {text!r}: expected a JSON object")
+        raise InputError(f"--options {shown(text)}: expected a JSON object")
     return values
 
 

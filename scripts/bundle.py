@@ -30,7 +30,9 @@ def main() -> None:
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
-    parser.add_argument("--max-bytes", type=int, required=True, help="limit of a submission's size")
+    parser.add_argument(
+        "--max-bytes", type=program.from_1, required=True, help="limit of a submission's size"
+    )
     parser.add_argument("--output", type=Path, required=True, help="the bundle, a .zip, to write")
     parser.add_argument(
         "--solutions", type=Path, required=True, help="the organiser's .zip to write"

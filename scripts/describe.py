@@ -11,6 +11,7 @@ from pathlib import Path
 from mico.data import store
 from mico.support import program
 from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
 
 PACKAGES = ("torch", "opacus", "cryptography", "numpy")
 OF_TEXT = ("transformers", "tokenizers")
@@ -25,14 +26,20 @@ def main() -> None:
 
     described = [store.describe(directory) for directory in args.data]
     text = any(description.kind == "tokens" for description in described)
-    content = json.loads(args.run) | {
+    try:
+        run = json.loads(args.run)
+    except ValueError as error:
+        raise InputError(f"--run: expected JSON ({error})") from None
+    if not isinstance(run, dict):
+        raise InputError("--run: expected a JSON object")
+    content = run | {
         "datasets": {description.name: asdict(description) for description in described},
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES + OF_TEXT * text},
         "created": date.today().isoformat(),
     }
     with atomic_file(args.output) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def main() -> None:
     )
     source.add_argument("--submission", type=Path, help="a participant's .zip")
     parser.add_argument("--taken", nargs="*", default=[], help="names a participant can't have")
-    parser.add_argument("--max-bytes", type=int, default=intake.MAX_PACKED, help="of a submission")
+    parser.add_argument(
+        "--max-bytes", type=program.from_1, default=intake.MAX_PACKED, help="of a submission"
+    )
     parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
 

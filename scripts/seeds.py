@@ -11,8 +11,10 @@ from mico.support.errors import InputError
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", required=True, help="the scenario's id")
-    parser.add_argument("--first", type=int, default=0, help="the first model's number")
-    parser.add_argument("--last", type=int, required=True, help="the last model's number")
+    parser.add_argument("--first", type=program.from_0, default=0, help="the first model's number")
+    parser.add_argument(
+        "--last", type=program.from_0, required=True, help="the last model's number"
+    )
     parser.add_argument(
         "--source", required=True, help="a master seed, `random`, or a CSV file of given seeds"
     )

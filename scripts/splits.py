@@ -12,8 +12,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
-    parser.add_argument("--n", type=int, required=True, help="records in a training set")
-    parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
+    parser.add_argument("--n", type=program.from_1, required=True, help="records in a training set")
+    parser.add_argument(
+        "--m", type=program.from_1, required=True, help="challenge points that are members"
+    )
     parser.add_argument("--output", type=Path, required=True, help="splits.npz to write")
     args = parser.parse_args()
 

@@ -24,7 +24,9 @@ from mico.training.device import choose
 def main() -> None:
     parser = arguments.parser(__doc__, "references .npz")
     training_arguments.add(parser, "target")
-    parser.add_argument("--count", type=int, required=True, help="reference models of each target")
+    parser.add_argument(
+        "--count", type=program.from_1, required=True, help="reference models of each target"
+    )
     args = parser.parse_args()
 
     device, phases = choose(args.device), Phases(*args.phases)

@@ -69,7 +69,10 @@ def main() -> None:
     saved, rows = _train(job, args.models)
 
     rows = [{"scenario": args.scenario} | row for row in rows]
-    with atomic_file(args.rows) as temporary, temporary.open("w", newline="") as file:
+    with (
+        atomic_file(args.rows) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, ["scenario", *COLUMNS], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -1,13 +1,20 @@
 """Outputs appear whole or not at all, and what a killed process left goes away."""
 
+import argparse
+import errno
 import os
+import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mico.support import atomic, program
 from mico.support.atomic import atomic_directory, atomic_file
+from mico.support.errors import InputError
 
 HERE = socket.gethostname()
 
@@ -190,3 +197,89 @@ def test_killed_process_leaves_no_output(tmp_path, write, fail) -> None:
     assert left.name.endswith(".partial")
     write(tmp_path / "output")
     assert list(tmp_path.iterdir()) == [tmp_path / "output"]
+
+
+def fill(path: Path, error: BaseException) -> None:
+    """Fail as a library does when the disk is full, with something written."""
+    path.write_bytes(b"some")
+    raise error
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # of a write, which names no file
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FULL,
+        OSError("8000000 requested and 1000 written"),  # numpy's
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+    ],
+)
+def test_full_disk_is_told_with_the_output(tmp_path, monkeypatch, error) -> None:
+    usage = SimpleNamespace(free=1000)
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: usage)
+    output = tmp_path / "sub" / "output"
+    message = f"^{re.escape(str(output))}: cannot be written .No space left on device.$"
+    with pytest.raises(InputError, match=message), atomic.atomic_file(output) as path:
+        fill(path, error)
+    with pytest.raises(InputError, match=message), atomic.atomic_directory(output) as path:
+        fill(path / "file", error)
+    assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError("a bug"), KeyError("a bug")])
+def test_other_errors_stay_what_they_are(tmp_path, error) -> None:
+    with pytest.raises(type(error), match="a bug"), atomic.atomic_file(tmp_path / "a") as path:
+        fill(path, error)
+    missing = tmp_path / "absent"
+    with pytest.raises(FileNotFoundError), atomic.atomic_file(tmp_path / "a"):
+        missing.read_bytes()
+
+
+def test_folder_that_cannot_be_made_or_written(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").touch()
+    message = r"file/sub/output: cannot be written \(Not a directory\)$"
+    for kind in atomic.atomic_file, atomic.atomic_directory:
+        with pytest.raises(InputError, match=message), kind(tmp_path / "file" / "sub" / "output"):
+            pass
+
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    message = r"/output: cannot be written \(Read-only file system\)$"
+    with pytest.raises(InputError, match=message), atomic.atomic_file(tmp_path / "output") as path:
+        path.open("wb")
+
+
+def test_program_ends_with_one_line_where_the_disk_fails(capsys) -> None:
+    for error, line in (
+        (FULL, "error: No space left on device\n"),
+        (OSError(errno.EACCES, "Permission denied", "a.csv"), "error: a.csv: Permission denied\n"),
+        (InputError("a.csv: row 3"), "error: a.csv: row 3\n"),
+    ):
+
+        def main(error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(SystemExit) as ended:
+            program.run(main)
+        assert ended.value.code == 1
+        assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "1e3", "9" * 30, "\u0661"])
+def test_arguments_that_are_no_number_of_things(text) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected an integer from 1"):
+        program.from_1(text)
+    assert program.from_0("0") == 0
+    assert program.from_1("12") == 12
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x", ""])
+def test_arguments_that_are_no_number_above_0(text) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a number above 0"):
+        program.above_0(text)
+    assert program.above_0("1e-5") == 1e-5

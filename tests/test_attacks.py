@@ -719,7 +719,7 @@ def test_the_program_refuses_bad_input_in_one_line(
 ) -> None:
     done = run_script("attack", *arguments, "--attack", "nope")
     assert (done.returncode, done.stdout) == (1, "")
-    expected = f"error: attack 'nope': expected one of {', '.join(registry.attacks())}\n"
+    expected = f"error: unknown attack 'nope', known: {', '.join(registry.attacks())}\n"
     assert done.stderr == expected
     assert not (tmp_path / "out").exists()
 

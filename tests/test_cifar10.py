@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -411,11 +412,10 @@ def test_only_some_of_many_names_are_shown(tmp_path) -> None:
         b"",
         b"PK\x03\x04",
         b"".join(BATCHES.values()),
-        tar(*official()),
         gzip.compress(b"".join(BATCHES.values())),
         gzip.compress(tar(*official())) + b"more",
     ],
-    ids=["nothing", "zip", "records", "tar", "gzip of records", "something after it"],
+    ids=["nothing", "zip", "records", "gzip of records", "something after it"],
 )
 def test_file_that_is_not_an_archive(tmp_path, content) -> None:
     path = tmp_path / "files.tar.gz"
@@ -615,3 +615,28 @@ def test_configured_files_are_the_official_ones() -> None:
     assert list(whole["files"]) == names
     assert part["files"] == {names[0]: whole["files"][names[0]]}
     assert (whole["records"], part["records"]) == (60_000, 10_000)
+
+
+@pytest.mark.parametrize("name", ["files.tgz", "files.TGZ", "files.tar", "files"])
+@pytest.mark.parametrize("form", ["tar.gz", "tar", "zip"])
+def test_what_an_archive_is_does_not_depend_on_its_name(tmp_path, name, form) -> None:
+    """A browser may have unpacked it."""
+    path = tmp_path / name
+    content = tar(*official())
+    if form == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(f"__MACOSX/{FOLDER}/._{NAMES[0]}", b"litter")
+            for batch, records in BATCHES.items():
+                archive.writestr(f"{FOLDER}/{batch}", records)
+    else:
+        path.write_bytes(gzip.compress(content) if form == "tar.gz" else content)
+    assert_read(read(path), NAMES)
+
+
+def test_one_packed_file(tmp_path) -> None:
+    path = tmp_path / f"{NAMES[1]}.gz"
+    path.write_bytes(gzip.compress(BATCHES[NAMES[1]]))
+    assert_read(read(path, chosen(NAMES[1])), [NAMES[1]])
+    path.write_bytes(gzip.compress(BATCHES[NAMES[1]] + bytes(1 << 20)))
+    with pytest.raises(InputError, match=r"truncated|records up to here"):
+        read(path, chosen(NAMES[1]))

@@ -1,5 +1,6 @@
 """Data sets: read right or refused, with the file and the row named; downloads are checked."""
 
+import codecs
 import functools
 import gzip
 import hashlib
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import tarfile
 import threading
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -194,18 +196,16 @@ def big_tgz() -> bytes:
     "content",
     [
         tgz(("folder", tarfile.DIRTYPE.decode())),
-        tgz(("folder", tarfile.DIRTYPE.decode()), ("folder/dataset", GOOD)),
         tgz(("link", tarfile.SYMTYPE.decode())),
         tgz(("link", tarfile.LNKTYPE.decode())),
         tgz(("device", tarfile.CHRTYPE.decode())),
         tgz(),
         tgz(("dataset", GOOD), ("another", GOOD)),
-        gzip.compress(GOOD),
         GOOD,
         b"",
         b"PK\x03\x04",
     ],
-    ids=["folder", "inside", "symlink", "link", "device", "none", "two", "gzip", "csv", "", "zip"],
+    ids=["folder", "symlink", "link", "device", "none", "two", "csv", "", "zip"],
 )
 def test_archive_that_is_not_of_one_file(tmp_path, content) -> None:
     path = tmp_path / "data.tgz"
@@ -644,17 +644,53 @@ def test_location30_is_what_the_configuration_says(real_data) -> None:
     assert np.bitwise_count(packed).sum() / 5010 == pytest.approx(53.7, abs=0.05)
 
 
+# What servers should not answer, by the name that is asked for, and what is said of it.
+ANSWERS = {
+    "cut.tgz": b"not a thousand bytes",
+    "garbage.csv": b"\xff" * 100_000,
+    "leads-to-itself.csv": b"/leads-to-itself.csv",
+    "leads-to-a-file.csv": b"file:///etc/passwd",
+    "leads-to-ftp.csv": b"ftp://127.0.0.1/data.csv",
+    "packed.csv": gzip.compress(b"abc"),
+    "empty.csv": b"",
+    "page.csv": b" <!DOCTYPE html><html>not found</html>",
+    "other.tgz": b"abc",
+    "short.tgz": big_tgz()[:-100],
+    "short.zip": b"PK\x03\x04",
+}
+SAID = {
+    "garbage.csv": "",
+    "leads-to-itself.csv": "infinite loop",
+    "leads-to-a-file.csv": "file:///etc/passwd",
+    "leads-to-ftp.csv": "leads to ftp:",
+    "packed.csv": "packs it",
+    "empty.csv": "the answer is empty",
+    "page.csv": "a page and not the file",
+    "other.tgz": "not a whole archive",
+    "short.tgz": "not a whole archive",
+    "short.zip": "not a whole archive",
+}
+
+
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a directory; /cut breaks off, and nothing is logged."""
+    """Serves a directory, and what servers should not answer; nothing is logged."""
 
     def do_GET(self) -> None:
-        if self.path != "/cut.tgz":
+        name = self.path.lstrip("/")
+        if name not in ANSWERS:
             super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        self.wfile.write(b"not a thousand bytes")
+        elif name == "garbage.csv":
+            self.wfile.write(ANSWERS[name])
+        else:
+            self.send_response(301 if name.startswith("leads") else 200)
+            if name.startswith("leads"):
+                self.send_header("Location", ANSWERS[name].decode())
+            if name == "packed.csv":
+                self.send_header("Content-Encoding", "gzip")
+            if name == "cut.tgz":
+                self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(ANSWERS[name])
 
     def log_message(self, *args) -> None:
         pass
@@ -666,7 +702,8 @@ def server(tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("no_proxy", "*")
     folder = tmp_path / "served"
     folder.mkdir()
-    (folder / "data.tgz").write_bytes(b"abc")
+    for name in "data.tgz", "data.csv":
+        (folder / name).write_bytes(b"abc")
     handler = functools.partial(Handler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=[0.01])
@@ -678,7 +715,7 @@ def server(tmp_path, monkeypatch) -> str:
 
 def run_download(run, tmp_path, url, *checks) -> Result:
     check = ("--check", *checks) if checks else ()
-    output = ("--output", tmp_path / "out" / "data.tgz")
+    output = ("--output", tmp_path / "out" / Path(url).name)
     return run("download", "--name", "mine", "--url", url, *check, *output)
 
 
@@ -686,10 +723,11 @@ def run_download(run, tmp_path, url, *checks) -> Result:
 def test_download(tmp_path, server, kinds) -> None:
     checks = [f"{kind}={ABC[kind]}" for kind in kinds]
     run = programs.run_process if len(kinds) == len(ABC) else programs.run
-    result = run_download(run, tmp_path, f"{server}/data.tgz", *checks)
+    name = "data.tgz" if checks else "data.csv"
+    result = run_download(run, tmp_path, f"{server}/{name}", *checks)
     assert (result.returncode, result.stderr) == (0, "")
-    assert (tmp_path / "out" / "data.tgz").read_bytes() == b"abc"
-    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data.tgz"]
+    assert (tmp_path / "out" / name).read_bytes() == b"abc"
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / name]
 
 
 def test_download_of_another_file_leaves_nothing(tmp_path, server) -> None:
@@ -727,5 +765,87 @@ def test_download_without_a_server(tmp_path, monkeypatch) -> None:
 
 
 def test_download_from_no_address(tmp_path) -> None:
-    assert_one_line(run_download(programs.run, tmp_path, "data.tgz"), "data.tgz", ADVICE)
+    (tmp_path / "there.csv").write_bytes(b"abc")
+    for url in "data.tgz", f"file://{tmp_path}/there.csv", "ftp://127.0.0.1/a.csv", "data:,abc":
+        result = run_download(programs.run, tmp_path, url)
+        assert_one_line(result, url, "expected an https:// address", ADVICE)
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_download_of_what_is_not_the_file(tmp_path, server, name) -> None:
+    """Where no checksum is known either."""
+    result = run_download(programs.run, tmp_path, f"{server}/{name}")
+    assert_one_line(result, f"{server}/{name}", SAID[name], ADVICE)
+    assert len(result.stderr) < 600
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def zipped(*members) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+LITTER = b"\0\5\x16\7 of macOS"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.TGZ", tgz(("dataset", GOOD))),
+        ("data.tgz", tgz(("._dataset", LITTER), ("dataset", GOOD))),
+        ("data.tgz", tgz(("folder", tarfile.DIRTYPE.decode()), ("folder/dataset", GOOD))),
+        ("data.tgz", tgz(("dataset", GOOD), (".DS_Store", LITTER), ("._a", LITTER))),
+        ("data.tgz", gzip.decompress(tgz(("dataset", GOOD)))),
+        ("data.csv.gz", gzip.compress(GOOD)),
+        ("data.tgz", gzip.compress(GOOD)),
+        ("data.zip", zipped(("dataset", GOOD))),
+        ("data.ZIP", zipped(("__MACOSX/._a", LITTER), ("folder/", b""), ("folder/a", GOOD))),
+        ("data.csv", zipped(("dataset", GOOD))),
+        ("data.csv", codecs.BOM_UTF8 + GOOD),
+        ("data.zip", zipped(("dataset", codecs.BOM_UTF8 + GOOD))),
+        ("data.csv", GOOD + b"\n"),
+        ("data.csv", GOOD + b"\r\n\n"),
+    ],
+)
+def test_what_is_read_as_it_is_meant(tmp_path, name, content) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    packed, labels = read_csv(path, *SHAPE)
+    assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)
+    assert labels.tolist() == LABELS
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_zip_that_is_cut_off(tmp_path) -> None:
+    (tmp_path / "data.zip").write_bytes(zipped(("a", GOOD))[:-40])
+    with pytest.raises(InputError, match=r"data\.zip: not a CSV file or an archive of one"):
+        read_csv(tmp_path / "data.zip", *SHAPE)
+
+
+def test_zip_with_a_flipped_bit(tmp_path) -> None:
+    """Never another exception, and never other bits."""
+    path, whole = tmp_path / "data.zip", zipped(("dataset", GOOD))
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            packed, labels = read_csv(path, *SHAPE)
+        except InputError:
+            continue
+        assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)
+        assert labels.tolist() == LABELS
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_long_field_is_not_shown_whole(tmp_path, place) -> None:
+    fields = ROWS[1].split(",")
+    fields[place] = "1" * 100_000
+    (tmp_path / "data.csv").write_bytes(text_of([ROWS[0], ",".join(fields), ROWS[2]]))
+    with pytest.raises(InputError, match=r"row 2") as caught:
+        read_csv(tmp_path / "data.csv", *SHAPE)
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 200

@@ -1,6 +1,10 @@
 """The compiled loops against torch's own operations in double precision, and at the edges."""
 
 import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from torch import Tensor
 
 from mico.networks import kernels
 
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 # The distance of two float32 numbers below 1, and of those at 1.
 STEP = 2.0**-24
 
@@ -155,3 +160,40 @@ def test_what_is_not_contiguous_is_refused() -> None:
         kernels.tanh_(torch.zeros(4, 6, 3)[:, ::2])
     with pytest.raises(RuntimeError, match="view"):
         kernels.softmax_error_(torch.zeros(4, 3, 2).transpose(0, 1), torch.zeros(3, 4).long())
+
+
+COMPILE = """
+import numpy as np
+from mico.networks import kernels
+pairs = np.ones((2, 1), np.float32)
+kernels.normals_(pairs, 1.0)
+print(kernels._folder, pairs.sum())
+"""
+FOLDERS = ("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [*FOLDERS, None])
+def test_compiled_loops_are_kept_where_they_can_be(tmp_path: Path, place: str | None) -> None:
+    """Where they cannot be, each process compiles its own."""
+    copy, kept = tmp_path / "scripts", tmp_path / "kept"
+    ignored = shutil.ignore_patterns("__pycache__", "attacks", "pages", "release", "workflow")
+    shutil.copytree(SCRIPTS / "mico", copy / "mico", ignore=ignored)
+    # In the way of a folder, for root too.
+    (copy / "mico" / "networks" / "__pycache__").touch()
+    environment = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= dict.fromkeys(FOLDERS, "/dev/null") | ({place: str(kept)} if place else {})
+    if place == "HOME":
+        del environment["XDG_CACHE_HOME"]
+    command = [sys.executable, "-c", COMPILE]
+    found = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    folder, total = found.stdout.split()
+    assert math.isfinite(float(total))
+    if place:
+        assert Path(folder).is_relative_to(kept)
+        assert list(Path(folder).rglob("*.nbc"))
+    else:
+        assert folder == "None"

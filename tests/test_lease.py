@@ -15,32 +15,39 @@ from mico.training import device, lease
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 TAKE = """
-import sys, time
-from pathlib import Path
+import os, sys, time
 from mico.training import lease
 lease.SECONDS = 0.05
-print(lease.take(sys.argv[2:], Path(sys.argv[1])), flush=True)
+os.umask(0o077)
+if os.getuid() == 0:
+    os.setuid(int(sys.argv[1]))
+print(lease.take(sys.argv[2:]), flush=True)
 time.sleep(60)
 """
 
 
 class Jobs:
-    """Processes that take a device and hold it."""
+    """Processes that take a device and hold it, each another user's where this one may do so."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self.running: list[subprocess.Popen] = []
 
     def start(self, *names: str) -> subprocess.Popen:
-        command = [sys.executable, "-c", TAKE, str(self.folder), *names]
+        user = str(1 + len(self.running))
+        command = [sys.executable, "-c", TAKE, user, *map(own, names)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.running.append(subprocess.Popen(command, cwd=SCRIPTS, **pipes))
         return self.running[-1]
 
 
+def own(name: str) -> str:
+    """A device's name that no other run of these tests has."""
+    return f"{name}-of-{os.getpid()}"
+
+
 @pytest.fixture
-def jobs(tmp_path: Path) -> Iterator[Jobs]:
-    started = Jobs(tmp_path)
+def jobs() -> Iterator[Jobs]:
+    started = Jobs()
     yield started
     for job in started.running:
         job.kill()
@@ -52,7 +59,7 @@ def _released() -> Iterator[None]:
     """What this process takes is given back after the test."""
     yield
     while lease._held:
-        os.close(lease._held.pop())
+        lease._held.pop().close()
 
 
 @pytest.mark.slow
@@ -83,26 +90,24 @@ def test_one_too_many_waits_until_a_process_dies(jobs: Jobs) -> None:
 
 
 @pytest.mark.usefixtures("_released")
-def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "mico-a.lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match=r"mico-a\.lock"):
-        lease.take(["a"], tmp_path)
-    assert not (tmp_path / "elsewhere").exists()
+def test_no_file_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose permissions, umask or links could keep another user from it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "absent"))
+    monkeypatch.setattr(os, "open", lambda *arguments: pytest.fail("a file is opened"))
+    assert lease.take([own("d"), own("e")]) == 0
+    assert lease.take([own("d"), own("e")]) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_released")
-def test_a_program_chooses_a_free_gpu(
-    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_program_chooses_a_free_gpu(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs.start("GPU-0").stdout.readline()
     # It would hold for all tests that come after.
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: on)
-    monkeypatch.setattr(lease.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(
-        torch.cuda, "get_device_properties", lambda i: SimpleNamespace(uuid=f"GPU-{i}")
+        torch.cuda, "get_device_properties", lambda i: SimpleNamespace(uuid=own(f"GPU-{i}"))
     )
     assert device.choose("auto") == torch.device("cuda", 1)
     assert device.choose("cuda") == torch.device("cuda", 2)

@@ -108,6 +108,17 @@ def test_results_go_where_the_other_workflow_wants(tmp_path: Path) -> None:
     assert "results/" not in output
 
 
+def test_downloads_go_where_the_other_workflow_wants(tmp_path: Path) -> None:
+    data = {"format": "labelled-bits", "records": 300, "features": 40, "classes": 4}
+    study = TINY | {"datasets": {"shopping": data | {"url": "https://example.org/a.csv"}}}
+    config = "config['benchmark']\n    pathvars:\n        resources='elsewhere'"
+    folder = importing(tmp_path, {"benchmark": study}, config=config)
+    output = snakemake(folder, "--dry-run", "results/tiny/data/shopping")
+    assert "output: elsewhere/shopping/a.csv" in output
+    assert "input: elsewhere/shopping/a.csv" in output
+    assert "resources/" not in output
+
+
 @pytest.mark.parametrize(
     ("config", "where"),
     [("config", "study.yaml"), ("config['benchmark']", "study.yaml, module mico")],
@@ -120,7 +131,7 @@ def test_bad_configuration_names_the_file_of_the_other_workflow(
     output = snakemake(importing(tmp_path, study, config=config), "--dry-run", fails=True)
     lines = [line for line in output.splitlines() if "unknown key" in line]
     assert len(lines) == 1, output
-    assert lines[0].startswith(f"{where}: scenario S1: unknown key 'epoch'")
+    assert lines[0].startswith(f"error: {where}: scenario S1: unknown key 'epoch'")
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")

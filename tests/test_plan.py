@@ -277,6 +277,7 @@ def test_a_shards_seeds_come_from_where_they_are(tmp_path: Path) -> None:
         5: "<results>/private/S1/seeds/3-5.csv",
         "random": "<results>/private/S1/seeds.csv",
         "given/seeds.csv": "given/seeds.csv",
+        "given/{scenario}/seeds.csv": "given/S1/seeds.csv",
     }
     assert {source: jobs.shard_seeds(make(run(seeds=source)), job) for source in expected} == (
         expected
@@ -319,8 +320,8 @@ def test_where_a_data_sets_file_is_comes_from_its_options(tmp_path: Path) -> Non
     other = {"url": "https://example.org/x/data.tgz", **given}
     one = make(run(datasets={**TINY["datasets"], "mine": mine, "other": other}))
     found = {name: jobs.raw_file(one, {"data": name}) for name in ("shopping", "mine", "other")}
-    assert found == {"shopping": [], "mine": ["a b.csv"], "other": ["resources/other/data.tgz"]}
-    assert jobs.raw_flag(one, {"data": "mine"}) == "--raw 'a b.csv'"
+    assert found == {"shopping": [], "mine": ["a b.csv"], "other": ["<resources>/other/data.tgz"]}
+    assert jobs.raw_flag(one, {"data": "mine"}, {"raw": "a b.csv"}) == "--raw 'a b.csv'"
     assert jobs.data_checks(one, {"data": "mine"}) == [f"md5={'0' * 32}"]
     assert "a b" not in jobs.data_json(one, {"data": "mine"})
 

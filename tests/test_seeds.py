@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_given_seeds_that_differ_in_bit_31_only(tmp_path) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 def test_missing_column(tmp_path, column) -> None:
     write_given(tmp_path / "given.csv", good_rows(), [name for name in COLUMNS if name != column])
-    with pytest.raises(InputError, match=rf"given\.csv: missing column {column}$"):
+    with pytest.raises(InputError, match=rf"given\.csv: missing column {column}\b"):
         seeds.read_given(tmp_path / "given.csv", "A", 3)
 
 
@@ -354,3 +355,17 @@ def test_program_says_what_is_wrong_and_writes_nothing(
     result = run_script("seeds", *arguments, "--output", "out/seeds.csv")
     assert_one_line(result, *parts)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_files_that_a_run_has_written_are_given_back(tmp_path: Path) -> None:
+    """Each scenario's own, which has no column for it."""
+    for scenario in "A", "B":
+        (tmp_path / scenario).mkdir()
+        seeds.write(tmp_path / scenario / "seeds.csv", seeds.derive(7, scenario, 5))
+    path = tmp_path / "{scenario}" / "seeds.csv"
+    for scenario in "A", "B":
+        assert seeds.read_given(path, scenario, 5) == seeds.derive(7, scenario, 5)
+    with pytest.raises(InputError, match=r"A/seeds\.csv: missing column scenario; .*{scenario}"):
+        seeds.read_given(tmp_path / "A" / "seeds.csv", "A", 5)
+    with pytest.raises(InputError, match=r"C/seeds\.csv: cannot be read"):
+        seeds.read_given(path, "C", 5)

@@ -196,7 +196,7 @@ def main() -> None:
         "memory_mb": memory,
     }
     with atomic_file(args.output) as temporary:
-        temporary.write_text(json.dumps(result, indent=2) + "\n")
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def _mlp(args: argparse.Namespace) -> Workload:
@@ -500,7 +500,7 @@ def _machine(device: torch.device, processes: int) -> dict[str, str | int]:
 
 def _cpu() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     return next(

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from mico.challenge.scenario import Scenario
 from mico.data.registry import formats
 from mico.networks.facts import networks
-from mico.workflow.configuration import Configuration
+from mico.support.records import PATH
+from mico.workflow.configuration import SEEDS_FILE, Configuration
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -152,7 +153,8 @@ def _text(pattern: str | None) -> str:
     digits = re.fullmatch(r"\^\[0-9a-f\]\{(\d+)\}\$", pattern)
     if digits:
         return f"{digits[1]} hexadecimal digits"
-    return {"[.]csv$": "a `.csv`", "^https://": "an `https://` address"}.get(pattern, "a name")
+    known = {SEEDS_FILE: "a `.csv`", "^https://": "an `https://` address", PATH: "text"}
+    return known.get(pattern, "a name")
 
 
 def _limits(part: Schema) -> Iterator[str]:

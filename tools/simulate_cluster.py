@@ -56,9 +56,9 @@ def main() -> None:
     if not all(hours > 0 for hours in args.gpu_hours):
         raise InputError(f"gpu-hours {args.gpu_hours}: expected positive numbers")
 
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     try:
-        update_config(config, yaml.safe_load(args.configfile.read_text()))
+        update_config(config, yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{args.configfile}: cannot be read ({error})") from None
     run = configuration.check(config, [args.configfile], ROOT / "config/scenarios.yaml")

@@ -25,10 +25,10 @@ rule signals:
         code=code("signals", jobs.network_sources),
         phases=plan.phases,
         architecture=field("architecture"),
-        physical_batch_size=config["physical_batch_size"],
+        physical_batch_size=plan.configuration.physical_batch_size,
         n=field("n"),
         m=field("m"),
-        device=config["device"],
+        device=plan.configuration.device,
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
         " --architecture {params.architecture:q}"
@@ -79,7 +79,7 @@ rule shared_references:
         phases=plan.phases,
         recipe=job(jobs.participant_recipe_json),
         each="",
-        device=config["device"],
+        device=plan.configuration.device,
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"
         " --privacy {input.privacy} --phases {params.phases} --recipe {params.recipe:q}"

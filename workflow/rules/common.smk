@@ -5,9 +5,8 @@ import os
 import sys
 import tarfile
 from pathlib import Path
+from shlex import quote
 
-import yaml
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 # Another workflow may use this one as a module.
@@ -23,6 +22,11 @@ def repository():
     if here.is_local:
         # Relative to the working directory, so that a checkout that is moved is not run again.
         path = Path(here.get_path_or_uri(secret_free=True))
+        if set("{}<>") & set(str(path)):
+            sys.exit(
+                f"error: {path.parents[1]}: Snakemake takes braces and angle brackets in a path for"
+                " its own, expected the checkout in another folder"
+            )
         return Path(os.path.relpath(path.parents[1]))
     commit = here.hosted_repo.repo.commit(here.ref)
     copy = Path(f".snakemake/mico/{commit.hexsha}")
@@ -43,7 +47,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
-from mico.workflow import configuration, jobs, resources
+from mico.workflow import configuration, failures, jobs, resources, yaml_files
 from mico.workflow import plan as planning
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
@@ -55,33 +59,37 @@ if not IS_MODULE:
     # It is every rule's, also of the workflow that uses a module.
     shell.prefix(f"export {ENVIRONMENT}; ")
 
-# Snakemake does not read the configuration file of a module that is given a configuration.
-defaults = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
-update_config(defaults, config)
-config = defaults
+
+def checked_plan():
+    """The plan of the run, from the checked configuration; on bad input the end, in one line."""
+    # Snakemake does not read the configuration file of a module that is given a configuration.
+    merged = yaml_files.read(REPOSITORY / "config/config.yaml")
+    update_config(merged, config)
+    if not IS_MODULE:
+        update_config(
+            merged, yaml_files.command_line(workflow.config_settings.config_args)
+        )
+    files = [*workflow.configfiles, *workflow.overwrite_configfiles]
+    published = REPOSITORY / "config/scenarios.yaml"
+    return merged, planning.make(
+        configuration.check(merged, list(map(Path, files)), published)
+    )
+
 
 try:
-    plan = planning.make(
-        configuration.check(
-            config,
-            files=[
-                Path(file)
-                for file in [*workflow.configfiles, *workflow.overwrite_configfiles]
-            ],
-            published=REPOSITORY / "config/scenarios.yaml",
-        )
-    )
+    config, plan = checked_plan()
 except InputError as error:
     message = str(error)
     if IS_MODULE:
         # Its configuration may be a section of a file, which the check does not look into.
         given = [*map(os.path.relpath, workflow.configfiles), f"module {__name__}"]
         message = message.replace("command line", ", ".join(given), 1)
-    raise WorkflowError(message)
+    # An exception would be shown with the lines of this file that it came through.
+    sys.exit(f"error: {message}")
 
 
 pathvars:
-    results=f"results/{config['run']}",
+    results=f"results/{plan.configuration.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
 
@@ -103,7 +111,7 @@ wildcard_constraints:
 
 def program(name):
     """The command that runs a stage's program."""
-    command = f"python {SCRIPTS / name}.py"
+    command = f"python {quote(str(SCRIPTS / name))}.py"
     return f"{ENVIRONMENT} {command}" if IS_MODULE else command
 
 
@@ -166,6 +174,13 @@ def growing(amount):
         return attempt * (amount(plan, wildcards) if callable(amount) else amount)
 
     return value
+
+
+def failed_jobs():
+    """The rule and the logs of every job that failed, also of those that SLURM runs in groups."""
+    for failed in workflow.scheduler.failed:
+        for one in failed.jobs if failed.is_group() else [failed]:
+            yield one.rule.name, list(map(str, one.log))
 
 
 def scenario_data(wildcards):

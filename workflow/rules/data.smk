@@ -1,6 +1,6 @@
 rule download:
     output:
-        "resources/{data}/{file}",
+        "<resources>/{data}/{file}",
     log:
         "<logs>/download/{data}/{file}.log",
     benchmark:
@@ -12,7 +12,7 @@ rule download:
         runtime=growing(60),
     params:
         program=program("download"),
-        url=lookup(dpath="{data}/url", within=config["datasets"]),
+        url=job(jobs.data_url),
         checks=job(jobs.data_checks),
     shell:
         "{params.program} --name {wildcards.data} --url {params.url:q} --check {params.checks}"
@@ -39,7 +39,7 @@ rule dataset:
         code=code("dataset", jobs.data_sources),
         # Where the file lies makes no difference.
         options=job(jobs.data_json),
-        raw=job(jobs.raw_flag),
+        raw=job_files(jobs.raw_flag),
     shell:
         "{params.program} --name {wildcards.data} --options {params.options:q} {params.raw}"
         " --output {output} 2> {log}"

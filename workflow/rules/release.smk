@@ -54,7 +54,7 @@ rule bundle:
         code=code("bundle", jobs.network_sources),
         scenarios=job(jobs.track_json),
         phases=plan.phases,
-        max_bytes=config["submissions"]["max_bytes"],
+        max_bytes=plan.configuration.submissions.max_bytes,
     shell:
         "{params.program} --track {wildcards.track} --challenges {input.challenges}"
         " --checksums {input.checksums} --scenarios {params.scenarios:q}"

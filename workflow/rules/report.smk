@@ -92,5 +92,5 @@ use rule report as attack_pages with:
         program=program("attack_pages"),
         code=code("attack_pages"),
         formulas=docstrings.fingerprint(
-            attack["attack"] for attack in config["attacks"]
+            attack.attack for attack in plan.run.attacks.values()
         ),

@@ -21,7 +21,7 @@ rule score:
         phases=plan.phases,
         track=job(jobs.entry_columns),
         entry=job_files(jobs.entry_flags),
-        max_bytes=config["submissions"]["max_bytes"],
+        max_bytes=plan.configuration.submissions.max_bytes,
     shell:
         "{params.program} --track {wildcards.track} {params.track} --splits {input.splits}"
         " --privacy {input.privacy} --datasets {input.data}"

@@ -21,7 +21,7 @@ rule scoreboard:
         code=code("scoreboard"),
         challenges=job(jobs.named_challenges),
         synthetic=job(jobs.synthetic_flag),
-        reveal=config["reveal"],
+        reveal=plan.configuration.reveal,
     shell:
         "{params.program} --track {wildcards.track} --entries {input.entries}"
         " --challenges {params.challenges} {params.synthetic} --reveal {params.reveal}"
@@ -46,7 +46,7 @@ rule detailed_results:
     params:
         program=program("detailed_results"),
         code=code("detailed_results"),
-        reveal=config["reveal"],
+        reveal=plan.configuration.reveal,
         synthetic=job(jobs.synthetic_flag),
     shell:
         "{params.program} --entries {input.entries} --reveal {params.reveal} {params.synthetic}"

@@ -1,7 +1,7 @@
 # The code is no parameter: an edit must not draw random seeds anew, nor train all models again.
 rule seeds:
     input:
-        given=[config["seeds"]] if str(config["seeds"]).endswith(".csv") else [],
+        given=job(jobs.given_seeds),
     output:
         "<results>/private/{scenario}/seeds.csv",
     log:
@@ -16,7 +16,7 @@ rule seeds:
     params:
         program=program("seeds"),
         last=plan.models - 1,
-        source=config["seeds"],
+        source=job(jobs.seed_source),
     shell:
         "{params.program} --scenario {wildcards.scenario} --last {params.last}"
         " --source {params.source:q} --output {output} 2> {log}"
@@ -39,7 +39,7 @@ rule shard_seeds:
         runtime=growing(10),
     params:
         program=program("seeds"),
-        source=config["seeds"],
+        source=job(jobs.seed_source),
     shell:
         "{params.program} --scenario {wildcards.scenario} --first {wildcards.first}"
         " --last {wildcards.last} --source {params.source:q} --output {output} 2> {log}"

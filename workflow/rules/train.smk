@@ -46,7 +46,7 @@ rule train:
         program=program("train"),
         code=code("train", jobs.network_sources),
         recipe=job(jobs.recipe_json),
-        device=config["device"],
+        device=plan.configuration.device,
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
         " --data {input.data} --privacy {input.privacy} --recipe {params.recipe:q}"

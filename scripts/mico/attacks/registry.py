@@ -11,13 +11,15 @@ A module is imported when its attack is asked for, so that planning a workflow w
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from mico.attacks import formulas, given
-from mico.support.errors import InputError
+from mico.support.errors import InputError, did_you_mean, shown
+from mico.support.records import unknown_key, whole_numbers, written_number
 
 # An option that every attack on signals takes: how many shared reference models are shadow models
 # besides the train models. It is the name of their kind of input as well.
@@ -38,7 +40,7 @@ def source(attack: str) -> Path:
     """
     known = attacks()
     if attack not in known:
-        raise InputError(f"attack {attack!r}: expected one of {', '.join(known)}")
+        raise InputError(f"unknown attack {shown(attack)}, {did_you_mean(attack, known)}")
     return known[attack]
 
 
@@ -85,16 +87,28 @@ def options(attack: str, values: Mapping[str, Any]) -> Any:
     Raises:
         InputError: an unknown attack or option, a missing option, or a value it does not take.
     """
-    module = load(attack)
-    shared = values.get(SHARED, 2)
-    if not isinstance(shared, int) or shared < 2:
-        raise InputError(f"{SHARED} {shared!r}: expected an integer of at least 2")
+    kind = load(attack).Options
+    shared = written_number(values.get(SHARED, 2))
+    if not isinstance(shared, int) or isinstance(shared, bool) or shared < 2:
+        raise InputError(f"{SHARED} {shown(shared)}: expected an integer of at least 2")
     if SHARED in values and "others" in inputs(attack):
         raise InputError(f"{SHARED}: it looks at no models itself")
-    try:
-        return module.Options(**{key: values[key] for key in values if key != SHARED})
-    except TypeError as error:
-        raise InputError(f"attack {attack}: {str(error).partition('__init__() ')[2]}") from None
+    own = {key: whole_numbers(value) for key, value in values.items() if key != SHARED}
+    known = {field.name: field for field in fields(kind)}
+    for key in own:
+        if key not in known:
+            raise InputError(unknown_key(key, [*known, SHARED]))
+    for name, field in known.items():
+        needed = field.default is MISSING and field.default_factory is MISSING
+        if needed and name not in own:
+            raise InputError(f"missing key {name!r}")
+    types = get_type_hints(kind)
+    for key, value in own.items():
+        if types[key] in (int, float):
+            own[key] = written_number(value)
+            if isinstance(own[key], bool):  # which Python takes for 0 or 1
+                raise InputError(f"{key} {value}: expected a number")
+    return kind(**own)
 
 
 def reader(kind: str) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from mico.challenge.recipe import Optimisation
 from mico.privacy.budget import LARGEST_EPSILON
-from mico.support.records import CONFIG
+from mico.support.records import CONFIG, PATH
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Disclosable = Literal["seed_training"]
@@ -27,7 +27,9 @@ class Scenario(Optimisation):
         Name, Field(description="the folder of the challenges that are ranked together")
     ]
     data: Annotated[Name, Field(description="a name in `datasets`")]
-    architecture: Annotated[str, Field(description="a network; see [below](#networks)")]
+    architecture: Annotated[
+        str, Field(pattern=PATH, description="a network; see [below](#networks)")
+    ]
     n: Annotated[int, Field(ge=2, description="records in each training set, members among them")]
     m: Annotated[
         int,

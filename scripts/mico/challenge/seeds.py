@@ -58,13 +58,24 @@ def _distinct(draw: Callable[[str, int, int], int], models: int) -> Seeds:
 def read_given(path: Path, scenario: str, models: int) -> Seeds:
     """The rows of `scenario` in a CSV with the columns scenario, model and the four kinds.
 
+    Args:
+        path: where it has `{scenario}`, each scenario has a file, such as `write` wrote, which
+            needs no column scenario.
+
     Raises:
         InputError: a missing file, column, model or scenario, a duplicate, a bad or colliding seed.
     """
-    rows = [row for row in _read_rows(path, ("scenario", "model")) if row["scenario"] == scenario]
+    own = of_scenario(str(path), scenario)
+    keys = ("scenario", "model") if own == str(path) else ("model",)
+    rows = [row for row in _read_rows(Path(own), keys) if row.get("scenario", scenario) == scenario]
     if not rows:
-        raise InputError(f"{path}: no rows for scenario {scenario}")
-    return _checked(path, rows, range(models))
+        raise InputError(f"{own}: no rows for scenario {scenario}")
+    return _checked(Path(own), rows, range(models))
+
+
+def of_scenario(path: str, scenario: str) -> str:
+    """A scenario's file of given seeds, where the path stands for the files of several."""
+    return path.replace("{scenario}", scenario)
 
 
 def read_shard(path: Path, scenario: str, first: int, last: int) -> dict[int, dict[str, int]]:
@@ -98,7 +109,7 @@ def read(path: Path) -> Seeds:
 
 def write(path: Path, seeds: Seeds, first: int = 0) -> None:
     """Write a CSV with the columns model and the four kinds, from the model numbered `first`."""
-    with atomic_file(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["model", *KINDS])
         writer.writerows(
@@ -128,6 +139,9 @@ def _read_rows(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a CSV file ({error})") from None
     missing = [name for name in (*keys, *KINDS) if name not in columns]
+    if missing == ["scenario"]:
+        hint = "of files of one scenario each, give a path with {scenario} in it"
+        raise InputError(f"{path}: missing column scenario; {hint}")
     if missing:
         raise InputError(f"{path}: missing column {', '.join(missing)}")
     return rows

@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mico.data.checksums import CHECKS
-from mico.support.records import CONFIG
+from mico.support.records import CONFIG, PATH
 
 FILE_NAME = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 MD5 = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
@@ -32,8 +32,9 @@ class DataOptions:
     path: Annotated[
         str | None,
         Field(
+            pattern=PATH,
             description="where the file lies, or the folder of the official files; without it, it "
-            "is downloaded to `resources/`"
+            "is downloaded to `resources/`",
         ),
     ] = None
     url: Annotated[
@@ -67,7 +68,7 @@ class DataOptions:
     tokenizer: Annotated[
         str | None,
         Field(
-            min_length=1, description="of text: what turns sentences into tokens; see [Text](#text)"
+            pattern=PATH, description="of text: what turns sentences into tokens; see [Text](#text)"
         ),
     ] = None
     vocabulary: Annotated[

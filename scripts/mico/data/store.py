@@ -84,7 +84,7 @@ def describe(directory: Path) -> Description:
     """Read only dataset.json."""
     path = directory / "dataset.json"
     try:
-        description = Description(**json.loads(path.read_text()))
+        description = Description(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not a data set's description ({error})") from None
     if description.kind not in KINDS:
@@ -112,4 +112,6 @@ def write(
         np.save(temporary / "labels.npy", labels)
         for name, text in (tokenizer or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
-        (temporary / "dataset.json").write_text(json.dumps(fields, indent=2) + "\n")
+        (temporary / "dataset.json").write_text(
+            json.dumps(fields, indent=2) + "\n", encoding="utf-8"
+        )

@@ -1,7 +1,9 @@
 """Element-wise steps of the engine, each in one pass over memory on a CPU.
 
 torch needs ten passes for what `normals` does, and several times as long for a hyperbolic tangent.
-The loops are compiled by numba for the processor they run on, once: they are kept in __pycache__.
+The loops are compiled by numba for the processor they run on, once: they are kept in
+NUMBA_CACHE_DIR, or else in __pycache__, or else in the user's folder for caches. Where none of
+these can be written to, every process compiles its own.
 Their exponential, logarithm, sine and cosine are polynomials with the coefficients of the Cephes
 library (Moshier 1989, single precision), so that the compiler can work on eight numbers at a time.
 Other devices and precisions do the same by torch's own operations.
@@ -9,6 +11,8 @@ Other devices and precisions do the same by torch's own operations.
 
 import hashlib
 import math
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +23,39 @@ from llvmlite import binding
 from numba import njit
 from torch import Tensor
 
-# A folder for each version of this file and kind of processor: of several in one folder, as on a
-# cluster, numba could give a process that starts at the same time as another what is not for it.
-_kind = hashlib.sha256(Path(__file__).read_bytes())
-_kind.update(f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}".encode())
 _settings: Any = numba.config
-_settings.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / _kind.hexdigest()[:16])
+
+
+def _cache() -> str | None:
+    """A folder for this version of this file and this kind of processor, if one can be made.
+
+    Of several in one folder, as on a cluster, numba could give a process that starts at the same
+    time as another what is not for it. No folder for temporary files will do: others could put
+    there what this process would run.
+    """
+    kind = hashlib.sha256(Path(__file__).read_bytes())
+    processor = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+    kind.update(processor.encode())
+    places = [Path(__file__).parent / "__pycache__"]
+    if _settings.CACHE_DIR:  # from NUMBA_CACHE_DIR
+        places.insert(0, Path(_settings.CACHE_DIR))
+    home = os.path.expanduser("~")
+    if home != "~":
+        caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+        places.append(Path(caches) / "mico" / "numba")
+    for place in places:
+        folder = place / kind.hexdigest()[:16]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return str(folder)
+        except OSError:
+            continue
+    return None
+
+
+_folder = _cache()
+_settings.CACHE_DIR = _folder or ""
 
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
 _LOG_2 = np.float32(math.log(2))
@@ -63,10 +94,12 @@ _HALF_QUARTER = np.int32(1 << 29)
 _SQRT_HALF_BITS = np.float32(math.sqrt(0.5)).view(np.int32)
 
 # Products may be fused with sums; nothing else is taken for granted about numbers.
-_compiled = njit(cache=True, error_model="numpy", fastmath={"contract"})
+_compiled = njit(cache=_folder is not None, error_model="numpy", fastmath={"contract"})
 # Sums may be taken in any order, and a maximum as if there were no "not a number".
 _compiled_sums = njit(
-    cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nnan", "nsz"}
+    cache=_folder is not None,
+    error_model="numpy",
+    fastmath={"contract", "reassoc", "nnan", "nsz"},
 )
 _inline = njit(inline="always", error_model="numpy", fastmath={"contract"})
 _inline_sums = njit(inline="always", error_model="numpy", fastmath={"contract", "reassoc"})

@@ -211,7 +211,9 @@ class Transformer:
             "num_labels": self.classes,
             "attn_implementation": ATTENTION,
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        (folder / "config.json").write_text(
+            json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
         whole = {name: value.contiguous() for name, value in state_dict.items()}
         save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
 

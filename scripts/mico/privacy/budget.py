@@ -2,14 +2,21 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from mico.support import records
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
+from mico.support.records import CONFIG
 
 # An accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
 LARGEST_EPSILON = 100
+AboveZero = Annotated[float | None, Field(gt=0)]
 
 
 def sampling(n: int, batch_size: int, epochs: int, drop_last: bool = False) -> tuple[float, int]:
@@ -24,21 +31,22 @@ def sampling(n: int, batch_size: int, epochs: int, drop_last: bool = False) -> t
     return 1 / steps, steps * epochs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CONFIG)
 class Privacy:
     """What a scenario's training spends; all but q and the steps are None without DP."""
 
-    sample_rate: float  # q, the chance of a record to be in a batch
-    steps: int
-    noise_multiplier: float | None = None  # sigma, in units of the clipping norm
-    epsilon_spent: float | None = None  # at delta, by the accountant; the target may be larger
-    delta: float | None = None
+    sample_rate: Annotated[float, Field(gt=0, le=1)]  # q, the chance of a record to be in a batch
+    steps: Annotated[int, Field(ge=0)]
+    noise_multiplier: AboveZero = None  # sigma, in units of the clipping norm
+    # At delta, by the accountant; the target may be larger.
+    epsilon_spent: Annotated[float | None, Field(ge=0)] = None
+    delta: AboveZero = None
 
 
 def write(path: Path, privacy: Privacy) -> None:
     """Write privacy.json."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n")
+        temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n", encoding="utf-8")
 
 
 def read(path: Path) -> Privacy:
@@ -48,6 +56,7 @@ def read(path: Path) -> Privacy:
         InputError: the file is not of that form.
     """
     try:
-        return Privacy(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected what training spends: {error}") from None
+    return records.read(Privacy, text, f"{path}: expected what training spends: ")

@@ -245,7 +245,7 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 def _read_checksums(path: Path) -> dict[str, str]:
     """Digests by name, as `mico.release.writer.write_checksums` lists them."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     digests = {}

@@ -258,6 +258,9 @@ def _numbers(content: bytes, where: str, count: int) -> np.ndarray:
         raise Rejected([f"{where}: {len(rows)} rows, {expected}"])
     values = text.split(",")
     if len(values) != count:
+        for name, parts in (("semicolons", text.split(";")), ("spaces", text.split())):
+            if len(parts) == count:
+                raise Rejected([f"{where}: separated by {name}, expected commas"])
         raise Rejected([f"{where}: one row of {len(values)}, {expected}"])
     for column, value in enumerate(values, 1):
         if not (NUMBER.fullmatch(value) and 0 <= float(value) <= 1):

@@ -50,7 +50,7 @@ def write(directory: Path, phases: Phases, predictions: np.ndarray, note: str = 
             folder = temporary / model_folder(phase, model)
             folder.mkdir(parents=True)
             row = ",".join(repr(float(value)) for value in predictions[model])
-            (folder / PREDICTION).write_text(row + "\n")
+            (folder / PREDICTION).write_text(row + "\n", encoding="utf-8")
         if note:
             (temporary / NOTE).write_text(note + "\n", encoding="utf-8")
 

@@ -69,7 +69,7 @@ def models(
 
 def _read_seed(path: Path) -> int:
     try:
-        text = path.read_text().strip()
+        text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     return parse_seed(text, str(path))

@@ -90,7 +90,7 @@ def write(
             for name in _files(source):
                 link_or_copy(source / name, folder / name)
             for kind in seed_files(phase, disclosed):
-                (folder / kind).write_text(f"{seeds[model][kind]}\n")
+                (folder / kind).write_text(f"{seeds[model][kind]}\n", encoding="utf-8")
             if phase == "train":
                 (folder / SOLUTION).write_bytes(solution(membership[model]))
 
@@ -103,7 +103,7 @@ def solution(membership: np.ndarray) -> bytes:
 def write_checksums(directory: Path, path: Path) -> None:
     """Write the SHA-256 of every file, as `sha256sum --check` reads it beside the directory."""
     files = sorted(file for file in directory.rglob("*") if file.is_file())
-    with atomic_file(path) as temporary, temporary.open("w") as sums:
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as sums:
         for name in files:
             with name.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()

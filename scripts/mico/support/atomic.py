@@ -1,35 +1,59 @@
 """Outputs that appear whole or not at all: written beside their place, then renamed."""
 
+import errno
 import glob
 import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mico.support.errors import InputError
+
+ROOM = 1 << 20  # bytes; where fewer are free, a disk counts as full
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write a file to; it is renamed to `path` if the block succeeds."""
-    temporary = _temporary(path)
+    """Yield a temporary path to write a file to; it is renamed to `path` if the block succeeds.
+
+    Raises:
+        InputError: it cannot be written there: the disk is full, or the folder read-only.
+    """
+    temporary: Path | None = None
     try:
+        temporary = _temporary(path)
         yield temporary
         os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        _explain(error, path, temporary)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            with suppress(OSError):  # of which another error tells
+                temporary.unlink()
 
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield a new temporary directory; it is renamed to `path` if the block succeeds."""
-    temporary = _temporary(path)
-    temporary.mkdir()
+    """Yield a new temporary directory; it is renamed to `path` if the block succeeds.
+
+    Raises:
+        InputError: as for `atomic_file`.
+    """
+    temporary: Path | None = None
     try:
+        temporary = _temporary(path)
+        temporary.mkdir()
         yield temporary
         move_directory(temporary, path)
+    except (OSError, RuntimeError) as error:
+        _explain(error, path, temporary)
+        raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def move_directory(source: Path, target: Path) -> None:
@@ -53,6 +77,36 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _explain(error: OSError | RuntimeError, path: Path, temporary: Path | None) -> None:
+    """Say of an error of writing an output which one it is, and why; others are let alone.
+
+    A failed write names no file. numpy and torch do not even say that the disk is full: what was
+    written until then still lies there.
+    """
+    reason = None
+    if not isinstance(error, OSError) or error.errno is None:
+        reason = _full(path)
+    elif isinstance(error, FileNotFoundError):
+        pass  # the block wrote nothing, or something else is missing
+    elif error.filename is None:
+        reason = error.strerror
+    else:
+        about = Path(os.fsdecode(error.filename))
+        if path.is_relative_to(about) or (temporary and about.is_relative_to(temporary)):
+            reason = error.strerror
+    if reason:
+        raise InputError(f"{path}: cannot be written ({reason})") from None
+
+
+def _full(path: Path) -> str | None:
+    """What the system says of a full disk, if that of an output is."""
+    try:
+        full = shutil.disk_usage(path.parent).free < ROOM
+    except OSError:
+        return None
+    return os.strerror(errno.ENOSPC) if full else None
 
 
 def _temporary(path: Path) -> Path:

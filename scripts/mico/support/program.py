@@ -1,16 +1,52 @@
-"""How every stage's program ends on bad input: with one clear line and exit status 1."""
+"""How every stage's program begins and ends: numbers checked, bad input told in one clear line."""
 
+import argparse
+import math
 import sys
 from collections.abc import Callable
 
-from mico.support.errors import InputError
+from mico.support.errors import InputError, shown
 from mico.support.progress import clear_line
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a program; an `InputError` becomes one line on standard error and exit status 1."""
+    """Run a program; bad input and a failing disk become a line on standard error and status 1."""
     try:
         main()
     except InputError as error:
-        print(f"error: {error}{clear_line()}", file=sys.stderr)
-        sys.exit(1)
+        _end(str(error))
+    except OSError as error:  # a disk that is full or read-only, a file that is not there
+        where = "" if error.filename is None else f"{error.filename}: "
+        _end(f"{where}{error.strerror or error}")
+
+
+def _end(reason: str) -> None:
+    print(f"error: {reason}{clear_line()}", file=sys.stderr)
+    sys.exit(1)
+
+
+def from_1(text: str) -> int:
+    """The type of an argument that is an integer from 1."""
+    return _from(1, text)
+
+
+def from_0(text: str) -> int:
+    """The type of an argument that is an integer from 0."""
+    return _from(0, text)
+
+
+def above_0(text: str) -> float:
+    """The type of an argument that is a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected a number above 0")
+    return number
+
+
+def _from(least: int, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected an integer from {least}")
+    return int(text)

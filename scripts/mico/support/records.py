@@ -1,21 +1,25 @@
 """Frozen records that validate themselves, built from values that come from outside.
 
 A record is a pydantic dataclass with `CONFIG`: types are strict, unknown keys are refused, numbers
-are finite. `build` says in one line what is wrong with a value, and where.
+are finite. `build` says in one line what is wrong with a value, and where. Numbers may be written
+as people write them: 4.0 is the integer 4, and 1e-3, which is text in YAML 1.1, a number.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from mico.support.errors import InputError
+from mico.support.errors import InputError, did_you_mean, shown
 
 CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+# Of a path: Snakemake takes braces and angle brackets for its own.
+PATH = "^[^{}<>]+$"
 
 Place = tuple[str | int, ...]
 T = TypeVar("T")
@@ -43,6 +47,10 @@ LIMITS = {
     "too_short": ("min_length", "is shorter than {}"),
     "string_too_short": ("min_length", "is shorter than {}"),
 }
+NUMBERS = ("int_type", "int_from_float", "float_type")
+# What YAML 1.2 calls a number and YAML 1.1 does not: it wants a point, and a sign after the e.
+WRITTEN = re.compile(r"[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)[eE][-+]?[0-9]+")
+LARGEST = 2**63  # a greater float is left as it is
 MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
@@ -102,11 +110,47 @@ def parse(kind: type[T], values: Any) -> T:
     Raises:
         Refused: the first value that the record does not take.
     """
-    try:
-        found: T = _adapter(kind).validate_json(json.dumps(values, default=str))
-        return found
-    except ValidationError as error:
-        raise Refused(_first(error.errors(), kind, values)) from None
+    own = whole_numbers(json.loads(json.dumps(values, default=str)))
+    while True:
+        try:
+            found: T = _adapter(kind).validate_json(json.dumps(own))
+            return found
+        except ValidationError as error:
+            errors = error.errors()
+        if not _read_numbers(errors, own):
+            raise Refused(_first(errors, kind, own)) from None
+
+
+def whole_numbers(values: Any) -> Any:
+    """A copy of JSON's values in which a float that is an integer is one: 4.0 is 4."""
+    if isinstance(values, dict):
+        return {key: whole_numbers(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [whole_numbers(value) for value in values]
+    if isinstance(values, float) and values.is_integer() and abs(values) < LARGEST:
+        return int(values)
+    return values
+
+
+def written_number(value: Any) -> Any:
+    """The number that a text like 1e-3 is; anything else is given back."""
+    is_number = isinstance(value, str) and WRITTEN.fullmatch(value)
+    return whole_numbers(float(value)) if is_number else value
+
+
+def _read_numbers(errors: Sequence[ErrorDetails], values: Any) -> bool:
+    """Put numbers in place of texts that are some, where one was expected; whether there were."""
+    changed = False
+    for error in errors:
+        number = written_number(error["input"])
+        *way, last = _in_values(error["loc"], values) or (None,)
+        if error["type"] in NUMBERS and number is not error["input"]:
+            inside = values
+            for key in way:
+                inside = inside[key]
+            inside[last] = number
+            changed = True
+    return changed
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
@@ -120,8 +164,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _first(errors: Sequence[ErrorDetails], kind: type[Any], values: Any) -> Wrong:
-    """The first error; where a value may be of several types, that of the closest."""
-    error = errors[0]
+    """The first error, one of a key that there is not before others.
+
+    Where a value may be of several types, that of the closest.
+    """
+    # A key that is written wrong is missing as well.
+    error = next((error for error in errors if error["type"] in UNKNOWN), errors[0])
     place = _in_values(error["loc"], values)
     alike = [other for other in errors if _in_values(other["loc"], values)[: len(place)] == place]
     error = min(alike, key=_distance)
@@ -159,31 +207,25 @@ def _in_values(location: Place, values: Any) -> Place:
 def _reason(error: ErrorDetails) -> str:
     given, context = error["input"], error.get("ctx", {})
     if error["type"] in TYPES:
-        return f"{_shown(given)} is not of type {TYPES[error['type']]!r}"
+        return f"{shown(given)} is not of type {TYPES[error['type']]!r}"
     if error["type"] in LIMITS:
         key, words = LIMITS[error["type"]]
+        if context[key] == PATH:
+            return f"{shown(given)}: expected a path without braces and angle brackets"
         limit = context[key]
         if isinstance(limit, float) and limit.is_integer():
             limit = int(limit)
-        return f"{_shown(given)} {words.format(limit)}"
+        return f"{shown(given)} {words.format(limit)}"
     if error["type"] == "finite_number":
         return f"{given}: expected a finite number"
     if error["type"] == "literal_error":
-        return f"{_shown(given)} is not one of {context['expected']}"
-    return f"{_shown(given)}: {error['msg']}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        return f"{shown(given)} is not one of {context['expected']}"
+    return f"{shown(given)}: {error['msg']}"
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """What is said of a key that there is not."""
-    names = list(known)
-    close = get_close_matches(key, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
-    return f"unknown key {key!r}, {hint}"
+    return f"unknown key {shown(key)}, {did_you_mean(key, known)}"
 
 
 def _keys(kind: type[Any], place: Place) -> list[str]:

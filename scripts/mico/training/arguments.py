@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mico.challenge.recipe import Recipe
-from mico.support import records
+from mico.support import program, records
 
 
 def add(parser: argparse.ArgumentParser, shard: str) -> None:
@@ -15,8 +15,12 @@ def add(parser: argparse.ArgumentParser, shard: str) -> None:
     """
     parser.add_argument("--recipe", required=True, help="JSON of mico.challenge.recipe.Recipe")
     parser.add_argument("--privacy", type=Path, required=True, help="the scenario's privacy.json")
-    parser.add_argument("--first", type=int, required=True, help=f"the first {shard}'s number")
-    parser.add_argument("--last", type=int, required=True, help=f"the last {shard}'s number")
+    parser.add_argument(
+        "--first", type=program.from_0, required=True, help=f"the first {shard}'s number"
+    )
+    parser.add_argument(
+        "--last", type=program.from_0, required=True, help=f"the last {shard}'s number"
+    )
 
 
 def recipe(args: argparse.Namespace) -> Recipe:

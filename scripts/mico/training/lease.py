@@ -1,42 +1,44 @@
-"""One GPU for one process: of several on a machine, each job takes one that nobody holds."""
+"""One GPU for one process: of several on a machine, each job takes one that nobody holds.
 
-import fcntl
-import os
+A lease is the name of a socket, which the kernel gives to one process at a time, whoever's it is.
+It is no file: no folder has to be shared, and no other user's permissions or umask matter.
+Containers share these names where they share the machine's network.
+"""
+
+import errno
+import socket
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 SECONDS = 2.0  # between looks at who holds what
 
-# Locks last as long as their files are open, which is until the process ends, however it does.
-_held: list[int] = []
+# Names are held as long as their sockets are open: until the process ends, however it does.
+_held: list[socket.socket] = []
 
 
-def take(names: Sequence[str], folder: Path | None = None) -> int:
+def take(names: Sequence[str]) -> int:
     """Wait for a device that no other process has taken, and take it until this process ends.
 
     Args:
         names: of the devices, the same for all processes of the machine; at least one.
-        folder: where their lock files are, by default the system's for temporary files.
 
     Returns:
         the device's position in `names`.
     """
-    folder = folder or Path(tempfile.gettempdir())
     told = False
     while True:
         for position, name in enumerate(names):
-            # To lock a file, somebody else's too, it is enough to read it.
-            flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(folder / f"mico-{name}.lock", flags, 0o644)
+            # Nobody listens to it. A name that begins with a zero byte is in no folder.
+            lease = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
+                lease.bind(f"\0mico-{name}")
+            except OSError as error:
+                lease.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
             else:
-                _held.append(file)
+                _held.append(lease)
                 return position
         if not told:
             print(f"waiting for one of {len(names)} GPUs, all are taken", file=sys.stderr)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic.dataclasses
-import yaml
 from pydantic import Field
 
 from mico.attacks import registry
@@ -20,11 +19,13 @@ from mico.challenge.scenario import Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
-from mico.support.errors import InputError
-from mico.support.records import CONFIG, Place, Refused, parse
-from mico.workflow import scenarios
+from mico.support.errors import InputError, did_you_mean, shown
+from mico.support.records import CONFIG, PATH, Place, Refused, parse
+from mico.workflow import scenarios, yaml_files
 
 MISSING = object()
+# A path, in which `{scenario}` may stand for a scenario's id.
+SEEDS_FILE = "^([^{}<>]|\\{scenario\\})+[.]csv$"
 # An option of any attack that looks at models: how many shared references are shadow models too.
 SHARED = registry.SHARED
 OF_EVERY = ("name", "attack", SHARED)
@@ -70,7 +71,7 @@ class Submissions:
 
     path: Annotated[
         str,
-        Field(min_length=1, description="the folder of `<track>/<participant>/*.zip`"),
+        Field(pattern=PATH, description="the folder of `<track>/<participant>/*.zip`"),
     ]
     max_bytes: Annotated[int, Field(ge=1, description="how large a submission may be")]
 
@@ -150,7 +151,7 @@ class Configuration:
     seeds: Annotated[
         Annotated[int, Field(ge=0, lt=2**63)]
         | Literal["random"]
-        | Annotated[str, Field(pattern="[.]csv$")],
+        | Annotated[str, Field(pattern=SEEDS_FILE)],
         Field(description="a master seed, `random`, or a `.csv`; see [Seeds](#seeds)"),
     ]
     secure: Annotated[
@@ -207,8 +208,9 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     """
 
     def refuse(place: Place, reason: object) -> InputError:
-        return InputError(f"{_origin(config, place, files)}: {reason}")
+        return InputError(f"{_origin(config, place, contents)}: {reason}")
 
+    contents = {file: yaml_files.read(file) for file in files}
     try:
         checked = parse(Configuration, config)
     except Refused as refused:
@@ -217,10 +219,10 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         raise refuse(place, f"{_place(config, wrong.place)}{wrong.reason}") from None
     for name, options in checked.datasets.items():
         if options.format not in formats():
-            known = ", ".join(formats())
-            reason = f"dataset {name}: format: {options.format!r} is not one of {known}"
+            hint = did_you_mean(options.format, formats())
+            reason = f"dataset {name}: format: {shown(options.format)} is unknown, {hint}"
             raise refuse(("datasets", name, "format"), reason)
-    library = yaml.safe_load(published.read_text())
+    library = yaml_files.read(published)
     try:
         resolved = scenarios.resolve(checked.scenarios, library, checked.datasets)
     except InputError as error:
@@ -296,11 +298,11 @@ def _entered(
     }
 
 
-def _origin(config: Mapping[str, Any], path: Sequence[str | int], files: Sequence[Path]) -> str:
+def _origin(config: Mapping[str, Any], path: Sequence[str | int], contents: dict[Path, Any]) -> str:
     """The last file that sets a key to its value, or the command line."""
     value = _at(config, path)
-    for file in reversed(files):
-        content = _at(yaml.safe_load(file.read_text()), path)
+    for file in reversed(contents):
+        content = _at(contents[file], path)
         # A mapping is merged from several files.
         if content is not MISSING and (content == value or isinstance(value, Mapping)):
             return os.path.relpath(file)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mico.networks import pretrained
@@ -26,8 +27,12 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seeds": seed_source(plan.configuration.seeds),
         "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
-        "attacks": [attack for attack in config["attacks"] if plan.run.entered[attack["name"]]],
-        "models": config["models"],
+        "attacks": [
+            {"name": name, "attack": attack.attack, **attack.options}
+            for name, attack in plan.run.attacks.items()
+            if plan.run.entered[name]
+        ],
+        "models": asdict(plan.configuration.models),
     }
     return json.dumps(told)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 
 from mico.attacks import registry
+from mico.challenge import seeds
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
@@ -32,6 +33,11 @@ def data_json(plan: Plan, wildcards: Wildcards) -> str:
     return dump(replace(data_options(plan, wildcards), path=None, url=None))
 
 
+def data_url(plan: Plan, wildcards: Wildcards) -> str:
+    """Where a data set's file can be downloaded from."""
+    return str(data_options(plan, wildcards).url)
+
+
 def data_checks(plan: Plan, wildcards: Wildcards) -> list[str]:
     """The known checksums of a data set's file, as `kind=digest`."""
     return data_options(plan, wildcards).checks
@@ -49,12 +55,12 @@ def raw_file(plan: Plan, wildcards: Wildcards) -> list[str]:
         return []
     if options.path is not None:
         return [options.path]
-    return [f"resources/{wildcards['data']}/{str(options.url).rsplit('/', 1)[-1]}"]
+    return [f"<resources>/{wildcards['data']}/{str(options.url).rsplit('/', 1)[-1]}"]
 
 
-def raw_flag(plan: Plan, wildcards: Wildcards) -> str:
+def raw_flag(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
     """The flag that hands the raw file to the program, if there is one."""
-    return " ".join(f"--raw {quote(path)}" for path in raw_file(plan, wildcards))
+    return f"--raw {quote(str(files['raw']))}" if raw_file(plan, wildcards) else ""
 
 
 def tokenizer_folder(plan: Plan, wildcards: Wildcards) -> list[str]:
@@ -77,13 +83,26 @@ def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
     return f"{target} --delta {scenario.delta}" + " --drop-last" * scenario.drop_last
 
 
+def given_seeds(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The CSV of a scenario's seeds, where they are given."""
+    source = plan.configuration.seeds
+    if isinstance(source, int) or source == "random":
+        return []
+    return [seeds.of_scenario(source, wildcards["scenario"])]
+
+
+def seed_source(plan: Plan, wildcards: Wildcards) -> str:
+    """Where the seeds come from, as `scripts/seeds.py` takes it."""
+    return str(plan.configuration.seeds)
+
+
 def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
     """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
     source, scenario = plan.configuration.seeds, wildcards["scenario"]
     if source == "random":
         return f"<results>/private/{scenario}/seeds.csv"
     if isinstance(source, str):
-        return source
+        return given_seeds(plan, wildcards)[0]
     return f"<results>/private/{scenario}/seeds/{wildcards['first']}-{wildcards['last']}.csv"
 
 

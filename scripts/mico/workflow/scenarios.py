@@ -1,7 +1,6 @@
 """The scenarios of a run: each a published one, or derived from one by the fields that differ."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from mico.challenge.scenario import Scenario
@@ -9,7 +8,7 @@ from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.data.tokens import BPE, is_checkpoint
 from mico.networks.facts import networks, parse
-from mico.support.errors import InputError
+from mico.support.errors import InputError, did_you_mean, shown
 from mico.support.records import build
 
 # By which an accountant finds the noise for a target.
@@ -60,7 +59,9 @@ def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> d
     own = dict(item)
     base = own.pop("from", None)
     if base is not None and base not in known:
-        raise InputError(f"scenario {own['id']}: from {base!r} is unknown{_hint(base, known)}")
+        raise InputError(
+            f"scenario {own['id']}: from {shown(base)} is unknown, {did_you_mean(base, known)}"
+        )
     taken = dict(known[base]) if base else {}
     bound = DETERMINE_NOISE if taken.get("epsilon") is not None else ("epsilon",)
     if any(own.get(key, taken.get(key)) != taken.get(key) for key in bound):
@@ -85,8 +86,8 @@ def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> 
             f"{where}: architecture {scenario.architecture!r}: {variant} is not a folder"
         )
     if scenario.data not in datasets:
-        hint = _hint(scenario.data, datasets)
-        raise InputError(f"{where}: data {scenario.data!r} is not among the datasets{hint}")
+        hint = did_you_mean(scenario.data, datasets)
+        raise InputError(f"{where}: data {scenario.data!r} is not among the datasets, {hint}")
     data, known = datasets[scenario.data], formats()
     if known[data.format].kind != facts.data:
         expected = " or ".join(name for name in known if known[name].kind == facts.data)
@@ -111,8 +112,3 @@ def _check_distinct(scenarios: Iterable[Scenario]) -> None:
             raise InputError(
                 f"scenario {scenario.id}: challenge {scenario.challenge!r} is that of {other} too"
             )
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(str(name), list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"

@@ -11,7 +11,7 @@ from mico.data import store
 from mico.networks.architecture import Architecture
 from mico.networks.build import build
 from mico.networks.facts import PHYSICAL_BATCH_SIZE
-from mico.support import arrays
+from mico.support import arrays, program
 from mico.training import engine
 from mico.training.device import choose
 from mico.training.engine import Records
@@ -34,12 +34,14 @@ def run(description: str, output: str, compute: Compute) -> None:
     parser.add_argument("--architecture", required=True, help="a network's name and variant")
     parser.add_argument(
         "--physical-batch-size",
-        type=int,
+        type=program.from_1,
         default=PHYSICAL_BATCH_SIZE,
         help="on how many examples of each model a network computes at a time",
     )
-    parser.add_argument("--n", type=int, required=True, help="records in a training set")
-    parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
+    parser.add_argument("--n", type=program.from_1, required=True, help="records in a training set")
+    parser.add_argument(
+        "--m", type=program.from_1, required=True, help="challenge points that are members"
+    )
     args = parser.parse_args()
     dataset = store.read(args.data)
     architecture = build(args.architecture, dataset.description, args.physical_batch_size)

@@ -1,19 +1,18 @@
 """CIFAR-10 in its official binary form: files of records, a label and then the pixels of each.
 
-The files are read where they lie, or from cifar-10-binary.tar.gz, of which nothing is extracted.
+The files are read where they lie, or from cifar-10-binary.tar.gz or another archive of them, of
+which nothing is extracted.
 The form for Python is not read: it is pickled, and unpickling runs whatever a file says.
 """
 
-import gzip
 import os
-import tarfile
 from collections.abc import Iterator, Mapping
-from io import BufferedIOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from mico.data.archives import NOT_THE_FORMAT, SHOWN, is_archive, missing
+from mico.data.archives import NOT_THE_FORMAT, SHOWN, is_archive, members, missing
 from mico.data.checksums import verify, verify_content
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
@@ -27,11 +26,6 @@ FEATURES = 3 * 32 * 32  # the pixels, channel by channel, row by row
 
 PIXELS = FEATURES
 RECORD = 1 + PIXELS  # bytes, the label first
-REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
-WITHOUT_CONTENT = (
-    *(tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE),
-    *(tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE),
-)
 
 
 def read(options: DataOptions, raw: Path | None) -> Raw:
@@ -53,7 +47,7 @@ def read_files(
     """Read some of the official files, in the order of `files`.
 
     Args:
-        path: a directory with the files, a .tar.gz with them in any folder, or the one file wanted.
+        path: a directory with the files, an archive of them in any folder, or the one wanted.
         records, features, classes: what all files together must have.
         files: the MD5 of each by its name; one without is not checked.
 
@@ -91,13 +85,18 @@ def _contents(
     try:
         for name, size, file in _wanted(path, files):
             where = f"{path}: {name}"
+            content = None
+            if size is None:  # as much as there may be, and a byte more
+                content = file.read((records - found) * RECORD + 1)
+                size = len(content)
             if size % RECORD:
                 expected = f"a multiple of {RECORD:,}: the file is truncated"
                 raise InputError(f"{where}: {size:,} bytes, expected {expected}")
             found += size // RECORD
             if found > records:  # before it is read, so that memory is bounded
                 raise InputError(f"{where}: {found:,} records up to here, expected {records:,}")
-            content = file.read(size)
+            if content is None:
+                content = file.read(size)
             if len(content) != size:
                 raise EOFError(f"{name} is truncated")
             verify_content(content, files[name], where)
@@ -118,8 +117,8 @@ def _contents(
 
 def _wanted(
     path: Path, files: Mapping[str, str | None]
-) -> Iterator[tuple[str, int, BufferedIOBase]]:
-    """Each wanted file's name and size in bytes, and where to read that many; none is missing."""
+) -> Iterator[tuple[str, int | None, IO[bytes]]]:
+    """Each wanted file's name, size in bytes if known, and where to read it; none is missing."""
     if path.is_dir():
         for name in files:
             if not (path / name).is_file():
@@ -127,56 +126,31 @@ def _wanted(
             with (path / name).open("rb") as file:
                 yield name, os.fstat(file.fileno()).st_size, file
         return
-    with path.open("rb") as file:
-        if is_archive(path):
-            with gzip.open(file) as unpacked:
-                yield from _archived(path, unpacked, files)
-        elif list(files) == [path.name]:
+    if is_archive(path):
+        yield from _archived(path, files)
+    elif list(files) == [path.name]:
+        with path.open("rb") as file:
             yield path.name, os.fstat(file.fileno()).st_size, file
-        else:
-            raise InputError(
-                f"{path}: expected a directory or a .tar.gz of {', '.join(files)}"
-                f"{' or that file itself' if len(files) == 1 else ''}"
-            )
+    else:
+        path.open("rb").close()  # an error, if it is not there
+        raise InputError(
+            f"{path}: expected a directory or a .tar.gz of {', '.join(files)}"
+            f"{' or that file itself' if len(files) == 1 else ''}"
+        )
 
 
 def _archived(
-    path: Path, unpacked: BufferedIOBase, files: Mapping[str, str | None]
-) -> Iterator[tuple[str, int, BufferedIOBase]]:
+    path: Path, files: Mapping[str, str | None]
+) -> Iterator[tuple[str, int | None, IO[bytes]]]:
     """The wanted among an archive's regular files, whatever folder inside it they are in."""
     found: list[str] = []
-    for member in _members(unpacked):
-        place = PurePosixPath(member.name)
-        if member.type not in REGULAR or place.is_absolute() or ".." in place.parts:
-            continue
-        if place.name in files:
-            if place.name in found:
-                raise InputError(f"{path}: {place.name} is there twice")
-            yield place.name, member.size, unpacked
-        if place.name in files or len(found) < SHOWN:
-            found.append(place.name)
-    while unpacked.read(1 << 20):  # to the end, where gzip's own check is
-        pass
+    for name, size, opened in members(path):
+        if name in files:
+            if name in found:
+                raise InputError(f"{path}: {name} is there twice")
+            yield name, size, opened()
+        if name in files or len(found) < SHOWN:
+            found.append(name)
     for name in files:
         if name not in found:
             raise missing(path, name, found)
-
-
-def _members(unpacked: BufferedIOBase) -> Iterator[tarfile.TarInfo]:
-    """The plain headers of a .tar; a member's content can be read until the next is asked for.
-
-    tarfile itself would take extended headers into memory however large they are, and follow them.
-    Here they are members like others that are not regular files, and are skipped.
-    """
-    end = 0
-    while True:
-        unpacked.seek(end)
-        header = unpacked.read(tarfile.BLOCKSIZE)
-        if not any(header):  # zeros close a .tar
-            return
-        member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-        if member.size < 0:
-            raise tarfile.ReadError("a member of negative size")
-        yield member
-        size = 0 if member.type in WITHOUT_CONTENT else member.size
-        end += tarfile.BLOCKSIZE * (1 + -(-size // tarfile.BLOCKSIZE))

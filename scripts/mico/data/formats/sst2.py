@@ -1,18 +1,17 @@
 """SST-2 as GLUE publishes it: sentences about films, and whether they speak well of them.
 
 The files are read where they lie, in GLUE's own form or in that of the usual hub, or from GLUE's
-SST-2.zip, of which nothing is extracted.
+SST-2.zip or another archive, of which nothing is extracted.
 """
 
-import os
-import zipfile
+import codecs
+import hashlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
 
 import numpy as np
 
-from mico.data.archives import missing
+from mico.data.archives import NOT_THE_FORMAT, SHOWN, is_archive, members, missing
 from mico.data.checksums import verify, verify_content
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
@@ -33,9 +32,6 @@ PARQUET = {
 ROW_BYTES = 1_000
 SPARE_ROWS = 100
 LABEL = 10  # characters of a wrong label that a message shows
-ENCRYPTED = 1  # a flag of a .zip's member
-# Others are unpacked by zipfile in pieces of any size.
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read(options: DataOptions, raw: Path | None) -> Raw:
@@ -69,13 +65,25 @@ def read_files(
     sentences: list[str] = []
     labels: list[int] = []
     for name, where, content in _contents(path, records, files):
-        verify_content(content, files[name], where)
+        content = _verified(content, files[name], where)
         for sentence, label in _rows(content, where, classes):
             sentences.append(sentence)
             labels.append(label)
     if len(labels) != records:
         raise InputError(f"{path}: {len(labels):,} records in all, expected {records:,}")
     return sentences, np.array(labels, np.uint8)
+
+
+def _verified(content: bytes, md5: str | None, where: str) -> bytes:
+    """A file's content as GLUE writes it: without an editor's marks and blank lines at the end.
+
+    Raises:
+        InputError: neither the content nor this is what the checksum is of.
+    """
+    plain = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
+    if hashlib.md5(content).hexdigest() != md5:
+        verify_content(plain, md5, where)
+    return plain
 
 
 def _rows(content: bytes, where: str, classes: int) -> Iterator[tuple[str, int]]:
@@ -112,12 +120,11 @@ def _contents(
             for name in files:
                 yield name, *_in_directory(path, name, records, limit)
             return
-        with path.open("rb") as file:
-            if path.suffix != ".zip":
-                raise InputError(f"{path}: expected a directory or a .zip of {', '.join(files)}")
-            # A .zip's list of members is taken into memory too.
-            _check_size(str(path), os.fstat(file.fileno()).st_size, limit)
-            contents = _unpacked(path, file, files, limit)
+        # A .zip's list of members is taken into memory too.
+        _check_size(str(path), path.stat().st_size, limit)
+        if not is_archive(path):
+            raise InputError(f"{path}: expected a directory or a .zip of {', '.join(files)}")
+        contents = _unpacked(path, files, limit)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{error.filename or path}: cannot be read ({reason})") from None
@@ -171,32 +178,24 @@ def _from_parquet(path: Path, where: str, records: int, limit: int) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def _unpacked(
-    path: Path, file: IO[bytes], files: Mapping[str, str | None], limit: int
-) -> dict[str, bytes]:
-    """The wanted among a .zip's members, whatever folder inside it they are in."""
+def _unpacked(path: Path, files: Mapping[str, str | None], limit: int) -> dict[str, bytes]:
+    """The wanted among an archive's members, whatever folder inside it they are in."""
     contents: dict[str, bytes] = {}
     found: list[str] = []
     try:
-        with zipfile.ZipFile(file) as archive:
-            for member in archive.infolist():
-                place = PurePosixPath(member.filename)
-                if member.is_dir() or place.is_absolute() or ".." in place.parts:
-                    continue
-                found.append(place.name)
-                if place.name not in files:
-                    continue
-                where = f"{path}: {place.name}"
-                if place.name in contents:
-                    raise InputError(f"{where} is there twice")
-                if member.flag_bits & ENCRYPTED or member.compress_type not in METHODS:
-                    raise InputError(f"{where}: encrypted or packed in another way than usual")
-                _check_size(where, member.file_size, limit)
-                contents[place.name] = archive.read(member)  # at most so many bytes
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # zipfile's are of many kinds
-        raise InputError(f"{path}: not a whole .zip ({error})") from None
+        for name, size, opened in members(path):
+            if len(found) < SHOWN:
+                found.append(name)
+            if name not in files:
+                continue
+            where = f"{path}: {name}"
+            if name in contents:
+                raise InputError(f"{where} is there twice")
+            _check_size(where, size or 0, limit)
+            contents[name] = opened().read(limit + 1)
+            _check_size(where, len(contents[name]), limit)
+    except NOT_THE_FORMAT as error:
+        raise InputError(f"{path}: not a whole archive ({error})") from None
     for name in files:
         if name not in contents:
             raise missing(path, name, found)

@@ -115,7 +115,7 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     read from the organiser's directory, CIFAR-10's official binary files, or Shokri et al.'s CSV.
     """
     if (path / "dataset.json").exists():
-        description = json.loads((path / "dataset.json").read_text())
+        description = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
         features = np.load(path / "features.npy")
         labels = np.load(path / "labels.npy").astype(np.int64)
         if description.get("kind") == "images":
@@ -205,7 +205,9 @@ def to_input(features: np.ndarray) -> Tensor:
 
 def challenge_points(folder: Path, records: int, m: int) -> list[int]:
     """The positions in the data set of a model's 2m challenge points, in challenge order."""
-    generator = torch.Generator().manual_seed(int((folder / "seed_challenge").read_text()))
+    generator = torch.Generator().manual_seed(
+        int((folder / "seed_challenge").read_text(encoding="utf-8"))
+    )
     positions: Any = range(records)  # of a data set only the length matters here
     challenge, _ = random_split(positions, [2 * m, records - 2 * m], generator)
     return list(challenge.indices)
@@ -230,14 +232,14 @@ def read_track(release: Path) -> Track:
         raise SystemExit(
             "\n".join([*problems[:10], f"{len(problems):,} files: unzip the track again"])
         )
-    track: Track = json.loads((release / "track.json").read_text())
+    track: Track = json.loads((release / "track.json").read_text(encoding="utf-8"))
     return track
 
 
 @cache
 def checksums(release: Path) -> dict[str, str]:
     """The published files' SHA-256 sums, by their names below the track's folder."""
-    lines = (release / "SHA256SUMS").read_text().splitlines()
+    lines = (release / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
 
 
