@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mico.challenge import seeds, split_file, splits
 from mico.data import store
-from mico.support import program
+from mico.support import private, program
 
 
 def main() -> None:
@@ -18,7 +18,9 @@ def main() -> None:
     args = parser.parse_args()
 
     records = store.describe(args.data).records
-    split_file.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
+    every = splits.split_all(records, args.n, args.m, seeds.read(args.seeds))
+    with private.only_for_owner(args.output):
+        split_file.write(args.output, every)
 
 
 if __name__ == "__main__":

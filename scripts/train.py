@@ -1,7 +1,6 @@
 """Train a shard of a scenario's models, and measure their accuracy."""
 
 import argparse
-import csv
 import hashlib
 import json
 import math
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mico.challenge import seeds, splits
+from mico.challenge import model_table, seeds, splits
 from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.challenge.splits import Split
 from mico.data import store
@@ -23,8 +22,7 @@ from mico.networks import pretrained
 from mico.networks.build import build
 from mico.networks.facts import source
 from mico.privacy import budget
-from mico.support import program
-from mico.support.atomic import atomic_file
+from mico.support import private, program
 from mico.support.errors import InputError
 from mico.support.progress import Meter
 from mico.support.source_hash import source_hash
@@ -36,10 +34,6 @@ from mico.training.engine import State
 CHECKPOINT_SECONDS = 20.0
 # ... and the checkpoint of large models not either: it may cost a twentieth of the time.
 CHECKPOINT_PAUSE = 20.0  # times as long as it takes to write
-COLUMNS = (
-    *("model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
-    *(checkpoint.IDENTITY, checkpoint.DIGEST),
-)
 
 
 @torch.no_grad()
@@ -66,14 +60,13 @@ def main() -> None:
         seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
     )
-    saved, rows = _train(job, args.models)
-
-    rows = [{"scenario": args.scenario} | row for row in rows]
-    with atomic_file(args.rows) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["scenario", *COLUMNS], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    checkpoint.finish(saved, args.models)
+    # Weights are secret until they are released, and so is what is reported of them.
+    with private.only_for_owner(args.models):
+        saved, rows = _train(job, args.models)
+        model_table.write(args.rows, [row | {"scenario": args.scenario} for row in rows])
+        checkpoint.finish(saved, args.models)
+        # Else Snakemake makes it, as the umask wants it.
+        (args.models / private.TIMESTAMP).touch()
 
 
 @dataclass(frozen=True)
@@ -95,9 +88,7 @@ class Job:
     @property
     def identities(self) -> dict[int, str]:
         """For each model a hash of all that decides what it becomes."""
-        data = hashlib.sha256(self.dataset.stored)
-        data.update(self.dataset.labels)
-        common: list[object] = [asdict(self.dataset.description), data.hexdigest()]
+        common: list[object] = [asdict(self.dataset.description), self.dataset.sums]
         common += [asdict(self.recipe), self.noise_multiplier, self.device.type]
         for file in pretrained.files(self.recipe.architecture):
             with file.open("rb") as opened:
@@ -180,7 +171,7 @@ def _train(job: Job, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
                 ),
                 "seconds": round(done.seconds / len(group), 3),
                 "device": device.type,
-                checkpoint.IDENTITY: identities[model],
+                model_table.IDENTITY: identities[model],
             }
             private = options.clipping_norm is not None
             checkpoint.add(saved, done, row, architecture, state_dicts[number], private)

@@ -1,7 +1,29 @@
+from mico.challenge.seeds import write_master
+
+
+# A master seed goes from job to job in a file: parameters are written down and commands are seen by
+# others. Snakemake keeps a slow hash of it, to see that it is another.
+rule master_seed:
+    output:
+        "<results>/private/master_seed",
+    log:
+        "<logs>/master_seed.log",
+    benchmark:
+        "<benchmarks>/master_seed.tsv"
+    localrule: True
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
+    params:
+        fingerprint=job(jobs.master_seed_fingerprint),
+    run:
+        write_master(Path(output[0]), config["seeds"])
+
+
 # The code is no parameter: an edit must not draw random seeds anew, nor train all models again.
 rule seeds:
     input:
-        given=[config["seeds"]] if str(config["seeds"]).endswith(".csv") else [],
+        given=job(jobs.seed_file),
     output:
         "<results>/private/{scenario}/seeds.csv",
     log:
@@ -16,7 +38,12 @@ rule seeds:
     params:
         program=program("seeds"),
         last=plan.models - 1,
-        source=config["seeds"],
+        # The word or the CSV as it stands; the master seed's file.
+        source=(
+            config["seeds"]
+            if isinstance(config["seeds"], str)
+            else lambda wildcards, input: str(input.given)
+        ),
     shell:
         "{params.program} --scenario {wildcards.scenario} --last {params.last}"
         " --source {params.source:q} --output {output} 2> {log}"
@@ -25,6 +52,8 @@ rule seeds:
 # A shard's seeds by themselves, from a master seed: what they are depends on no other model, so that
 # more models train only the new ones. Snakemake would not see a change behind an ancient() input.
 rule shard_seeds:
+    input:
+        given="<results>/private/master_seed",
     output:
         "<results>/private/{scenario}/seeds/{first}-{last}.csv",
     log:
@@ -39,10 +68,9 @@ rule shard_seeds:
         runtime=growing(10),
     params:
         program=program("seeds"),
-        source=config["seeds"],
     shell:
         "{params.program} --scenario {wildcards.scenario} --first {wildcards.first}"
-        " --last {wildcards.last} --source {params.source:q} --output {output} 2> {log}"
+        " --last {wildcards.last} --source {input.given} --output {output} 2> {log}"
 
 
 rule splits:

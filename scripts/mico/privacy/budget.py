@@ -1,11 +1,10 @@
 """What a scenario's training spends: sample rate, steps, noise and budget."""
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mico.support.atomic import atomic_file
+from mico.support import json_files
 from mico.support.errors import InputError
 
 # An accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
@@ -37,8 +36,7 @@ class Privacy:
 
 def write(path: Path, privacy: Privacy) -> None:
     """Write privacy.json."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n")
+    json_files.write(path, asdict(privacy), indent=2)
 
 
 def read(path: Path) -> Privacy:
@@ -48,6 +46,6 @@ def read(path: Path) -> Privacy:
         InputError: the file is not of that form.
     """
     try:
-        return Privacy(**json.loads(path.read_text()))
+        return Privacy(**json_files.read(path))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: expected what training spends: {error}") from None

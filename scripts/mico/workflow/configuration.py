@@ -153,6 +153,13 @@ class Configuration:
         | Annotated[str, Field(pattern="[.]csv$")],
         Field(description="a master seed, `random`, or a `.csv`; see [Seeds](#seeds)"),
     ]
+    seeds_are_public: Annotated[
+        bool,
+        Field(
+            description="`true`: anyone may know the seeds, and with them every membership. Only "
+            "then are bundles made of seeds that are not `random`, and they say so"
+        ),
+    ]
     secure: Annotated[
         bool,
         Field(
@@ -215,6 +222,9 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         wrong = refused.wrong
         place = wrong.place if wrong.unknown is None else (*wrong.place, wrong.unknown)
         raise refuse(place, f"{_place(config, wrong.place)}{wrong.reason}") from None
+    if checked.seeds == "random" and checked.seeds_are_public:
+        reason = "true: expected false with random seeds, which nobody knows"
+        raise refuse(("seeds_are_public",), f"seeds_are_public: {reason}")
     for name, options in checked.datasets.items():
         if options.format not in formats():
             known = ", ".join(formats())

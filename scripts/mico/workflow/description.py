@@ -16,6 +16,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         config: the configuration as it was given, whose hash is in it.
     """
     shareable = json.loads(json.dumps(config))
+    shareable["seeds"] = seed_source(plan.configuration.seeds)  # nobody may try seeds on the hash
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
         if "tokenizer" in dataset:
@@ -25,6 +26,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seeds": seed_source(plan.configuration.seeds),
+        "seeds_are_public": plan.configuration.seeds_are_public,
         "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
         "attacks": [attack for attack in config["attacks"] if plan.run.entered[attack["name"]]],
         "models": config["models"],

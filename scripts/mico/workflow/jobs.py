@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 
 from mico.attacks import registry
+from mico.challenge import seeds
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
@@ -77,6 +78,21 @@ def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
     return f"{target} --delta {scenario.delta}" + " --drop-last" * scenario.drop_last
 
 
+def seed_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file that seeds come from, unless they are random: a CSV, or that of the master seed."""
+    source = plan.configuration.seeds
+    if source == "random":
+        return []
+    return [source if isinstance(source, str) else "<results>/private/master_seed"]
+
+
+def master_seed_fingerprint(plan: Plan, wildcards: Wildcards) -> str:
+    """What shows that the master seed is another, without telling it."""
+    master = plan.configuration.seeds
+    assert isinstance(master, int)  # else no rule asks for its file
+    return seeds.fingerprint(master, plan.configuration.run)
+
+
 def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
     """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
     source, scenario = plan.configuration.seeds, wildcards["scenario"]
@@ -114,6 +130,17 @@ def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[Path]:
 def track_json(plan: Plan, wildcards: Wildcards) -> str:
     """The scenarios of a track, as JSON."""
     return json.dumps([asdict(scenario) for scenario in plan.of_track(wildcards["track"])])
+
+
+def bundle_seeds(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that say whether the seeds are random, or public by the configuration's word."""
+    source = "random" if plan.configuration.seeds == "random" else "known"
+    return f"--seeds {source} {public_seeds_flag(plan, wildcards)}"
+
+
+def public_seeds_flag(plan: Plan, wildcards: Wildcards) -> str:
+    """Whether anyone may know the seeds, as a flag."""
+    return "--public-seeds" if plan.configuration.seeds_are_public else ""
 
 
 # Attacks
