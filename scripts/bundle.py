@@ -37,6 +37,12 @@ def main() -> None:
         help="drawn from the operating system's entropy, or of a master seed or a file",
     )
     parser.add_argument("--public-seeds", action="store_true", help="anyone may know the seeds")
+    parser.add_argument(
+        "--design",
+        choices=["published", "full-entropy"],
+        default="published",
+        help="whether memberships of dev and final come from seeds, or from no seed",
+    )
     parser.add_argument("--output", type=Path, required=True, help="the bundle, a .zip, to write")
     parser.add_argument(
         "--solutions", type=Path, required=True, help="the organiser's .zip to write"
@@ -64,7 +70,11 @@ def main() -> None:
         if len(column) != len(args.challenges):
             raise InputError(f"--{name}: {len(column)} given, expected {len(args.challenges)}")
     challenges = [Challenge(*values) for values in zip(*columns.values(), strict=True)]
-    bundle.write(args.output, args.track, challenges, phases, args.max_bytes, args.public_seeds)
+    bundle.write(
+        *(args.output, args.track, challenges, phases, args.max_bytes),
+        public_seeds=args.public_seeds,
+        full_entropy=args.design == "full-entropy",
+    )
     with private.only_for_owner(args.solutions):
         bundle.write_solutions(args.solutions, args.track, challenges, phases)
 

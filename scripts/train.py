@@ -7,13 +7,14 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mico.challenge import model_table, seeds, splits
+from mico.challenge import draws, model_table, seeds, splits
+from mico.challenge.draws import Draw
 from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.challenge.splits import Split
 from mico.data import store
@@ -43,6 +44,9 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=Path, required=True, help="a CSV with the seeds of its models"
     )
+    parser.add_argument(
+        "--draws", type=Path, nargs="*", default=[], help="draws.npz, for what no seed says"
+    )
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     arguments.add(parser, "model")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -59,6 +63,7 @@ def main() -> None:
         budget.read(args.privacy).noise_multiplier,
         seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
+        draws.read(args.draws),
     )
     # Weights are secret until they are released, and so is what is reported of them.
     with private.only_for_owner(args.models):
@@ -78,11 +83,13 @@ class Job:
     noise_multiplier: float | None
     seeds: Mapping[int, Mapping[str, int]]  # by model
     device: torch.device
+    draws: Mapping[int, Draw] = field(default_factory=dict)  # by model, in the place of seeds
 
     def split(self, model: int) -> Split:
         """Who is in a model's training set and who is not."""
         recipe, records = self.recipe, self.dataset.description.records
-        split = splits.split(records, recipe.n, recipe.m, self.seeds[model])
+        drawn = self.draws.get(model)
+        split = splits.split(records, recipe.n, recipe.m, self.seeds[model], drawn)
         return replace(split, training_set=split.training_set[recipe.m * recipe.null_run :])
 
     @property
@@ -95,9 +102,14 @@ class Job:
                 common += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
         common += [torch.__version__, source_hash(Path(__file__), source(self.recipe.architecture))]
         return {
-            model: hashlib.sha256(json.dumps([*common, dict(own)]).encode()).hexdigest()
-            for model, own in self.seeds.items()
+            model: hashlib.sha256(json.dumps([*common, self._own(model)]).encode()).hexdigest()
+            for model in self.seeds
         }
+
+    def _own(self, model: int) -> dict[str, object]:
+        """What decides what a model becomes that others do not have."""
+        drawn = self.draws.get(model)
+        return {**self.seeds[model], **({} if drawn is None else {"draw": drawn.digest})}
 
     @property
     def identity(self) -> str:

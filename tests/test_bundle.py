@@ -195,6 +195,15 @@ def test_seeds_that_are_known_make_no_bundle_without_a_word(
     assert card.splitlines()[4].startswith("> **PUBLIC SEEDS**: anyone can compute")
 
 
+def test_the_card_says_where_memberships_come_from(challenges: dict, card: str) -> None:
+    assert "No seed gives them" not in " ".join(card.split())
+    ones = [described(challenges, "plain")]
+    text = bundle.data_card(TRACK, ones, PHASES, 1, full_entropy=True)
+    assert "Of dev and final models this is so for the seeds" in text
+    assert "No seed gives them." in " ".join(text.split())
+    assert "$" not in text
+
+
 def test_the_card_of_secret_seeds_does_not_call_them_public(card: str) -> None:
     assert "PUBLIC SEEDS" not in card
 

@@ -774,6 +774,15 @@ def test_random_seeds_are_not_public(tmp_path) -> None:
         check_own(tmp_path, "seeds: random\nseeds_are_public: true")
 
 
+@pytest.mark.parametrize("seeds", ["7", "given/seeds.csv"])
+def test_memberships_of_full_entropy_need_random_seeds(tmp_path, seeds) -> None:
+    expected = r"own\.yaml: design: 'full-entropy': expected 'published' unless seeds are random"
+    with pytest.raises(InputError, match=expected):
+        check_own(tmp_path, f"seeds: {seeds}\ndesign: full-entropy")
+    text = "seeds: random\ndesign: full-entropy"
+    assert check_own(tmp_path, text).configuration.design == "full-entropy"
+
+
 @pytest.mark.parametrize("seeds", ["0", "9223372036854775807", "random", "given/seeds.csv"])
 def test_good_seeds(tmp_path, seeds) -> None:
     assert check_own(tmp_path, f"seeds: {seeds}").scenarios

@@ -294,8 +294,21 @@ def test_a_bundle_is_told_what_is_known_of_the_seeds() -> None:
         ("random", False, ["--seeds", "random"]),
     ):
         one = make(run(seeds=seeds, seeds_are_public=public))
-        assert jobs.bundle_seeds(one, job).split() == expected
+        found = jobs.bundle_seeds(one, job).replace("--design published ", "").split()
+        assert found == expected
         assert (jobs.public_seeds_flag(one, job) == "--public-seeds") == public
+
+
+def test_memberships_may_come_from_no_seed(small: Plan) -> None:
+    job = {"scenario": "SD", "track": "ddp"}
+    assert jobs.draws_file(small, job) == []
+    one = make(run(seeds="random", design="full-entropy"))
+    assert jobs.draws_file(one, job) == ["<results>/private/SD/draws.npz"]
+    sizes = "--first 4 --last 6 --records 300 --n 150 --m 10"
+    # Its seed_training is given away.
+    assert jobs.draws_flags(one, job) == f"{sizes} --members-only"
+    assert jobs.draws_flags(one, {"scenario": "S1"}) == sizes
+    assert "--design full-entropy" in jobs.bundle_seeds(one, job)
 
 
 def test_budgets_are_flags(small: Plan) -> None:

@@ -73,9 +73,30 @@ rule shard_seeds:
         " --last {wildcards.last} --source {input.given} --output {output} 2> {log}"
 
 
+# Neither here is the code a parameter.
+rule draws:
+    output:
+        "<results>/private/{scenario}/draws.npz",
+    log:
+        "<logs>/draws/{scenario}.log",
+    benchmark:
+        "<benchmarks>/draws/{scenario}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        program=program("draws"),
+        drawn=job(jobs.draws_flags),
+    shell:
+        "{params.program} {params.drawn} --output {output} 2> {log}"
+
+
 rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
+        draws=job(jobs.draws_file),
         data=scenario_data,
     output:
         "<results>/private/{scenario}/splits.npz",
@@ -94,5 +115,5 @@ rule splits:
         n=field("n"),
         m=field("m"),
     shell:
-        "{params.program} --seeds {input.seeds} --data {input.data} --n {params.n} --m {params.m}"
-        " --output {output} 2> {log}"
+        "{params.program} --seeds {input.seeds} --draws {input.draws} --data {input.data}"
+        " --n {params.n} --m {params.m} --output {output} 2> {log}"

@@ -60,12 +60,14 @@ def write(
     phases: Phases,
     max_bytes: int,
     public_seeds: bool = False,
+    full_entropy: bool = False,
 ) -> None:
     """Write the bundle of a track.
 
     Args:
         max_bytes: the largest packed submission that is taken.
-        public_seeds: anyone may know the seeds, which the data card says.
+        public_seeds, full_entropy: anyone may know the seeds; memberships of dev and final come
+            from none. The data card says it.
 
     Raises:
         InputError: a challenge is not exactly in the published form, or not as its checksums say.
@@ -214,6 +216,11 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 
 # The data card
 
+DRAWN = """
+
+Of dev and final models this is so for the seeds that they come with. Their other lists are drawn
+from the operating system's entropy: `member`, and `training` where `seed_training` is not given. No
+seed gives them."""
 RECORDS = {
     "bits": "records of {features:,} binary features",
     "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
@@ -227,6 +234,7 @@ def data_card(
     phases: Phases,
     max_bytes: int,
     public_seeds: bool = False,
+    full_entropy: bool = False,
 ) -> str:
     """The Markdown page that tells participants all they have to know, with this run's facts."""
     datasets = {one.data.name: one.data for one in challenges}.values()
@@ -260,6 +268,7 @@ def data_card(
         disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
         if disclosing
         else "only in train",
+        drawn=DRAWN if full_entropy else "",
         max_bytes=f"{max_bytes:,}",
     )
 

@@ -160,6 +160,14 @@ class Configuration:
             "then are bundles made of seeds that are not `random`, and they say so"
         ),
     ]
+    design: Annotated[
+        Literal["published", "full-entropy"],
+        Field(
+            description="where the memberships of dev and final models come from: `published`: "
+            "seeds, of which 32 bits count; `full-entropy`: the operating system's entropy, kept "
+            "as lists. See [Seeds](#seeds)"
+        ),
+    ]
     secure: Annotated[
         bool,
         Field(
@@ -225,6 +233,9 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     if checked.seeds == "random" and checked.seeds_are_public:
         reason = "true: expected false with random seeds, which nobody knows"
         raise refuse(("seeds_are_public",), f"seeds_are_public: {reason}")
+    if checked.seeds != "random" and checked.design != "published":
+        reason = f"{checked.design!r}: expected 'published' unless seeds are random"
+        raise refuse(("design",), f"design: {reason}")
     for name, options in checked.datasets.items():
         if options.format not in formats():
             known = ", ".join(formats())

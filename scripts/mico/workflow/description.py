@@ -26,6 +26,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seeds": seed_source(plan.configuration.seeds),
+        "design": plan.configuration.design,
         "seeds_are_public": plan.configuration.seeds_are_public,
         "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
         "attacks": [attack for attack in config["attacks"] if plan.run.entered[attack["name"]]],

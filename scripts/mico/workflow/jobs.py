@@ -103,6 +103,21 @@ def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
     return f"<results>/private/{scenario}/seeds/{wildcards['first']}-{wildcards['last']}.csv"
 
 
+def draws_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file of a scenario's draws, where memberships come from no seed."""
+    if plan.configuration.design == "published":
+        return []
+    return [f"<results>/private/{wildcards['scenario']}/draws.npz"]
+
+
+def draws_flags(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that say what is drawn, and for which models."""
+    scenario = plan.of(wildcards)
+    sizes = f"--records {plan.data(scenario).records} --n {scenario.n} --m {scenario.m}"
+    members_only = " --members-only" if "seed_training" in scenario.disclosed else ""
+    return f"--first {plan.phases[0]} --last {plan.models - 1} {sizes}{members_only}"
+
+
 def recipe_json(plan: Plan, wildcards: Wildcards) -> str:
     """How the organiser trains a scenario's models, as JSON."""
     return dump(plan.recipe(plan.of(wildcards)))
@@ -133,9 +148,10 @@ def track_json(plan: Plan, wildcards: Wildcards) -> str:
 
 
 def bundle_seeds(plan: Plan, wildcards: Wildcards) -> str:
-    """The flags that say whether the seeds are random, or public by the configuration's word."""
+    """The flags that say what is known of the seeds, and whether memberships come from them."""
     source = "random" if plan.configuration.seeds == "random" else "known"
-    return f"--seeds {source} {public_seeds_flag(plan, wildcards)}"
+    design = plan.configuration.design
+    return f"--seeds {source} --design {design} {public_seeds_flag(plan, wildcards)}"
 
 
 def public_seeds_flag(plan: Plan, wildcards: Wildcards) -> str:
