@@ -139,7 +139,7 @@ def test_bundles_of_the_tracks_are_made_on_demand(checkout: Path, tiny: Path) ->
     assert "expected seeds: random in the configuration" in output
     assert "Traceback" not in output
     assert not list(tiny.glob("bundles/*.zip"))
-    snakemake(checkout, "--cores", "2", "bundles", *TINY, "--config", "seeds_are_public=true")
+    snakemake(checkout, "--cores", "2", "bundles", *TINY, "--config", "seeds_are_public=True")
     for track, challenge in ("shopping", "shopping_inf"), ("ddp", "shopping_ddp"):
         with zipfile.ZipFile(tiny / "bundles" / f"{track}.zip") as bundle:
             assert f"{track}/{challenge}/final/model_6/model.pt" in bundle.namelist()
