@@ -20,6 +20,7 @@ from mico.challenge.splits import Split
 from mico.data import store
 from mico.data.store import Dataset
 from mico.networks import pretrained
+from mico.networks.architecture import Architecture
 from mico.networks.build import build
 from mico.networks.facts import source
 from mico.privacy import budget
@@ -65,9 +66,10 @@ def main() -> None:
         device,
         draws.read(args.draws),
     )
+    architecture = job.architecture()  # a checkpoint that it downloads is everybody's
     # Weights are secret until they are released, and so is what is reported of them.
     with private.only_for_owner(args.models):
-        saved, rows = _train(job, args.models)
+        saved, rows = _train(job, architecture, args.models)
         model_table.write(args.rows, [row | {"scenario": args.scenario} for row in rows])
         checkpoint.finish(saved, args.models)
         # Else Snakemake makes it, as the umask wants it.
@@ -84,6 +86,14 @@ class Job:
     seeds: Mapping[int, Mapping[str, int]]  # by model
     device: torch.device
     draws: Mapping[int, Draw] = field(default_factory=dict)  # by model, in the place of seeds
+
+    def architecture(self) -> Architecture:
+        """The network that is trained."""
+        recipe = self.recipe
+        return build(
+            *(recipe.architecture, self.dataset.description),
+            *(recipe.physical_batch_size, recipe.precision),
+        )
 
     def split(self, model: int) -> Split:
         """Who is in a model's training set and who is not."""
@@ -114,18 +124,20 @@ class Job:
     @property
     def identity(self) -> str:
         """A hash of all that decides what the shard becomes."""
-        return hashlib.sha256(json.dumps(self.identities).encode()).hexdigest()
+        return _together(self.identities)
 
 
-def _train(job: Job, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
+def _together(identities: Mapping[int, str]) -> str:
+    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()
+
+
+def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
     """The checkpoint that holds the models of the shard, and what is reported of each, in order."""
     dataset, device, recipe = job.dataset, job.device, job.recipe
     options, n = recipe.options(job.noise_multiplier), recipe.n
-    architecture = build(
-        recipe.architecture, dataset.description, recipe.physical_batch_size, recipe.precision
-    )
     records = engine.load(architecture, dataset, device)
-    identity, identities = job.identity, job.identities
+    identities = job.identities
+    identity = _together(identities)
     saved, done = checkpoint.take(shard, identity, device)
     if not done.rows and not done.state:
         checkpoint.adopt(saved, done, shard, identities)

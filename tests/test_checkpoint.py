@@ -644,7 +644,7 @@ def train_shard(
         patch.setattr(checkpoint, "write", write)
         patch.setattr(program, "CHECKPOINT_SECONDS", -1)
         patch.setattr(program, "CHECKPOINT_PAUSE", -1)
-        saved, _ = program._train(shard, path)
+        saved, _ = program._train(shard, shard.architecture(), path)
     return written, files(saved / "models")
 
 
@@ -782,7 +782,7 @@ def test_a_checkpoint_of_other_code_is_not_used(
 
 def finish_shard(shard: program.Job, path: Path) -> dict[str, bytes]:
     """Train a shard to its end, as the program does, and give what it holds."""
-    saved, rows = program._train(shard, path)
+    saved, rows = program._train(shard, shard.architecture(), path)
     with path.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

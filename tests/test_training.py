@@ -509,7 +509,7 @@ def normal(job: program.Job) -> program.Job:
 
 def train_models(job: program.Job, shard: Path) -> tuple[list[StateDict], list[dict]]:
     """State dicts of a shard's models, and the rows on them."""
-    saved, rows = program._train(job, shard)
+    saved, rows = program._train(job, job.architecture(), shard)
     paths = [saved / f"models/model_{model}/model.pt" for model in job.seeds]
     return [model_files.read_state_dict(path) for path in paths], rows
 
