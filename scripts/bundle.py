@@ -12,7 +12,7 @@ from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle
 from mico.release.bundle import Challenge
-from mico.support import program
+from mico.support import private, program
 from mico.support.errors import InputError
 from mico.support.records import build
 
@@ -33,12 +33,31 @@ def main() -> None:
     parser.add_argument(
         "--max-bytes", type=program.from_1, required=True, help="limit of a submission's size"
     )
+    parser.add_argument(
+        "--seeds",
+        choices=["random", "known"],
+        required=True,
+        help="drawn from the operating system's entropy, or of a master seed or a file",
+    )
+    parser.add_argument("--public-seeds", action="store_true", help="anyone may know the seeds")
+    parser.add_argument(
+        "--design",
+        choices=["published", "full-entropy"],
+        default="published",
+        help="whether memberships of dev and final come from seeds, or from no seed",
+    )
     parser.add_argument("--output", type=Path, required=True, help="the bundle, a .zip, to write")
     parser.add_argument(
         "--solutions", type=Path, required=True, help="the organiser's .zip to write"
     )
     args = parser.parse_args()
 
+    if args.seeds != "random" and not args.public_seeds:
+        raise InputError(
+            f"{args.output}: not made: whoever knows or guesses the master seed, or has the file "
+            "of seeds, computes every membership; expected seeds: random in the configuration, or "
+            "for an exercise seeds_are_public: true"
+        )
     phases = Phases(*args.phases)
 
     @cache
@@ -60,8 +79,13 @@ def main() -> None:
         if len(column) != len(args.challenges):
             raise InputError(f"--{name}: {len(column)} given, expected {len(args.challenges)}")
     challenges = [Challenge(*values) for values in zip(*columns.values(), strict=True)]
-    bundle.write(args.output, args.track, challenges, phases, args.max_bytes)
-    bundle.write_solutions(args.solutions, args.track, challenges, phases)
+    bundle.write(
+        *(args.output, args.track, challenges, phases, args.max_bytes),
+        public_seeds=args.public_seeds,
+        full_entropy=args.design == "full-entropy",
+    )
+    with private.only_for_owner(args.solutions):
+        bundle.write_solutions(args.solutions, args.track, challenges, phases)
 
 
 if __name__ == "__main__":

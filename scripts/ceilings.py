@@ -1,13 +1,11 @@
 """Limit what any attack on a scenario can reach, by what its training spends."""
 
 import argparse
-import json
 from pathlib import Path
 
 from mico.privacy import budget
 from mico.scoring.ceilings import ceilings
-from mico.support import program
-from mico.support.atomic import atomic_file
+from mico.support import json_files, program
 
 
 def main() -> None:
@@ -17,8 +15,7 @@ def main() -> None:
     args = parser.parse_args()
 
     curves = ceilings(budget.read(args.privacy))
-    with atomic_file(args.output) as temporary:
-        temporary.write_text(json.dumps(curves) + "\n", encoding="utf-8")
+    json_files.write(args.output, curves)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mico.scoring import entries, scorer
-from mico.support import program
+from mico.support import digests, program
 from mico.support.atomic import atomic_file
 
 
@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, required=True, help=".json to write")
     parser.add_argument("--audit", type=Path, required=True, help=".json to write")
     parser.add_argument("--notes", type=Path, required=True, help=".json to write")
+    parser.add_argument("--checksums", type=Path, required=True, help="their SHA-256 sums, beside")
     args = parser.parse_args()
 
     standing = entries.standing([entries.read(path) for path in args.entries])
@@ -49,6 +50,10 @@ def main() -> None:
     for path, content in (args.curves, curves), (args.audit, audits), (args.notes, notes):
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    written = (*tables, args.curves, args.audit, args.notes)
+    sums = {path.name: digests.of_file(path) for path in written}
+    with atomic_file(args.checksums) as temporary:
+        temporary.write_text(digests.listing(sums), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mico.data import store
-from mico.support import program
-from mico.support.atomic import atomic_file
+from mico.support import json_files, program
 from mico.support.errors import InputError
 
 PACKAGES = ("torch", "opacus", "cryptography", "numpy")
@@ -38,8 +37,7 @@ def main() -> None:
         | {package: version(package) for package in PACKAGES + OF_TEXT * text},
         "created": date.today().isoformat(),
     }
-    with atomic_file(args.output) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    json_files.write(args.output, content, indent=2)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mico.challenge import seeds, split_file
+from mico.challenge import model_table, seeds, split_file
+from mico.challenge.layout import model_folder
 from mico.challenge.phases import Phases
 from mico.release import writer
 from mico.support import program
@@ -15,7 +16,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--splits", type=Path, required=True, help="the scenario's splits.npz")
     parser.add_argument(
-        "--shards", type=Path, nargs="+", required=True, help="the directories of trained models"
+        "--shards",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="the directories of trained models, with their tables beside them",
     )
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
@@ -29,15 +34,18 @@ def main() -> None:
     all_seeds = seeds.read(args.seeds)
     if len(all_seeds) != phases.models:
         raise InputError(f"{args.seeds}: {len(all_seeds)} models, expected {phases.models}")
-    writer.write(
-        args.output,
-        phases,
-        all_seeds,
-        split_file.read(args.splits).membership,
-        writer.trained(args.shards, phases.models),
-        args.disclosed,
-    )
-    writer.write_checksums(args.output, args.checksums)
+    membership = split_file.read(args.splits).membership
+    if len(membership) != phases.models:
+        raise InputError(f"{args.splits}: {len(membership)} models, expected {phases.models}")
+    models = writer.trained(args.shards, phases.models)
+    sums = writer.verified(models, map(model_table.path_of, args.shards))
+    writer.write(args.output, phases, all_seeds, membership, models, args.disclosed)
+    known = {
+        f"{model_folder(phase, model)}/{name}": digest
+        for phase, model in phases.named()
+        for name, digest in sums[model].items()
+    }
+    writer.write_checksums(args.output, args.checksums, known)
 
 
 if __name__ == "__main__":

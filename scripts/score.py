@@ -71,7 +71,7 @@ def main() -> None:
             rows, len(args.challenges), "challenges"
         ):
             split = splits[name]
-            labels = store.read(dataset).labels[split.challenge]
+            labels = store.read_labels(dataset)[split.challenge]
             delta = budget.read(privacy).delta
             challenge = Challenge(name, scenario, data, split.membership, labels, delta)
             entry = scorer.score(entry, phases, challenge, predictions[name])

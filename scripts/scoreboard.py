@@ -21,6 +21,7 @@ def main() -> None:
         "--reveal", choices=REVEALED, required=True, help="the phase whose results are shown"
     )
     parser.add_argument("--synthetic", action="store_true", help="the data are a stand-in")
+    parser.add_argument("--public-seeds", action="store_true", help="anyone may know the seeds")
     parser.add_argument("--output", type=Path, required=True, help="the page to write, HTML")
     parser.add_argument("--winners", type=Path, required=True, help="the winners to write, JSON")
     args = parser.parse_args()
@@ -32,7 +33,9 @@ def main() -> None:
             raise InputError(f"--challenges {text}: expected NAME=SCENARIO")
         challenges[name] = scenario
     contenders = read(args.entries, args.track, challenges, args.reveal)
-    page = render(args.track, challenges, args.reveal, contenders, args.synthetic)
+    page = render(
+        args.track, challenges, args.reveal, contenders, args.synthetic, args.public_seeds
+    )
     places = announcement(args.track, challenges, args.reveal, contenders)
     with atomic_file(args.output) as temporary:
         temporary.write_text(page, encoding="utf-8")

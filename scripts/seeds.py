@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mico.challenge import seeds
-from mico.support import program
+from mico.support import private, program
 from mico.support.errors import InputError
 
 
@@ -16,7 +16,7 @@ def main() -> None:
         "--last", type=program.from_0, required=True, help="the last model's number"
     )
     parser.add_argument(
-        "--source", required=True, help="a master seed, `random`, or a CSV file of given seeds"
+        "--source", required=True, help="`random`, a .csv of given seeds, or a master seed's file"
     )
     parser.add_argument("--output", type=Path, required=True, help="seeds.csv to write")
     args = parser.parse_args()
@@ -29,8 +29,9 @@ def main() -> None:
     elif args.source.endswith(".csv"):
         drawn = seeds.read_given(Path(args.source), args.scenario, models)
     else:
-        drawn = seeds.derive(seeds.parse_seed(args.source, "--source"), args.scenario, models)
-    seeds.write(args.output, drawn[args.first :], args.first)
+        drawn = seeds.derive(seeds.read_master(Path(args.source)), args.scenario, models)
+    with private.only_for_owner(args.output):
+        seeds.write(args.output, drawn[args.first :], args.first)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,17 @@
 import argparse
 from pathlib import Path
 
-from mico.challenge import seeds, split_file, splits
+from mico.challenge import draws, seeds, split_file, splits
 from mico.data import store
-from mico.support import program
+from mico.support import private, program
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
+    parser.add_argument(
+        "--draws", type=Path, nargs="*", default=[], help="draws.npz, for what no seed says"
+    )
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     parser.add_argument("--n", type=program.from_1, required=True, help="records in a training set")
     parser.add_argument(
@@ -20,7 +23,10 @@ def main() -> None:
     args = parser.parse_args()
 
     records = store.describe(args.data).records
-    split_file.write(args.output, splits.split_all(records, args.n, args.m, seeds.read(args.seeds)))
+    drawn = draws.read(args.draws)
+    every = splits.split_all(records, args.n, args.m, seeds.read(args.seeds), drawn)
+    with private.only_for_owner(args.output):
+        split_file.write(args.output, every)
 
 
 if __name__ == "__main__":

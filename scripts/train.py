@@ -1,30 +1,30 @@
 """Train a shard of a scenario's models, and measure their accuracy."""
 
 import argparse
-import csv
 import hashlib
 import json
 import math
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mico.challenge import seeds, splits
+from mico.challenge import draws, model_table, seeds, splits
+from mico.challenge.draws import Draw
 from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.challenge.splits import Split
 from mico.data import store
 from mico.data.store import Dataset
 from mico.networks import pretrained
+from mico.networks.architecture import Architecture
 from mico.networks.build import build
 from mico.networks.facts import source
 from mico.privacy import budget
-from mico.support import program
-from mico.support.atomic import atomic_file
+from mico.support import private, program
 from mico.support.errors import InputError
 from mico.support.progress import Meter
 from mico.support.source_hash import source_hash
@@ -36,10 +36,6 @@ from mico.training.engine import State
 CHECKPOINT_SECONDS = 20.0
 # ... and the checkpoint of large models not either: it may cost a twentieth of the time.
 CHECKPOINT_PAUSE = 20.0  # times as long as it takes to write
-COLUMNS = (
-    *("model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
-    *(checkpoint.IDENTITY, checkpoint.DIGEST),
-)
 
 
 @torch.no_grad()
@@ -48,6 +44,9 @@ def main() -> None:
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument(
         "--seeds", type=Path, required=True, help="a CSV with the seeds of its models"
+    )
+    parser.add_argument(
+        "--draws", type=Path, nargs="*", default=[], help="draws.npz, for what no seed says"
     )
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     arguments.add(parser, "model")
@@ -65,18 +64,16 @@ def main() -> None:
         budget.read(args.privacy).noise_multiplier,
         seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
+        draws.read(args.draws),
     )
-    saved, rows = _train(job, args.models)
-
-    rows = [{"scenario": args.scenario} | row for row in rows]
-    with (
-        atomic_file(args.rows) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, ["scenario", *COLUMNS], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    checkpoint.finish(saved, args.models)
+    architecture = job.architecture()  # a checkpoint that it downloads is everybody's
+    # Weights are secret until they are released, and so is what is reported of them.
+    with private.only_for_owner(args.models):
+        saved, rows = _train(job, architecture, args.models)
+        model_table.write(args.rows, [row | {"scenario": args.scenario} for row in rows])
+        checkpoint.finish(saved, args.models)
+        # Else Snakemake makes it, as the umask wants it.
+        (args.models / private.TIMESTAMP).touch()
 
 
 @dataclass(frozen=True)
@@ -88,44 +85,59 @@ class Job:
     noise_multiplier: float | None
     seeds: Mapping[int, Mapping[str, int]]  # by model
     device: torch.device
+    draws: Mapping[int, Draw] = field(default_factory=dict)  # by model, in the place of seeds
+
+    def architecture(self) -> Architecture:
+        """The network that is trained."""
+        recipe = self.recipe
+        return build(
+            *(recipe.architecture, self.dataset.description),
+            *(recipe.physical_batch_size, recipe.precision),
+        )
 
     def split(self, model: int) -> Split:
         """Who is in a model's training set and who is not."""
         recipe, records = self.recipe, self.dataset.description.records
-        split = splits.split(records, recipe.n, recipe.m, self.seeds[model])
+        drawn = self.draws.get(model)
+        split = splits.split(records, recipe.n, recipe.m, self.seeds[model], drawn)
         return replace(split, training_set=split.training_set[recipe.m * recipe.null_run :])
 
     @property
     def identities(self) -> dict[int, str]:
         """For each model a hash of all that decides what it becomes."""
-        data = hashlib.sha256(self.dataset.stored)
-        data.update(self.dataset.labels)
-        common: list[object] = [asdict(self.dataset.description), data.hexdigest()]
+        common: list[object] = [asdict(self.dataset.description), self.dataset.sums]
         common += [asdict(self.recipe), self.noise_multiplier, self.device.type]
         for file in pretrained.files(self.recipe.architecture):
             with file.open("rb") as opened:
                 common += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
         common += [torch.__version__, source_hash(Path(__file__), source(self.recipe.architecture))]
         return {
-            model: hashlib.sha256(json.dumps([*common, dict(own)]).encode()).hexdigest()
-            for model, own in self.seeds.items()
+            model: hashlib.sha256(json.dumps([*common, self._own(model)]).encode()).hexdigest()
+            for model in self.seeds
         }
+
+    def _own(self, model: int) -> dict[str, object]:
+        """What decides what a model becomes that others do not have."""
+        drawn = self.draws.get(model)
+        return {**self.seeds[model], **({} if drawn is None else {"draw": drawn.digest})}
 
     @property
     def identity(self) -> str:
         """A hash of all that decides what the shard becomes."""
-        return hashlib.sha256(json.dumps(self.identities).encode()).hexdigest()
+        return _together(self.identities)
 
 
-def _train(job: Job, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
+def _together(identities: Mapping[int, str]) -> str:
+    return hashlib.sha256(json.dumps(identities).encode()).hexdigest()
+
+
+def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
     """The checkpoint that holds the models of the shard, and what is reported of each, in order."""
     dataset, device, recipe = job.dataset, job.device, job.recipe
     options, n = recipe.options(job.noise_multiplier), recipe.n
-    architecture = build(
-        recipe.architecture, dataset.description, recipe.physical_batch_size, recipe.precision
-    )
     records = engine.load(architecture, dataset, device)
-    identity, identities = job.identity, job.identities
+    identities = job.identities
+    identity = _together(identities)
     saved, done = checkpoint.take(shard, identity, device)
     if not done.rows and not done.state:
         checkpoint.adopt(saved, done, shard, identities)
@@ -183,7 +195,7 @@ def _train(job: Job, shard: Path) -> tuple[Path, list[dict[str, Any]]]:
                 ),
                 "seconds": round(done.seconds / len(group), 3),
                 "device": device.type,
-                checkpoint.IDENTITY: identities[model],
+                model_table.IDENTITY: identities[model],
             }
             private = options.clipping_norm is not None
             checkpoint.add(saved, done, row, architecture, state_dicts[number], private)

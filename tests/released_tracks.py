@@ -1,6 +1,7 @@
 """Small released challenges of each track, to be bundled."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -134,8 +135,10 @@ def _challenge(
     return Challenge(one, directory, checksums, privacy, known, data.description, content)
 
 
-def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Path]:
-    """Run the program on both challenges; the bundle and the solutions."""
+def packing(
+    run_script: Callable, challenges: dict, folder: Path, *seeds: str
+) -> tuple[subprocess.CompletedProcess, tuple[Path, Path]]:
+    """Run the program on both challenges; `seeds` are the flags that say what is known of them."""
     ones = [challenges[name] for name in NAMES]
     scenarios = [asdict(described(challenges, name).scenario) for name in NAMES]
     paths = folder / "tiny.zip", folder / "tiny-solutions.zip"
@@ -149,6 +152,13 @@ def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Pa
         *("--splits", *(one.organiser / "splits.npz" for one in ones)),
         *("--data", *(one.data.directory for one in ones)),
         *("--output", paths[0], "--solutions", paths[1]),
+        *seeds,
     )
+    return result, paths
+
+
+def pack(run_script: Callable, challenges: dict, folder: Path) -> tuple[Path, Path]:
+    """The bundle and the solutions of both challenges, of random seeds."""
+    result, paths = packing(run_script, challenges, folder, "--seeds", "random")
     assert result.returncode == 0, result.stderr
     return paths

@@ -21,6 +21,7 @@ from released_tracks import (
     described,
     image_challenges,
     pack,
+    packing,
     scenario,
     text_challenges,
 )
@@ -190,6 +191,35 @@ def test_card_says_how_each_challenge_was_made(card: str) -> None:
     assert "`mlp.0.weight` (128, 37)" in card
     assert "5,380 parameters" in card
     assert "$" not in card
+
+
+def test_seeds_that_are_known_make_no_bundle_without_a_word(
+    run_script: Callable, challenges: dict, tmp_path: Path
+) -> None:
+    result, paths = packing(run_script, challenges, tmp_path, "--seeds", "known")
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    for part in ("tiny.zip: not made", "seeds: random", "seeds_are_public: true"):
+        assert part in result.stderr
+    assert not list(tmp_path.iterdir())
+    given = ("--seeds", "known", "--public-seeds")
+    result, paths = packing(run_script, challenges, tmp_path, *given)
+    assert result.returncode == 0, result.stderr
+    card = contents(paths[0])["tiny/README.md"].decode()
+    assert card.splitlines()[4].startswith("> **PUBLIC SEEDS**: anyone can compute")
+
+
+def test_the_card_says_where_memberships_come_from(challenges: dict, card: str) -> None:
+    assert "No seed gives them" not in " ".join(card.split())
+    ones = [described(challenges, "plain")]
+    text = bundle.data_card(TRACK, ones, PHASES, 1, full_entropy=True)
+    assert "Of dev and final models this is so for the seeds" in text
+    assert "No seed gives them." in " ".join(text.split())
+    assert "$" not in text
+
+
+def test_the_card_of_secret_seeds_does_not_call_them_public(card: str) -> None:
+    assert "PUBLIC SEEDS" not in card
 
 
 def test_card_gives_the_budget(challenges: dict) -> None:
@@ -619,8 +649,8 @@ def test_a_damaged_model_is_refused(challenges: dict, copied: Path) -> None:
     [
         (lambda text: text.split("\n", 1)[1], r"plain\.sha256: plain/dev/model_3/model\.pt: "),
         (lambda text: text + "0" * 64 + "  plain/x\n", r"plain\.sha256: plain/x: "),
-        (lambda text: text.upper(), r"plain\.sha256: line 1: expected a SHA-256 sum"),
-        (lambda text: "\n" + text, r"plain\.sha256: line 1: expected a SHA-256 sum"),
+        (lambda text: text.upper(), r"plain\.sha256: damaged \(line 1: expected a SHA-256 sum"),
+        (lambda text: "\n" + text, r"plain\.sha256: damaged \(line 1: expected a SHA-256 sum"),
         (lambda text: "", r"plain\.sha256: plain/dev/model_3/model\.pt: "),
     ],
 )
@@ -688,6 +718,7 @@ def test_program_refuses_in_one_line_and_writes_nothing(
     arguments = ["--track", TRACK, "--challenges", one.directory, "--checksums", one.checksums]
     arguments += ["--splits", one.organiser / "splits.npz"]
     arguments += ["--data", one.data.directory, "--phases", 3, 2, 2, "--max-bytes", 9]
+    arguments += ["--seeds", "random"]
     arguments += ["--output", tmp_path / "a.zip", "--solutions", tmp_path / "b.zip", "--privacy"]
     path = one.organiser / "privacy.json"
     for told, given, message in (

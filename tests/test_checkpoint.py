@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import Mock
 
@@ -643,7 +644,7 @@ def train_shard(
         patch.setattr(checkpoint, "write", write)
         patch.setattr(program, "CHECKPOINT_SECONDS", -1)
         patch.setattr(program, "CHECKPOINT_PAUSE", -1)
-        saved, _ = program._train(shard, path)
+        saved, _ = program._train(shard, shard.architecture(), path)
     return written, files(saved / "models")
 
 
@@ -669,13 +670,23 @@ def with_another_label(shard: program.Job) -> program.Job:
     """Data that have changed though their description has not."""
     labels = np.array(shard.dataset.labels)
     labels[:150] = (labels[:150] + 1) % 4
-    return replace(shard, dataset=replace(shard.dataset, labels=labels))
+    return with_data(shard, stored=shard.dataset.stored, labels=labels)
+
+
+def with_data(shard: program.Job, stored: np.ndarray, labels: np.ndarray) -> program.Job:
+    """As they are read when somebody stored other data under the same description."""
+    with TemporaryDirectory() as folder:
+        store.write(Path(folder) / "data", shard.dataset.description, stored, labels)
+        sums = store.read(Path(folder) / "data").sums
+    assert sums != shard.dataset.sums
+    changed = replace(shard.dataset, stored=stored, labels=labels, sums=sums)
+    return replace(shard, dataset=changed)
 
 
 def with_another_feature(shard: program.Job) -> program.Job:
     stored = np.array(shard.dataset.stored)
     stored[:, 0] ^= 255
-    return replace(shard, dataset=replace(shard.dataset, stored=stored))
+    return with_data(shard, stored, np.array(shard.dataset.labels))
 
 
 def with_another_class(shard: program.Job) -> program.Job:
@@ -771,7 +782,7 @@ def test_a_checkpoint_of_other_code_is_not_used(
 
 def finish_shard(shard: program.Job, path: Path) -> dict[str, bytes]:
     """Train a shard to its end, as the program does, and give what it holds."""
-    saved, rows = program._train(shard, path)
+    saved, rows = program._train(shard, shard.architecture(), path)
     with path.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

@@ -766,6 +766,28 @@ def test_data_that_no_scenario_uses_need_not_be_there(tmp_path) -> None:
     assert len(check_own(tmp_path, entry).scenarios) == 4
 
 
+@pytest.mark.parametrize("seeds", ["7", "given/seeds.csv"])
+def test_known_seeds_may_be_public(tmp_path, seeds) -> None:
+    text = f"seeds: {seeds}\nseeds_are_public: true"
+    assert check_own(tmp_path, text).configuration.seeds_are_public
+    assert not check_own(tmp_path, f"seeds: {seeds}").configuration.seeds_are_public
+
+
+def test_random_seeds_are_not_public(tmp_path) -> None:
+    expected = r"own\.yaml: seeds_are_public: true: expected false with random seeds"
+    with pytest.raises(InputError, match=expected):
+        check_own(tmp_path, "seeds: random\nseeds_are_public: true")
+
+
+@pytest.mark.parametrize("seeds", ["7", "given/seeds.csv"])
+def test_memberships_of_full_entropy_need_random_seeds(tmp_path, seeds) -> None:
+    expected = r"own\.yaml: design: 'full-entropy': expected 'published' unless seeds are random"
+    with pytest.raises(InputError, match=expected):
+        check_own(tmp_path, f"seeds: {seeds}\ndesign: full-entropy")
+    text = "seeds: random\ndesign: full-entropy"
+    assert check_own(tmp_path, text).configuration.design == "full-entropy"
+
+
 @pytest.mark.parametrize("seeds", ["0", "9223372036854775807", "random", "given/seeds.csv"])
 def test_good_seeds(tmp_path, seeds) -> None:
     assert check_own(tmp_path, f"seeds: {seeds}").scenarios

@@ -370,6 +370,7 @@ def test_images_survive_storing(tmp_path, features) -> None:
     assert stored.features().tolist() == pixels.tolist()
     wider = np.zeros((50, features + 1), np.uint8)
     np.save(tmp_path / "stored" / "features.npy", wider)
+    (tmp_path / "stored" / "SHA256SUMS").unlink()
     with pytest.raises(InputError, match=re.escape(f"expected shape {(50, features)} of uint8")):
         store.read(tmp_path / "stored")
 
@@ -381,6 +382,7 @@ def test_data_set_stored_before_there_were_images(tmp_path) -> None:
     fields = json.loads(path.read_text())
     assert fields.pop("kind") == "bits"
     path.write_text(json.dumps(fields))
+    (tmp_path / "stored" / "SHA256SUMS").unlink()
     assert store.read(tmp_path / "stored").features().shape == (3, 10)
 
 

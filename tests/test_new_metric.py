@@ -62,6 +62,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shown = write_run_of(folder / "run", PARTICIPANTS)
     collected = ["scores", "comparisons", "curves", "audit", "notes"]
     flags = [text for name in collected for text in (f"--{name}", str(shown[name][0]))]
+    flags += ["--checksums", str(folder / "run" / "scores.sha256")]
     programs.append(["collect", "--entries", *entries, "--challenges", "purchase100_inf", *flags])
     flags = [text for name, files in shown.items() for text in (f"--{name}", *map(str, files))]
     programs += [["report", *flags, "--output", f"{folder}/out/report.html"]]

@@ -253,6 +253,10 @@ def test_the_description_tells_no_secret_and_no_place(tmp_path: Path) -> None:
     assert "references" not in [attack["name"] for attack in told["attacks"]]
     moved = {**config, "datasets": {"mine": {**mine, "path": "elsewhere"}}}
     assert json.loads(description(one, moved))["config_sha256"] == told["config_sha256"]
+    # Nobody may try master seeds on the hash.
+    reseeded = {**config, "seeds": 123456780}
+    one = make(check(reseeded, [], ROOT / "config/scenarios.yaml"))
+    assert json.loads(description(one, reseeded))["config_sha256"] == told["config_sha256"]
     other = {**config, "shard_size": 4}
     assert json.loads(description(one, other))["config_sha256"] != told["config_sha256"]
 
@@ -282,6 +286,41 @@ def test_a_shards_seeds_come_from_where_they_are(tmp_path: Path) -> None:
     assert {source: jobs.shard_seeds(make(run(seeds=source)), job) for source in expected} == (
         expected
     )
+
+
+def test_seeds_come_from_a_file_or_the_system() -> None:
+    job = {"scenario": "S1"}
+    expected = {
+        5: ["<results>/private/master_seed"],
+        "random": [],
+        "given/seeds.csv": ["given/seeds.csv"],
+    }
+    assert {one: jobs.seed_file(make(run(seeds=one)), job) for one in expected} == expected
+
+
+def test_a_bundle_is_told_what_is_known_of_the_seeds() -> None:
+    job = {"track": "shopping"}
+    for seeds, public, expected in (
+        (5, False, ["--seeds", "known"]),
+        ("given/seeds.csv", True, ["--seeds", "known", "--public-seeds"]),
+        ("random", False, ["--seeds", "random"]),
+    ):
+        one = make(run(seeds=seeds, seeds_are_public=public))
+        found = jobs.bundle_seeds(one, job).replace("--design published ", "").split()
+        assert found == expected
+        assert (jobs.public_seeds_flag(one, job) == "--public-seeds") == public
+
+
+def test_memberships_may_come_from_no_seed(small: Plan) -> None:
+    job = {"scenario": "SD", "track": "ddp"}
+    assert jobs.draws_file(small, job) == []
+    one = make(run(seeds="random", design="full-entropy"))
+    assert jobs.draws_file(one, job) == ["<results>/private/SD/draws.npz"]
+    sizes = "--first 4 --last 6 --records 300 --n 150 --m 10"
+    # Its seed_training is given away.
+    assert jobs.draws_flags(one, job) == f"{sizes} --members-only"
+    assert jobs.draws_flags(one, {"scenario": "S1"}) == sizes
+    assert "--design full-entropy" in jobs.bundle_seeds(one, job)
 
 
 def test_budgets_are_flags(small: Plan) -> None:

@@ -23,6 +23,7 @@ from mico.challenge.phases import Phases
 from mico.challenge.seeds import SPLIT_SEEDS
 from mico.networks import model_files
 from mico.release import writer
+from mico.support import private
 from mico.support.errors import InputError
 
 PHASES = {"train": range(3), "dev": range(3, 5), "final": range(5, 7)}
@@ -319,6 +320,8 @@ def release_copies(
     challenge = challenges["plain"]
     copies = copy_shards(challenge, tmp_path)
     change(tmp_path / "trained")
+    for table in challenge.organiser.glob("*-*.csv"):
+        shutil.copy(table, tmp_path / "trained")
     arguments = [copies.get(given, given) for given in challenge.release_arguments]
     written = ("--output", tmp_path / "out" / "plain", "--checksums", tmp_path / "out/plain.sha256")
     return run_script("release", *arguments, *written)
@@ -331,12 +334,12 @@ def test_snakemakes_mark_in_a_shard_is_not_released(
         challenges,
         run_script,
         tmp_path,
-        lambda trained: (trained / "0-4" / writer.TIMESTAMP).touch(),
+        lambda trained: (trained / "0-4" / private.TIMESTAMP).touch(),
     )
     assert result.returncode == 0, result.stderr
     expected = challenges["plain"].checksums.read_text()
     assert (tmp_path / "out" / "plain.sha256").read_text() == expected
-    assert not list((tmp_path / "out").rglob(writer.TIMESTAMP))
+    assert not list((tmp_path / "out").rglob(private.TIMESTAMP))
 
 
 def replaced_by(make: Callable[[Path, Path], object]) -> Callable[[Path], None]:
@@ -390,8 +393,8 @@ REFUSED = {
     "folder in a model": ("5-6/model_5/.more", Path.mkdir, NO_PART),
     "file in a shard": ("5-6/splits.npz", Path.touch, NO_MODEL),
     "link in the place of Snakemake's mark": (
-        f"5-6/{writer.TIMESTAMP}",
-        lambda path: path.symlink_to("/etc/hostname"),
+        f"5-6/{private.TIMESTAMP}",
+        replaced_by(lambda path, _: path.symlink_to("/etc/hostname")),
         NO_MODEL,
     ),
     "number of no model": ("5-6/model_7", Path.mkdir, NO_MODEL),

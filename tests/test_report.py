@@ -59,6 +59,14 @@ def test_program_writes_the_same_bytes_every_time(paths: dict, text: str, tmp_pa
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_banner_only_for_public_seeds(paths: dict) -> None:
+    assert "public seeds" not in page(paths).lower()
+    edit_run(paths, lambda run: run.update(seeds_are_public=False))
+    assert "public seeds" not in page(paths).lower()
+    edit_run(paths, lambda run: run.update(seeds_are_public=True))
+    assert "<strong>Public seeds.</strong>" in page(paths)
+
+
 def test_banner_only_for_synthetic_data(paths: dict) -> None:
     assert "<strong>Synthetic data.</strong>" in page(paths)
     edit_run(paths, lambda run: run["datasets"]["purchase100-synthetic"].update(synthetic=False))

@@ -118,8 +118,13 @@ def load(tmp_path: Path) -> Load:
     return load
 
 
-def page(entries: list[Contender], phase: str = "dev", synthetic: bool = False) -> str:
-    return render("purchase100", CHALLENGES, phase, entries, synthetic)
+def page(
+    entries: list[Contender],
+    phase: str = "dev",
+    synthetic: bool = False,
+    public_seeds: bool = False,
+) -> str:
+    return render("purchase100", CHALLENGES, phase, entries, synthetic, public_seeds)
 
 
 def ranks(entries: list[Contender]) -> list[tuple[int, str]]:
@@ -349,6 +354,12 @@ def test_a_track_without_participants(load: Load) -> None:
         assert (final["winner"], final["runner_up"]) == ([], [])
         assert "Nobody has submitted yet." in page(entries, "final")
     assert "There is no valid submission yet." in page(load(rejected("alice", 1, "not a zip")))
+
+
+def test_banner_only_for_public_seeds(load: Load) -> None:
+    entries = load(content("alice", (0.5, 0.4)))
+    assert "public seeds" not in page(entries).lower()
+    assert "<strong>Public seeds.</strong>" in page(entries, public_seeds=True)
 
 
 def test_banner_only_for_synthetic_data(load: Load) -> None:

@@ -378,6 +378,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
     paths = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
     names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json"]
     outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
+    names.append("scores.sha256")
+    outputs.append(f"--checksums={folder}/out/scores.sha256")
     done = run("collect", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.glob("out/*")} == set(names)
@@ -532,6 +534,7 @@ def test_train_models_may_be_left_out(tmp_path: Path) -> None:
     for left_out in [], [1], [0, 2]:
         for model in left_out:
             shutil.rmtree(tmp_path / "weak" / "train" / f"model_{model}")
+            (tmp_path / "weak" / "SHA256SUMS").unlink(missing_ok=True)
         done = score(tmp_path, "weak")
         assert done.returncode == 0, done.stderr
         found.append(json.loads((tmp_path / "entries" / "weak.json").read_text()))

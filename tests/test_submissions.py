@@ -79,11 +79,12 @@ def test_a_model_that_is_left_out_changes_nothing_for_the_others(left_out: list[
 
 
 def written(folder: Path) -> np.ndarray:
-    """Write a submission with awkward numbers to folder/a."""
+    """Write a submission with awkward numbers to folder/a, without checksums."""
     predictions = np.random.default_rng(2).random((5, POINTS))
     predictions[0] = [0, 1, 1 / 3, 5e-324, 1 - 2**-53, 1e-7]
     predictions[4] = np.linspace(0, 1, POINTS)
     prediction_files.write(folder / "a", PHASES, predictions)
+    (folder / "a" / "SHA256SUMS").unlink()
     return predictions
 
 

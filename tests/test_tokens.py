@@ -146,7 +146,7 @@ def test_stored_tokenizer_is_loaded_by_transformers(tmp_path) -> None:
         assert tokenizer.batch_decode(ids, skip_special_tokens=True) == sentences
     names = {"dataset.json", "features.npy", "labels.npy", "tokenizer.json"}
     assert {path.name for path in (tmp_path / "data").iterdir()} == names | {
-        "tokenizer_config.json"
+        *("tokenizer_config.json", "SHA256SUMS")
     }
 
 

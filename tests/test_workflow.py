@@ -135,7 +135,11 @@ def test_submissions_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Pa
 
 
 def test_bundles_of_the_tracks_are_made_on_demand(checkout: Path, tiny: Path) -> None:
-    snakemake(checkout, "--cores", "2", "bundles", *TINY)
+    output = snakemake(checkout, "--cores", "2", "bundles", *TINY, fails=True)
+    assert "expected seeds: random in the configuration" in output
+    assert "Traceback" not in output
+    assert not list(tiny.glob("bundles/*.zip"))
+    snakemake(checkout, "--cores", "2", "bundles", *TINY, "--config", "seeds_are_public=True")
     for track, challenge in ("shopping", "shopping_inf"), ("ddp", "shopping_ddp"):
         with zipfile.ZipFile(tiny / "bundles" / f"{track}.zip") as bundle:
             assert f"{track}/{challenge}/final/model_6/model.pt" in bundle.namelist()

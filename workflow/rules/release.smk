@@ -3,6 +3,7 @@ rule release:
         seeds=private("seeds.csv"),
         splits=private("splits.npz"),
         shards=lambda wildcards: plan.shard_paths(plan.of(wildcards)),
+        tables=lambda wildcards: plan.shard_paths(plan.of(wildcards), ".csv"),
     output:
         challenge=directory("<results>/challenge/{track}/{challenge}"),
         checksums="<results>/challenge/{track}/{challenge}.sha256",
@@ -55,9 +56,10 @@ rule bundle:
         scenarios=job(jobs.track_json),
         phases=plan.phases,
         max_bytes=plan.configuration.submissions.max_bytes,
+        seeds=job(jobs.bundle_seeds),
     shell:
         "{params.program} --track {wildcards.track} --challenges {input.challenges}"
         " --checksums {input.checksums} --scenarios {params.scenarios:q}"
         " --privacy {input.privacy} --splits {input.splits} --data {input.data}"
-        " --phases {params.phases} --max-bytes {params.max_bytes}"
+        " --phases {params.phases} --max-bytes {params.max_bytes} {params.seeds}"
         " --output {output.public} --solutions {output.solutions} 2> {log}"

@@ -32,6 +32,7 @@ SHOWN = {
     "comparisons": "<results>/comparisons.csv",
     "audit": "<results>/audit.json",
     "notes": "<results>/notes.json",
+    "checksums": "<results>/scores.sha256",
     "privacy": expand("<results>/privacy/{scenario}.json", scenario=plan.run.scenarios),
     "ceilings": expand(
         "<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios

@@ -38,6 +38,7 @@ rule collect_scores:
         curves="<results>/curves.json",
         audit="<results>/audit.json",
         notes="<results>/notes.json",
+        checksums="<results>/scores.sha256",
     log:
         "<logs>/collect_scores.log",
     benchmark:
@@ -54,4 +55,5 @@ rule collect_scores:
     shell:
         "{params.program} --entries {input} --challenges {params.challenges}"
         " --scores {output.scores} --comparisons {output.comparisons}"
-        " --curves {output.curves} --audit {output.audit} --notes {output.notes} 2> {log}"
+        " --curves {output.curves} --audit {output.audit} --notes {output.notes}"
+        " --checksums {output.checksums} 2> {log}"

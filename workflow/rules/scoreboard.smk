@@ -21,10 +21,12 @@ rule scoreboard:
         code=code("scoreboard"),
         challenges=job(jobs.named_challenges),
         synthetic=job(jobs.synthetic_flag),
+        public_seeds=job(jobs.public_seeds_flag),
         reveal=plan.configuration.reveal,
     shell:
         "{params.program} --track {wildcards.track} --entries {input.entries}"
-        " --challenges {params.challenges} {params.synthetic} --reveal {params.reveal}"
+        " --challenges {params.challenges} {params.synthetic} {params.public_seeds}"
+        " --reveal {params.reveal}"
         " --output {output.page} --winners {output.winners} 2> {log}"
 
 

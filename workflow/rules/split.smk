@@ -1,7 +1,29 @@
+from mico.challenge.seeds import write_master
+
+
+# A master seed goes from job to job in a file: parameters are written down and commands are seen by
+# others. Snakemake keeps a slow hash of it, to see that it is another.
+rule master_seed:
+    output:
+        "<results>/private/master_seed",
+    log:
+        "<logs>/master_seed.log",
+    benchmark:
+        "<benchmarks>/master_seed.tsv"
+    localrule: True
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
+    params:
+        fingerprint=job(jobs.master_seed_fingerprint),
+    run:
+        write_master(Path(output[0]), plan.configuration.seeds)
+
+
 # The code is no parameter: an edit must not draw random seeds anew, nor train all models again.
 rule seeds:
     input:
-        given=job(jobs.given_seeds),
+        given=job(jobs.seed_file),
     output:
         "<results>/private/{scenario}/seeds.csv",
     log:
@@ -16,7 +38,7 @@ rule seeds:
     params:
         program=program("seeds"),
         last=plan.models - 1,
-        source=job(jobs.seed_source),
+        source=job_files(jobs.seed_source),
     shell:
         "{params.program} --scenario {wildcards.scenario} --last {params.last}"
         " --source {params.source:q} --output {output} 2> {log}"
@@ -25,6 +47,8 @@ rule seeds:
 # A shard's seeds by themselves, from a master seed: what they are depends on no other model, so that
 # more models train only the new ones. Snakemake would not see a change behind an ancient() input.
 rule shard_seeds:
+    input:
+        given="<results>/private/master_seed",
     output:
         "<results>/private/{scenario}/seeds/{first}-{last}.csv",
     log:
@@ -39,15 +63,35 @@ rule shard_seeds:
         runtime=growing(10),
     params:
         program=program("seeds"),
-        source=job(jobs.seed_source),
     shell:
         "{params.program} --scenario {wildcards.scenario} --first {wildcards.first}"
-        " --last {wildcards.last} --source {params.source:q} --output {output} 2> {log}"
+        " --last {wildcards.last} --source {input.given} --output {output} 2> {log}"
+
+
+# Neither here is the code a parameter.
+rule draws:
+    output:
+        "<results>/private/{scenario}/draws.npz",
+    log:
+        "<logs>/draws/{scenario}.log",
+    benchmark:
+        "<benchmarks>/draws/{scenario}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        program=program("draws"),
+        drawn=job(jobs.draws_flags),
+    shell:
+        "{params.program} {params.drawn} --output {output} 2> {log}"
 
 
 rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
+        draws=job(jobs.draws_file),
         data=scenario_data,
     output:
         "<results>/private/{scenario}/splits.npz",
@@ -66,5 +110,5 @@ rule splits:
         n=field("n"),
         m=field("m"),
     shell:
-        "{params.program} --seeds {input.seeds} --data {input.data} --n {params.n} --m {params.m}"
-        " --output {output} 2> {log}"
+        "{params.program} --seeds {input.seeds} --draws {input.draws} --data {input.data}"
+        " --n {params.n} --m {params.m} --output {output} 2> {log}"

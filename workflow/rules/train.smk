@@ -25,6 +25,7 @@ rule accountant:
 rule train:
     input:
         seeds=job(jobs.shard_seeds),
+        draws=job(jobs.draws_file),
         data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
         pretrained=job(jobs.pretrained_files),
@@ -49,6 +50,7 @@ rule train:
         device=plan.configuration.device,
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
-        " --data {input.data} --privacy {input.privacy} --recipe {params.recipe:q}"
+        " --draws {input.draws} --data {input.data} --privacy {input.privacy}"
+        " --recipe {params.recipe:q}"
         " --first {wildcards.first} --last {wildcards.last} --device {params.device}"
         " --models {output.models} --rows {output.rows} 2> {log}"

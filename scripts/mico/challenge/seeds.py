@@ -1,11 +1,11 @@
 """The secret seeds of a scenario's models: three for the split, one for the training."""
 
-import csv
 import hashlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from mico.support import private, tables
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
@@ -14,6 +14,11 @@ SPLIT_SEEDS = ("seed_challenge", "seed_training", "seed_membership")
 # weights, the order or Poisson samples, the noise and dropout.
 KINDS = (*SPLIT_SEEDS, "seed_model")
 LIMIT = 2**63
+# Of a damaged file of seeds.
+REMEDY = (
+    "restore a copy of it; without one delete it and run again, which draws random seeds anew and "
+    "trains all models again"
+)
 
 Seeds = list[dict[str, int]]
 
@@ -24,13 +29,46 @@ def derive(master: int, scenario: str, models: int) -> Seeds:
     The master must itself be hard to guess where the memberships are to stay secret.
     """
     if not 0 <= master < LIMIT:
-        raise InputError(f"master seed {master}: expected an integer in [0, 2^63)")
+        raise InputError("master seed: expected an integer in [0, 2^63)")
 
     def draw(kind: str, model: int, attempt: int) -> int:
         text = f"{master}/{scenario}/{kind}/{model}/{attempt}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % LIMIT
 
     return _distinct(draw, models)
+
+
+def write_master(path: Path, master: int) -> None:
+    """Write a master seed to a file, beside a number that nobody knows.
+
+    Snakemake keeps hashes of small files. Without that number, whoever reads the hash could try
+    master seeds on it.
+    """
+    with private.only_for_owner(path), atomic_file(path) as temporary:
+        temporary.write_text(f"{master}\n{secrets.token_hex()}\n")
+
+
+def read_master(path: Path) -> int:
+    """Read the master seed that is in the first line of a file.
+
+    Raises:
+        InputError: the file cannot be read, or does not begin with a seed.
+    """
+    try:
+        text = path.read_text(encoding="ascii").partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a master seed ({_reason(error)})") from None
+    return _parse_secret(text, f"{path}: line 1")
+
+
+def fingerprint(master: int, run: str) -> str:
+    """What shows that a master seed is another, and is slow to try seeds on: 20 in a second.
+
+    Snakemake keeps it, to run again what a master seed decides. A release is tried sooner: the
+    seeds of its train models are SHA-256 of the master seed.
+    """
+    salt = f"master seed of {run}".encode()
+    return hashlib.scrypt(str(master).encode(), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def random(models: int) -> Seeds:
@@ -108,13 +146,12 @@ def read(path: Path) -> Seeds:
 
 
 def write(path: Path, seeds: Seeds, first: int = 0) -> None:
-    """Write a CSV with the columns model and the four kinds, from the model numbered `first`."""
-    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["model", *KINDS])
-        writer.writerows(
-            [model, *(row[kind] for kind in KINDS)] for model, row in enumerate(seeds, first)
-        )
+    """Write a CSV with the columns model and the four kinds, from the model numbered `first`.
+
+    A last column has a checksum of each row.
+    """
+    rows = ({"model": model, **row} for model, row in enumerate(seeds, first))
+    tables.write(path, ("model", *KINDS), rows)
 
 
 def parse_seed(text: str, where: str) -> int:
@@ -123,27 +160,33 @@ def parse_seed(text: str, where: str) -> int:
     Raises:
         InputError: anything but an integer in [0, 2^63); `where` says whose it is.
     """
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) >= LIMIT:
+    if not _is_seed(text):
         raise InputError(f"{where} {text[:40]!r}: expected an integer in [0, 2^63)")
     return int(text)
 
 
+def _parse_secret(text: str, where: str) -> int:
+    """Like `parse_seed`, but the error, which a log shows, does not say what was found."""
+    if not _is_seed(text):
+        found = f"{len(text)} characters" if text else "nothing"
+        raise InputError(f"{where}: {found}, expected an integer in [0, 2^63)")
+    return int(text)
+
+
+def _is_seed(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < LIMIT
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
 def _read_rows(path: Path, keys: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            rows = list(reader)
-            columns = reader.fieldnames or []
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV file ({error})") from None
-    missing = [name for name in (*keys, *KINDS) if name not in columns]
-    if missing == ["scenario"]:
+    needed = [name for name in (*keys, *KINDS) if name != "scenario"]
+    rows = tables.read(path, needed, REMEDY)
+    if "scenario" in keys and rows and "scenario" not in rows[0]:
         hint = "of files of one scenario each, give a path with {scenario} in it"
         raise InputError(f"{path}: missing column scenario; {hint}")
-    if missing:
-        raise InputError(f"{path}: missing column {', '.join(missing)}")
     return rows
 
 
@@ -166,11 +209,9 @@ def _checked(path: Path, rows: list[dict[str, str]], models: range) -> Seeds:
         for kind in KINDS:
             text = by_model[str(model)][kind]
             where = f"{path}: model {model}, {kind}"
-            seed = parse_seed(text, where)
+            seed = _parse_secret(text, where)
             other = seen.setdefault((kind, seed % 2**32), model)
             if other != model:
-                raise InputError(
-                    f"{where} {seed}: same low 32 bits as model {other}'s, so the same draws"
-                )
+                raise InputError(f"{where}: same low 32 bits as model {other}'s, so the same draws")
             seeds[-1][kind] = seed
     return seeds

@@ -8,6 +8,8 @@ The competition's `ChallengeDataset` splits a data set of N records by three cal
 3. seed_membership: challenge -> non-members (m), members (m), in that order
 
 The training set of a model is its members followed by `training`.
+
+A model may have a draw (`mico.challenge.draws`) in the place of the last one or two of its seeds.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mico.challenge.draws import Draw
 from mico.challenge.seeds import Seeds
 from mico.challenge.split_file import Splits
 from mico.support.errors import InputError
@@ -31,24 +34,41 @@ class Split:
     evaluation: np.ndarray  # (N - n - m,)
 
 
-def split(records: int, n: int, m: int, seeds: Mapping[str, int]) -> Split:
+def split(
+    records: int, n: int, m: int, seeds: Mapping[str, int], drawn: Draw | None = None
+) -> Split:
     """The split of a data set of `records` into a training set of n and 2m challenge points.
 
     Args:
         seeds: seed_challenge, seed_training and seed_membership, each in [0, 2^63).
+        drawn: what is drawn in the place of seed_membership, and perhaps of seed_training.
 
     Raises:
-        InputError: m < 1, n <= m, or n + m > N.
+        InputError: m < 1, n <= m, or n + m > N; or the draw is of other sizes.
     """
     if m < 1 or n <= m or n + m > records:
         raise InputError(f"n = {n}, m = {m}: expected m >= 1, n > m and n + m <= {records} records")
     challenge = challenge_order(records, seeds["seed_challenge"])[: 2 * m]
-    order = training_order(records, m, seeds)
-    training, evaluation = order[: n - m], order[n - m :]
-    members = _permutation(2 * m, seeds["seed_membership"])[m:]
+    if drawn is not None and drawn.training is not None:
+        rest = challenge_order(records, seeds["seed_challenge"])[2 * m :]
+        _check_places("training", drawn.training, n - m, len(rest))
+        training, evaluation = rest[drawn.training], np.delete(rest, drawn.training)
+    else:
+        order = training_order(records, m, seeds)
+        training, evaluation = order[: n - m], order[n - m :]
+    if drawn is not None:
+        _check_places("members", drawn.members, m, 2 * m)
+        members = drawn.members
+    else:
+        members = _permutation(2 * m, seeds["seed_membership"])[m:]
     membership = np.zeros(2 * m, bool)
     membership[members] = True
     return Split(challenge, membership, np.concatenate([challenge[members], training]), evaluation)
+
+
+def _check_places(name: str, places: np.ndarray, count: int, among: int) -> None:
+    if len(places) != count or not ((places >= 0) & (places < among)).all():
+        raise InputError(f"draws: {name}: {len(places)} places, expected {count} among {among}")
 
 
 def challenge_order(records: int, seed_challenge: int) -> np.ndarray:
@@ -71,13 +91,15 @@ def _permutation(length: int, seed: int) -> np.ndarray:
     return torch.randperm(length, generator=torch.Generator().manual_seed(seed)).numpy()
 
 
-def split_all(records: int, n: int, m: int, seeds: Seeds) -> Splits:
-    """The splits of all models whose seeds are given; see `split`."""
+def split_all(
+    records: int, n: int, m: int, seeds: Seeds, draws: Mapping[int, Draw] | None = None
+) -> Splits:
+    """The splits of all models whose seeds are given, some with draws; see `split`."""
     challenge = np.empty((len(seeds), 2 * m), np.int32)
     membership = np.empty((len(seeds), 2 * m), bool)
     trained = np.zeros((len(seeds), records), bool)
     for model, row in enumerate(seeds):
-        one = split(records, n, m, row)
+        one = split(records, n, m, row, (draws or {}).get(model))
         challenge[model], membership[model] = one.challenge, one.membership
         trained[model, one.training_set] = True
     return Splits(challenge, membership, trained)

@@ -3,19 +3,21 @@
 A stored data set is a directory: features.npy, of bits (N, ceil(d / 8)) uint8, packed, of images
 (N, d) uint8, the pixels channel by channel and row by row, and of text (N, d) uint16, the ids of
 each sentence's tokens, special ones included, and then padding; labels.npy (N,) uint8, from 0;
-dataset.json, what it is and where it came from; of text the tokenizer, too.
+dataset.json, what it is and where it came from; of text the tokenizer, too. SHA256SUMS lists them.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from mico.support import digests
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError
 
+LABELS = "labels.npy"
 KINDS = ("bits", "images", "tokens")
 
 
@@ -41,6 +43,7 @@ class Dataset:
     description: Description
     stored: np.ndarray  # of bits (N, ceil(d / 8)) uint8, of images (N, d) uint8, of tokens uint16
     labels: np.ndarray  # (N,) uint8
+    sums: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of the two files, by name
 
     def features(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Features (len(indices), d): uint8, 0/1 or pixels, or uint16, the ids of tokens."""
@@ -53,19 +56,49 @@ def read(directory: Path) -> Dataset:
     """Open a stored data set.
 
     Raises:
-        InputError: a file is missing or of another shape than dataset.json says, or a token is
-            not of the vocabulary.
+        InputError: a file is missing, is not as its checksum says, or is of another shape than
+            dataset.json says; a label is of no class, or a token not of the vocabulary.
     """
     description = describe(directory)
     bits, tokens = description.kind == "bits", description.kind == "tokens"
     width = -(-description.features // 8) if bits else description.features
     kind = np.uint16 if tokens else np.uint8
+    sums = {"features.npy": _verify(directory, "features.npy")}
     stored = _array(directory / "features.npy", (description.records, width), kind)
-    labels = _array(directory / "labels.npy", (description.records,), np.uint8)
     if tokens and max(stored.max(initial=0), description.padding) >= description.vocabulary:
         expected = f"expected tokens below {description.vocabulary}, as dataset.json says"
         raise InputError(f"{directory / 'features.npy'}: {expected}")
-    return Dataset(description, stored, labels)
+    sums[LABELS] = _verify(directory, LABELS)
+    return Dataset(description, stored, _labels(directory, description), sums)
+
+
+def read_labels(directory: Path) -> np.ndarray:
+    """The labels (N,) uint8 of a stored data set alone, whose features may be large.
+
+    Raises:
+        InputError: as for `read`.
+    """
+    description = describe(directory)
+    _verify(directory, LABELS)
+    return _labels(directory, description)
+
+
+def _labels(directory: Path, description: Description) -> np.ndarray:
+    path = directory / LABELS
+    labels = _array(path, (description.records,), np.uint8)
+    if labels.max(initial=0) >= description.classes:
+        expected = f"expected labels below {description.classes}, as dataset.json says"
+        raise InputError(f"{path}: label {labels.max()}: {expected}")
+    return labels
+
+
+def _verify(directory: Path, name: str) -> str:
+    """The SHA-256 of a file, which must be as listed if there is a listing."""
+    path, sums = directory / name, digests.listed(directory)
+    if sums is None:
+        return digests.of_file(path)
+    remedy = f"delete {directory} and run again"
+    return digests.verify(path, sums.get(name), directory / digests.LISTING, remedy)
 
 
 def _array(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray:
@@ -83,6 +116,7 @@ def _array(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> np.nda
 def describe(directory: Path) -> Description:
     """Read only dataset.json."""
     path = directory / "dataset.json"
+    _verify(directory, path.name)
     try:
         description = Description(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -115,3 +149,4 @@ def write(
         (temporary / "dataset.json").write_text(
             json.dumps(fields, indent=2) + "\n", encoding="utf-8"
         )
+        digests.write_listing(temporary)

@@ -39,6 +39,7 @@ def render(results: Results, attack: Mapping[str, Any]) -> str:
         .render(
             run=results.run,
             synthetic=[data for data in results.synthetic if data in set(own.data)],
+            public_seeds=results.public_seeds,
             attack=attack,
             options={key: attack[key] for key in attack if key not in ("name", "attack")},
             documentation={

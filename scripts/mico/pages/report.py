@@ -35,6 +35,7 @@ def render(results: Results) -> str:
         .render(
             run=run,
             synthetic=results.synthetic,
+            public_seeds=results.public_seeds,
             scored=scored,
             phases={name: results.phases(name) for name in best},
             best=best,

@@ -1,7 +1,6 @@
 """What a run found, as its pages show it: read strictly, so that no page is made of half a run."""
 
 import argparse
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mico.privacy import budget
 from mico.privacy.budget import Privacy
 from mico.scoring.entries import Row
 from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, METRICS
+from mico.support import digests, json_files
 from mico.support.errors import InputError
 
 PHASES = {"both": "dev + final", "final": "final", "dev": "dev", "train": "train"}  # headline first
@@ -61,6 +61,11 @@ class Results:
         """The data sets that are generated stand-ins."""
         return [name for name, data in self.run["datasets"].items() if data["synthetic"]]
 
+    @property
+    def public_seeds(self) -> bool:
+        """Whether anyone may know the seeds, and so the memberships."""
+        return bool(self.run.get("seeds_are_public", False))
+
     def phases(self, scenario: str) -> dict[str, list[Row]]:
         """A scenario's rows by phase, those of the headline first; the highest estimate first."""
         own = self.scores[self.scores.scenario == scenario]
@@ -105,6 +110,8 @@ def read(inputs: argparse.Namespace) -> Results:
     Raises:
         InputError: a file is not of its form, or two do not agree.
     """
+    listing = inputs.scores.with_suffix(".sha256")
+    digests.verify_listing(listing, f"delete {listing} and run again")
     results = Results(
         read_run(inputs.run),
         read_scores(inputs.scores),
@@ -319,7 +326,7 @@ def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) 
 
 def _read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json_files.read(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a JSON file: {error}") from error
     _require(content, keys, str(path))

@@ -189,12 +189,14 @@ def render(
     phase: str,
     contenders: Sequence[Contender],
     synthetic: bool,
+    public_seeds: bool,
 ) -> str:
     """The scoreboard, as HTML.
 
     Args:
         challenges: the track's challenges and their scenarios' ids.
         synthetic: the track's data are a generated stand-in.
+        public_seeds: anyone may know the seeds, and so the memberships.
     """
     counted = [contender for contender in contenders if contender.counts]
     board = standings(counted)
@@ -212,6 +214,7 @@ def render(
         phase=phase,
         rule=rule(challenges, phase),
         synthetic=synthetic,
+        public_seeds=public_seeds,
         board=board,
         counted=counted,
         submissions=submissions,

@@ -1,6 +1,5 @@
 """What a scenario's training spends: sample rate, steps, noise and budget."""
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from mico.support import records
-from mico.support.atomic import atomic_file
+from mico.support import json_files, records
 from mico.support.errors import InputError
 from mico.support.records import CONFIG
 
@@ -45,8 +43,7 @@ class Privacy:
 
 def write(path: Path, privacy: Privacy) -> None:
     """Write privacy.json."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(asdict(privacy), indent=2) + "\n", encoding="utf-8")
+    json_files.write(path, asdict(privacy), indent=2)
 
 
 def read(path: Path) -> Privacy:
@@ -55,8 +52,9 @@ def read(path: Path) -> Privacy:
     Raises:
         InputError: the file is not of that form.
     """
+    where = f"{path}: expected what training spends: "
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected what training spends: {error}") from None
-    return records.read(Privacy, text, f"{path}: expected what training spends: ")
+        content = json_files.read(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{where}{error}") from None
+    return records.build(Privacy, content, where)

@@ -9,7 +9,6 @@ memberships of dev and final, for a scorer elsewhere.
 import filecmp
 import hashlib
 import json
-import re
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -32,9 +31,11 @@ from mico.networks.build import build
 from mico.networks.facts import networks, parse
 from mico.networks.model_files import OPACUS_PREFIX
 from mico.privacy.budget import Privacy
-from mico.release.writer import TIMESTAMP, solution
+from mico.release.writer import solution
+from mico.support import digests
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
+from mico.support.private import TIMESTAMP
 
 KIT = Path(__file__).parent / "starter_kit"
 KIT_FILES = ("README.md", "starter_kit.py")
@@ -66,37 +67,46 @@ def content_digest(dataset: Dataset) -> str:
 
 
 def write(
-    path: Path, track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int
+    path: Path,
+    track: str,
+    challenges: Sequence[Challenge],
+    phases: Phases,
+    max_bytes: int,
+    public_seeds: bool = False,
+    full_entropy: bool = False,
 ) -> None:
     """Write the bundle of a track.
 
     Args:
         max_bytes: the largest packed submission that is taken.
+        public_seeds, full_entropy: anyone may know the seeds; memberships of dev and final come
+            from none. The data card says it.
 
     Raises:
         InputError: a challenge is not exactly in the published form, or not as its checksums say.
     """
     files: dict[str, Path] = {}
-    digests: dict[str, str] = {}
+    sums: dict[str, str] = {}
     for challenge in challenges:
         names = _check(challenge, track, phases)
-        listed = _read_checksums(challenge.checksums)
+        listed = digests.read_listing(challenge.checksums)
         name = challenge.scenario.challenge
         own = {f"{name}/{file}": challenge.directory / file for file in names}
         if unlike := own.keys() ^ listed.keys():
             raise InputError(f"{challenge.checksums}: {min(unlike)}: released or listed, not both")
         files |= own
-        digests |= listed
+        sums |= listed
     texts = {f"{KIT.name}/{name}": (KIT / name).read_bytes() for name in KIT_FILES}
-    texts["README.md"] = data_card(track, challenges, phases, max_bytes).encode()
+    card = data_card(track, challenges, phases, max_bytes, public_seeds, full_entropy)
+    texts["README.md"] = card.encode()
     texts["track.json"] = _track_json(track, challenges, max_bytes).encode()
-    digests |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
-    texts["SHA256SUMS"] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+    sums |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
+    texts[digests.LISTING] = digests.listing(sums).encode()
 
     with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name in sorted([*files, *texts]):
             content = texts[name] if name in texts else files[name].read_bytes()
-            if name in files and hashlib.sha256(content).hexdigest() != digests[name]:
+            if name in files and hashlib.sha256(content).hexdigest() != sums[name]:
                 raise InputError(f"{files[name]}: not the file that its checksum is of")
             _add(packed, f"{track}/{name}", content)
 
@@ -242,23 +252,13 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
                 raise InputError(f"{found}: holds more than the parameters, not to be given away")
 
 
-def _read_checksums(path: Path) -> dict[str, str]:
-    """Digests by name, as `mico.release.writer.write_checksums` lists them."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    digests = {}
-    for number, line in enumerate(lines, 1):
-        match = re.fullmatch("([0-9a-f]{64})  (.+)", line)
-        if not match:
-            raise InputError(f"{path}: line {number}: expected a SHA-256 sum and a name")
-        digests[match[2]] = match[1]
-    return digests
-
-
 # The data card
 
+DRAWN = """
+
+Of dev and final models this is so for the seeds that they come with. Their other lists are drawn
+from the operating system's entropy: `member`, and `training` where `seed_training` is not given. No
+seed gives them."""
 RECORDS = {
     "bits": "records of {features:,} binary features",
     "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
@@ -266,18 +266,33 @@ RECORDS = {
 }
 
 
-def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_bytes: int) -> str:
+def data_card(
+    track: str,
+    challenges: Sequence[Challenge],
+    phases: Phases,
+    max_bytes: int,
+    public_seeds: bool = False,
+    full_entropy: bool = False,
+) -> str:
     """The Markdown page that tells participants all they have to know, with this run's facts."""
     datasets = {one.data.name: one.data for one in challenges}.values()
     synthetic = ", ".join(data.name for data in datasets if data.synthetic)
     used = [networks()[parse(one.scenario.architecture)[0]] for one in challenges]
     disclosing = [one.scenario.challenge for one in challenges if one.scenario.disclosed]
+    warnings = []
+    if synthetic:
+        warnings.append(
+            f"> **SYNTHETIC DATA** ({synthetic}): generated by a program, so nobody's records;"
+            " results say nothing about a real data set.\n\n"
+        )
+    if public_seeds:
+        warnings.append(
+            "> **PUBLIC SEEDS**: anyone can compute the memberships of all models, dev and final"
+            " too. This is an exercise; no score in it is proof of an attack.\n\n"
+        )
     return Template(CARD.read_text(encoding="utf-8")).substitute(
         track=track,
-        warning=f"> **SYNTHETIC DATA** ({synthetic}): generated by a program, so nobody's records;"
-        " results say nothing about a real data set.\n\n"
-        if synthetic
-        else "",
+        warnings="".join(warnings),
         models=phases.models,
         facts=_facts(challenges, phases),
         datasets="\n".join(_describe_data(data) for data in datasets),
@@ -291,6 +306,7 @@ def data_card(track: str, challenges: Sequence[Challenge], phases: Phases, max_b
         disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
         if disclosing
         else "only in train",
+        drawn=DRAWN if full_entropy else "",
         max_bytes=f"{max_bytes:,}",
     )
 

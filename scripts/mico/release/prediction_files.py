@@ -7,6 +7,7 @@ import numpy as np
 
 from mico.challenge.layout import ATTACKED, PREDICTION, model_folder
 from mico.challenge.phases import Phases
+from mico.support import digests
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError
 
@@ -31,7 +32,7 @@ def to_predictions(scores: np.ndarray) -> np.ndarray:
 
 
 def write(directory: Path, phases: Phases, predictions: np.ndarray, note: str = "") -> None:
-    """Write {train,dev,final}/model_i/prediction.csv for all models, and the note if any.
+    """Write {train,dev,final}/model_i/prediction.csv for all models, the note if any, checksums.
 
     Args:
         predictions: (models, 2m) in [0, 1], in challenge order; rows of train models that are left
@@ -53,6 +54,7 @@ def write(directory: Path, phases: Phases, predictions: np.ndarray, note: str = 
             (folder / PREDICTION).write_text(row + "\n", encoding="utf-8")
         if note:
             (temporary / NOTE).write_text(note + "\n", encoding="utf-8")
+        digests.write_listing(temporary)
 
 
 def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
@@ -61,8 +63,10 @@ def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
     A train model may be left out: its row is then not a number.
 
     Raises:
-        InputError: a missing file, or one that is not one row of `count` numbers in [0, 1].
+        InputError: a missing file, one that is not one row of `count` numbers in [0, 1], or one
+            that is not as its checksum says.
     """
+    digests.verify_folder(directory)
     rows = []
     for phase, model in phases.named():
         path = directory / model_folder(phase, model) / PREDICTION

@@ -1,4 +1,7 @@
-"""A released challenge as a participant reads it: what its seeds say, and its models."""
+"""A released challenge as a participant reads it: what its seeds say, and its models.
+
+Where its checksums lie beside it, `<challenge>.sha256`, every file is verified before it is read.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from mico.challenge.layout import model_folder, seed_files
 from mico.challenge.phases import Phases
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.networks.architecture import Architecture, Parameters, read_parameters
+from mico.support import digests
 from mico.support.errors import InputError
 
 
@@ -33,8 +37,9 @@ def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) ->
         records: of the data set; n, m: of a training set, and of its challenge points.
 
     Raises:
-        InputError: a seed file is missing or holds no seed.
+        InputError: a seed file is missing, is not as its checksum says, or holds no seed.
     """
+    checksums = _Checksums(directory)
     challenge = np.empty((phases.models, 2 * m), np.int64)
     trained = np.zeros((phases.train, records), bool)
     training = {}
@@ -42,7 +47,7 @@ def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) ->
         folder = directory / model_folder(phase, model)
         needed = seed_files(phase)
         seeds = {
-            kind: _read_seed(folder / kind)
+            kind: _read_seed(checksums.verified(folder / kind))
             for kind in SPLIT_SEEDS
             if kind in needed or (folder / kind).exists()
         }
@@ -60,11 +65,37 @@ def models(
     """All released models in order, each as parameters with a leading dimension of 1.
 
     Raises:
-        InputError: a released file is missing, corrupt or of another architecture.
+        InputError: a released file is missing, corrupt, of another architecture, or not as its
+            checksum says.
     """
+    checksums = _Checksums(directory)
     for phase, model in phases.named():
-        parameters = read_parameters(directory / model_folder(phase, model), architecture)
+        folder = directory / model_folder(phase, model)
+        for name in architecture.facts.files:
+            checksums.verified(folder / name)
+        parameters = read_parameters(folder, architecture)
         yield {name: value.to(device) for name, value in parameters.items()}
+
+
+class _Checksums:
+    """The listing beside a released challenge, if there is one."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path = directory.with_name(f"{directory.name}.sha256")
+        self._sums = digests.read_listing(self._path) if self._path.exists() else None
+
+    def verified(self, path: Path) -> Path:
+        """The path of a file that is as listed.
+
+        Raises:
+            InputError: it is another, or is missing.
+        """
+        if self._sums is not None:
+            name = path.relative_to(self._directory.parent).as_posix()
+            remedy = f"delete {self._directory} and {self._path.name} beside it, and run again"
+            digests.verify(path, self._sums.get(name), self._path, remedy)
+        return path
 
 
 def _read_seed(path: Path) -> int:

@@ -1,20 +1,22 @@
 """The organiser's way out: what a participant may see, in the published form, and nothing else."""
 
-import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mico.challenge import model_table
 from mico.challenge.layout import SOLUTION, model_folder, model_name, seed_files
+from mico.challenge.model_table import DIGEST
 from mico.challenge.phases import Phases
 from mico.challenge.seeds import Seeds
 from mico.networks.facts import networks
+from mico.support import digests
 from mico.support.atomic import atomic_directory, atomic_file, link_or_copy
-from mico.support.errors import InputError
-
-TIMESTAMP = ".snakemake_timestamp"  # Snakemake leaves it in a directory; it is nobody's business
+from mico.support.errors import InputError, damaged
+from mico.support.private import TIMESTAMP
 
 
 def trained(shards: Iterable[Path], models: int) -> list[Path]:
@@ -77,7 +79,8 @@ def write(
 ) -> None:
     """Write a challenge: {train,dev,final}/model_i with its weights and what the phase discloses.
 
-    Files of weights are links to those that were trained, or copies where there can be none.
+    Files of weights are links to those that were trained, or copies where there can be none. Their
+    modes are then those of the files that are written here, under both names.
 
     Args:
         seeds: of all models; membership: (models, 2m) bool; models: their folders, in order.
@@ -87,10 +90,12 @@ def write(
         for (phase, model), source in zip(phases.named(), models, strict=True):
             folder = temporary / model_folder(phase, model)
             folder.mkdir(parents=True)
-            for name in _files(source):
-                link_or_copy(source / name, folder / name)
             for kind in seed_files(phase, disclosed):
                 (folder / kind).write_text(f"{seeds[model][kind]}\n", encoding="utf-8")
+            for name in _files(source):
+                link_or_copy(source / name, folder / name)
+                # It was its owner's alone. A link shares its mode, and is to be read by others.
+                shutil.copymode(folder / kind, folder / name)
             if phase == "train":
                 (folder / SOLUTION).write_bytes(solution(membership[model]))
 
@@ -100,11 +105,43 @@ def solution(membership: np.ndarray) -> bytes:
     return (",".join(str(int(value)) for value in membership) + "\r\n").encode()
 
 
-def write_checksums(directory: Path, path: Path) -> None:
-    """Write the SHA-256 of every file, as `sha256sum --check` reads it beside the directory."""
-    files = sorted(file for file in directory.rglob("*") if file.is_file())
-    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as sums:
-        for name in files:
-            with name.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            sums.write(f"{digest}  {name.relative_to(path.parent).as_posix()}\n")
+def verified(models: Sequence[Path], tables: Iterable[Path]) -> list[dict[str, str]]:
+    """The SHA-256 of each model's files by name, refused if they are not those that were trained.
+
+    Args:
+        models: their folders, in order; tables: of their shards, with a hash of each one's files.
+
+    Raises:
+        InputError: a model is in no table, or its files are others than its table says.
+    """
+    known: dict[int, tuple[str, Path]] = {}
+    for table in tables:
+        known |= {model: (row[DIGEST], table) for model, row in model_table.read(table).items()}
+    found = []
+    for model, folder in enumerate(models):
+        if model not in known:
+            raise InputError(f"{folder}: in none of the tables of models")
+        expected, table = known[model]
+        sums = {name: digests.of_file(folder / name) for name in _files(folder)}
+        if digests.of_folder(sums) != expected:
+            shard = table.with_suffix("")
+            remedy = f"delete {shard} and {table.name} beside it, and run again"
+            raise damaged(folder, f"its files are not those that {table} lists", remedy)
+        found.append(sums)
+    return found
+
+
+def write_checksums(directory: Path, path: Path, known: Mapping[str, str] | None = None) -> None:
+    """Write the SHA-256 of every file, as `sha256sum --check` reads it beside the directory.
+
+    Args:
+        known: sums of files below the directory that are known already.
+    """
+    names = (file.relative_to(directory) for file in directory.rglob("*") if file.is_file())
+    sums = {
+        f"{directory.name}/{name.as_posix()}": (known or {}).get(name.as_posix())
+        or digests.of_file(directory / name)
+        for name in names
+    }
+    with atomic_file(path) as temporary:
+        temporary.write_text(digests.listing(sums), encoding="utf-8")

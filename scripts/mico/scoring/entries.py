@@ -1,13 +1,12 @@
 """Entries of a track, a JSON file each: what was submitted, whether it was accepted, its scores."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mico.support.atomic import atomic_file
+from mico.support import json_files
 from mico.support.errors import InputError
 
 Row = dict[str, Any]  # of scores.csv
@@ -67,8 +66,7 @@ def write(path: Path, entry: Entry) -> None:
         content["submitted"] = entry.submitted.isoformat(timespec="seconds")
     if not entry.notes:
         del content["notes"]
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    json_files.write(path, content)
 
 
 def read(path: Path) -> Entry:
@@ -78,7 +76,7 @@ def read(path: Path) -> Entry:
         InputError: the file is not an entry.
     """
     try:
-        content = {"notes": {}} | json.loads(path.read_text(encoding="utf-8"))
+        content = {"notes": {}} | json_files.read(path)
         for one in fields(Entry):
             if one.name not in content:
                 raise ValueError(f"{one.name!r} is missing")

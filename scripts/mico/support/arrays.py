@@ -1,5 +1,6 @@
 """A dataclass of arrays as one .npz file."""
 
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mico.support.atomic import atomic_file
-from mico.support.errors import InputError
+from mico.support.errors import AGAIN, InputError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,12 +39,26 @@ def read(path: Path, kind: type[T], what: str) -> T:
         kind: the dataclass; what: it in words, for the error.
 
     Raises:
-        InputError: the file is missing or is another.
+        InputError: the file is missing, damaged or another.
     """
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if set(file.files) != (names := {field.name for field in fields(kind)}):
-                raise ValueError(f"it has {', '.join(sorted(file.files))}")
-            return kind(**{name: file[name] for name in names})
-    except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
-        raise InputError(f"{path}: not a file of {what} ({error})") from None
+        opened = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: not a file of {what} ({error.strerror})") from None
+    with opened:
+        try:
+            # The archive has a checksum of each array, which numpy does not always come to.
+            with zipfile.ZipFile(opened) as archive:
+                wrong = archive.testzip()
+            if wrong:
+                raise ValueError(f"{wrong} is not as its checksum says")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as file:
+                if set(file.files) != (names := {field.name for field in fields(kind)}):
+                    raise ValueError(f"it has {', '.join(sorted(file.files))}")
+                return kind(**{name: file[name] for name in names})
+        except Exception as error:  # what zip and numpy raise depends on which bytes are wrong
+            reason = " ".join((str(error) or type(error).__name__).split())
+            raise InputError(
+                f"{path}: not a file of {what} ({reason}); if it is damaged, {AGAIN}"
+            ) from None

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 LONGEST = 80  # characters of a value that a message shows
 LONGEST_MESSAGE = 2_000  # what is longer holds what somebody's file holds
+AGAIN = "delete it and run again"
 
 
 class InputError(ValueError):
@@ -29,3 +31,12 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(str(name)[:LONGEST], names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def damaged(path: Path, reason: object, remedy: str = AGAIN) -> InputError:
+    """The error of a file of the run that is not as it was written.
+
+    Args:
+        remedy: what to do about it.
+    """
+    return InputError(f"{path}: damaged ({reason}); {remedy}")

@@ -6,9 +6,7 @@ writes there. A job takes over what another left, and one that lives on unattend
 folder stops, so that no two write in the same.
 """
 
-import csv
 import glob
-import hashlib
 import json
 import os
 import shutil
@@ -24,17 +22,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mico.challenge import model_table
 from mico.challenge.layout import model_name
+from mico.challenge.model_table import DIGEST, IDENTITY
 from mico.networks.architecture import Architecture, StateDict
+from mico.support import digests
 from mico.support.atomic import atomic_directory, atomic_file, link_or_copy, move_directory, remove
 from mico.support.errors import InputError
 from mico.training.engine import State
 
 MODELS, STATE = "models", "state.npz"
-
-
-# What a finished model's row says besides: a hash of all that decided it, and one of its files.
-IDENTITY, DIGEST = "identity", "files"
 
 
 @dataclass
@@ -113,11 +110,10 @@ def adopt(folder: Path, checkpoint: Checkpoint, shard: Path, wanted: Mapping[int
 
 
 def _rows(table: Path) -> list[dict[str, Any]]:
-    """The rows of a finished shard's models; none of a table that is not one."""
+    """The rows of a finished shard's models; none of a table that is not one, or is damaged."""
     try:
-        with table.open(newline="", encoding="utf-8") as file:
-            return [{**row, "model": int(row["model"])} for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError):
+        return [{**row, "model": model} for model, row in model_table.read(table).items()]
+    except InputError:
         return []
 
 
@@ -199,8 +195,4 @@ def _decoded(
 
 def _digest(folder: Path) -> str:
     """A hash of a folder's files and their names."""
-    whole = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            whole.update(f"{path.name}\0".encode() + hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()
+    return digests.of_folder({path.name: digests.of_file(path) for path in folder.iterdir()})

@@ -154,6 +154,21 @@ class Configuration:
         | Annotated[str, Field(pattern=SEEDS_FILE)],
         Field(description="a master seed, `random`, or a `.csv`; see [Seeds](#seeds)"),
     ]
+    seeds_are_public: Annotated[
+        bool,
+        Field(
+            description="`true`: anyone may know the seeds, and with them every membership. Only "
+            "then are bundles made of seeds that are not `random`, and they say so"
+        ),
+    ]
+    design: Annotated[
+        Literal["published", "full-entropy"],
+        Field(
+            description="where the memberships of dev and final models come from: `published`: "
+            "seeds, of which 32 bits count; `full-entropy`: the operating system's entropy, kept "
+            "as lists. See [Seeds](#seeds)"
+        ),
+    ]
     secure: Annotated[
         bool,
         Field(
@@ -217,6 +232,12 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         wrong = refused.wrong
         place = wrong.place if wrong.unknown is None else (*wrong.place, wrong.unknown)
         raise refuse(place, f"{_place(config, wrong.place)}{wrong.reason}") from None
+    if checked.seeds == "random" and checked.seeds_are_public:
+        reason = "true: expected false with random seeds, which nobody knows"
+        raise refuse(("seeds_are_public",), f"seeds_are_public: {reason}")
+    if checked.seeds != "random" and checked.design != "published":
+        reason = f"{checked.design!r}: expected 'published' unless seeds are random"
+        raise refuse(("design",), f"design: {reason}")
     for name, options in checked.datasets.items():
         if options.format not in formats():
             hint = did_you_mean(options.format, formats())

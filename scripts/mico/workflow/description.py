@@ -17,6 +17,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         config: the configuration as it was given, whose hash is in it.
     """
     shareable = json.loads(json.dumps(config))
+    shareable["seeds"] = seed_source(plan.configuration.seeds)  # nobody may try seeds on the hash
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
         if "tokenizer" in dataset:
@@ -26,6 +27,8 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seeds": seed_source(plan.configuration.seeds),
+        "design": plan.configuration.design,
+        "seeds_are_public": plan.configuration.seeds_are_public,
         "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
         "attacks": [
             {"name": name, "attack": attack.attack, **attack.options}

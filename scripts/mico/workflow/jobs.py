@@ -83,17 +83,27 @@ def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
     return f"{target} --delta {scenario.delta}" + " --drop-last" * scenario.drop_last
 
 
-def given_seeds(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """The CSV of a scenario's seeds, where they are given."""
+def seed_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file that seeds come from, unless they are random: a CSV, or that of the master seed."""
     source = plan.configuration.seeds
-    if isinstance(source, int) or source == "random":
+    if source == "random":
         return []
+    if isinstance(source, int):
+        return ["<results>/private/master_seed"]
     return [seeds.of_scenario(source, wildcards["scenario"])]
 
 
-def seed_source(plan: Plan, wildcards: Wildcards) -> str:
-    """Where the seeds come from, as `scripts/seeds.py` takes it."""
-    return str(plan.configuration.seeds)
+def seed_source(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """Where the seeds come from, as `scripts/seeds.py` takes it: the master seed's by its file."""
+    source = plan.configuration.seeds
+    return str(files["given"]) if isinstance(source, int) else source
+
+
+def master_seed_fingerprint(plan: Plan, wildcards: Wildcards) -> str:
+    """What shows that the master seed is another, without telling it."""
+    master = plan.configuration.seeds
+    assert isinstance(master, int)  # else no rule asks for its file
+    return seeds.fingerprint(master, plan.configuration.run)
 
 
 def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
@@ -102,8 +112,23 @@ def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
     if source == "random":
         return f"<results>/private/{scenario}/seeds.csv"
     if isinstance(source, str):
-        return given_seeds(plan, wildcards)[0]
+        return seeds.of_scenario(source, wildcards["scenario"])
     return f"<results>/private/{scenario}/seeds/{wildcards['first']}-{wildcards['last']}.csv"
+
+
+def draws_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file of a scenario's draws, where memberships come from no seed."""
+    if plan.configuration.design == "published":
+        return []
+    return [f"<results>/private/{wildcards['scenario']}/draws.npz"]
+
+
+def draws_flags(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that say what is drawn, and for which models."""
+    scenario = plan.of(wildcards)
+    sizes = f"--records {plan.data(scenario).records} --n {scenario.n} --m {scenario.m}"
+    members_only = " --members-only" if "seed_training" in scenario.disclosed else ""
+    return f"--first {plan.phases[0]} --last {plan.models - 1} {sizes}{members_only}"
 
 
 def recipe_json(plan: Plan, wildcards: Wildcards) -> str:
@@ -133,6 +158,18 @@ def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[Path]:
 def track_json(plan: Plan, wildcards: Wildcards) -> str:
     """The scenarios of a track, as JSON."""
     return json.dumps([asdict(scenario) for scenario in plan.of_track(wildcards["track"])])
+
+
+def bundle_seeds(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that say what is known of the seeds, and whether memberships come from them."""
+    source = "random" if plan.configuration.seeds == "random" else "known"
+    design = plan.configuration.design
+    return f"--seeds {source} --design {design} {public_seeds_flag(plan, wildcards)}"
+
+
+def public_seeds_flag(plan: Plan, wildcards: Wildcards) -> str:
+    """Whether anyone may know the seeds, as a flag."""
+    return "--public-seeds" if plan.configuration.seeds_are_public else ""
 
 
 # Attacks
