@@ -16,7 +16,7 @@ rule seeds:
     params:
         program=program("seeds"),
         last=plan.models - 1,
-        source=job(jobs.seed_source),
+        source=job(jobs.source_of_seeds),
     shell:
         "{params.program} --scenario {wildcards.scenario} --last {params.last}"
         " --source {params.source:q} --output {output} 2> {log}"
@@ -39,7 +39,7 @@ rule shard_seeds:
         runtime=growing(10),
     params:
         program=program("seeds"),
-        source=job(jobs.seed_source),
+        source=job(jobs.source_of_seeds),
     shell:
         "{params.program} --scenario {wildcards.scenario} --first {wildcards.first}"
         " --last {wildcards.last} --source {params.source:q} --output {output} 2> {log}"

@@ -91,7 +91,7 @@ def given_seeds(plan: Plan, wildcards: Wildcards) -> list[str]:
     return [seeds.of_scenario(source, wildcards["scenario"])]
 
 
-def seed_source(plan: Plan, wildcards: Wildcards) -> str:
+def source_of_seeds(plan: Plan, wildcards: Wildcards) -> str:
     """Where the seeds come from, as `scripts/seeds.py` takes it."""
     return str(plan.configuration.seeds)
 
