@@ -820,6 +820,10 @@ def test_last_file_that_set_the_key_is_named(tmp_path, first, second) -> None:
         {"scenarios": [{"id": "A", "from": "T1", "epocs": 3}]},
         {"datasets": {"purchase100-synthetic": {"sed": 3}}},
         {"attacks": [{"name": "a", "attack": "rmi"}]},
+        {"attacks": [{"name": "a"}]},
+        {"models": {"train": 10**20}},
+        {"scenarios": [{"id": "A", "from": ["T1"]}]},
+        {"scenarios": [{"id": "A", "from": {"a": "b"}}]},
     ],
 )
 def test_no_file_is_named_for_what_the_command_line_set(command_line) -> None:

@@ -304,8 +304,9 @@ def _origin(
     value = _at(config, path)
     for file, whole in reversed(contents):
         content = _at(whole, path)
-        # A mapping is merged from several files.
-        if content is not MISSING and (content == value or isinstance(value, Mapping)):
+        # A mapping is merged from several files, a list and what is in it comes from one.
+        merged = isinstance(value, Mapping) and not any(isinstance(key, int) for key in path)
+        if content is not MISSING and (content == value or merged):
             return str(os.path.relpath(file))
     return "command line"
 
