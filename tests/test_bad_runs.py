@@ -87,3 +87,17 @@ def test_checkout_in_a_path_that_snakemake_takes_for_a_pattern(tmp_path: Path, n
     output = snakemake(tmp_path / name, "--dry-run", *TINY, fails=True)
     last = output.splitlines()[-1]
     assert last.startswith(f"error: {tmp_path / name}: Snakemake takes braces")
+
+
+def test_folder_that_cannot_be_written_to(folder: Path) -> None:
+    """Where Snakemake itself would end in a traceback."""
+    write = "os.access = lambda path, mode: False\n"
+    rules = folder / "workflow" / "rules" / "common.smk"
+    before = rules.read_text(encoding="utf-8")
+    rules.write_text(before.replace("def checked_plan", f"{write}\n\ndef checked_plan"))
+    try:
+        output = snakemake(folder, "--dry-run", *TINY, fails=True)
+    finally:
+        rules.write_text(before)
+    expected = f"error: {folder}: cannot be written to, expected a folder for results"
+    assert output.splitlines()[-1] == expected

@@ -842,6 +842,10 @@ def test_last_file_that_set_the_key_is_named(tmp_path, first, second) -> None:
         {"scenarios": [{"id": "A", "from": "T1", "epocs": 3}]},
         {"datasets": {"purchase100-synthetic": {"sed": 3}}},
         {"attacks": [{"name": "a", "attack": "rmi"}]},
+        {"attacks": [{"name": "a"}]},
+        {"models": {"train": 10**20}},
+        {"scenarios": [{"id": "A", "from": ["T1"]}]},
+        {"scenarios": [{"id": "A", "from": {"a": "b"}}]},
     ],
 )
 def test_no_file_is_named_for_what_the_command_line_set(command_line) -> None:
@@ -962,3 +966,11 @@ def test_path_that_snakemake_would_take_for_a_pattern(tmp_path, text) -> None:
 def test_seeds_of_each_scenario_in_a_file_of_its_own(tmp_path) -> None:
     path = "results/old/private/{scenario}/seeds.csv"
     assert check_own(tmp_path, f"seeds: '{path}'").configuration.seeds == path
+
+
+def test_file_that_is_read_first_and_last_is_the_last(tmp_path) -> None:
+    """As Snakemake names the files of --configfile before and after those of the workflow."""
+    own = tmp_path / "own.yaml"
+    own.write_text("datasets: {purchase100-synthetic: {features: 601, format: labelled-bits}}")
+    with pytest.raises(InputError, match=r"^[^ ]*own\.yaml: dataset purchase100-synthetic: "):
+        check_files(own, BASE, own)

@@ -61,7 +61,11 @@ if not IS_MODULE:
 
 
 def checked_plan():
-    """The plan of the run, from the checked configuration; on bad input the end, in one line."""
+    """The merged configuration, and the plan of the run that it gives once it is checked."""
+    if not os.access(".", os.W_OK):  # where Snakemake keeps its own files
+        raise InputError(
+            f"{os.getcwd()}: cannot be written to, expected a folder for results"
+        )
     # Snakemake does not read the configuration file of a module that is given a configuration.
     merged = yaml_files.read(REPOSITORY / "config/config.yaml")
     update_config(merged, config)

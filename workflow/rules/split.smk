@@ -38,7 +38,7 @@ rule seeds:
     params:
         program=program("seeds"),
         last=plan.models - 1,
-        source=job_files(jobs.seed_source),
+        source=job_files(jobs.source_of_seeds),
     shell:
         "{params.program} --scenario {wildcards.scenario} --last {params.last}"
         " --source {params.source:q} --output {output} 2> {log}"

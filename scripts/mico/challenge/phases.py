@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mico.support.errors import InputError
 
+MOST = 1_000_000  # beyond which planning alone would take days
 PHASES = ("train", "dev", "final")
 
 
@@ -15,10 +16,12 @@ class Phases:
     """How many models each phase has; model numbers run on from train through dev to final."""
 
     train: Annotated[
-        int, Field(ge=2, description="models that are released with their memberships")
+        int, Field(ge=2, le=MOST, description="models that are released with their memberships")
     ]
-    dev: Annotated[int, Field(ge=1, description="models that are scored while a competition runs")]
-    final: Annotated[int, Field(ge=1, description="models that decide who has won")]
+    dev: Annotated[
+        int, Field(ge=1, le=MOST, description="models that are scored while a competition runs")
+    ]
+    final: Annotated[int, Field(ge=1, le=MOST, description="models that decide who has won")]
 
     def __post_init__(self) -> None:
         if self.train < 2 or min(self.dev, self.final) < 1:

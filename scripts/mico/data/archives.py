@@ -40,6 +40,8 @@ WITHOUT_CONTENT = (
 ENCRYPTED = 1  # a flag of a .zip's member
 # Others are unpacked by zipfile in pieces of any size.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile raises besides where a header is damaged.
+DAMAGED = (ValueError, struct.error, IndexError, OverflowError, RuntimeError)
 # Of a .zip the list of members is taken into memory; what is larger is refused.
 LARGEST_ZIP = 1 << 30
 
@@ -145,7 +147,7 @@ def _in_zip(path: Path, file: IO[bytes]) -> Iterator[Member]:
 def _zip(file: IO[bytes]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except (ValueError, struct.error, IndexError, OverflowError) as error:  # of damaged headers
+    except DAMAGED as error:
         raise zipfile.BadZipFile(str(error)) from None
 
 
@@ -153,7 +155,10 @@ def _open_packed(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
     if member.flag_bits & ENCRYPTED or member.compress_type not in METHODS:
         name = ascii(PurePosixPath(member.filename).name)[1:-1]
         raise InputError(f"{path}: {name}: encrypted or packed in another way than usual")
-    return archive.open(member)
+    try:
+        return archive.open(member)
+    except DAMAGED as error:
+        raise zipfile.BadZipFile(str(error)) from None
 
 
 def _is_inside(name: str) -> bool:

@@ -225,7 +225,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     def refuse(place: Place, reason: object) -> InputError:
         return InputError(f"{_origin(config, place, contents)}: {reason}")
 
-    contents = {file: yaml_files.read(file) for file in files}
+    contents = [(file, yaml_files.read(file)) for file in files]
     try:
         checked = parse(Configuration, config)
     except Refused as refused:
@@ -319,14 +319,17 @@ def _entered(
     }
 
 
-def _origin(config: Mapping[str, Any], path: Sequence[str | int], contents: dict[Path, Any]) -> str:
+def _origin(
+    config: Mapping[str, Any], path: Sequence[str | int], contents: Sequence[tuple[Path, Any]]
+) -> str:
     """The last file that sets a key to its value, or the command line."""
     value = _at(config, path)
-    for file in reversed(contents):
-        content = _at(contents[file], path)
-        # A mapping is merged from several files.
-        if content is not MISSING and (content == value or isinstance(value, Mapping)):
-            return os.path.relpath(file)
+    for file, whole in reversed(contents):
+        content = _at(whole, path)
+        # A mapping is merged from several files, a list and what is in it comes from one.
+        merged = isinstance(value, Mapping) and not any(isinstance(key, int) for key in path)
+        if content is not MISSING and (content == value or merged):
+            return str(os.path.relpath(file))
     return "command line"
 
 

@@ -93,7 +93,7 @@ def seed_file(plan: Plan, wildcards: Wildcards) -> list[str]:
     return [seeds.of_scenario(source, wildcards["scenario"])]
 
 
-def seed_source(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+def source_of_seeds(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
     """Where the seeds come from, as `scripts/seeds.py` takes it: the master seed's by its file."""
     source = plan.configuration.seeds
     return str(files["given"]) if isinstance(source, int) else source

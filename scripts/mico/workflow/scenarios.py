@@ -58,7 +58,7 @@ def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> d
     """
     own = dict(item)
     base = own.pop("from", None)
-    if base is not None and base not in known:
+    if base is not None and not (isinstance(base, str) and base in known):
         raise InputError(
             f"scenario {own['id']}: from {shown(base)} is unknown, {did_you_mean(base, known)}"
         )
