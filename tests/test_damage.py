@@ -58,6 +58,23 @@ def test_every_flipped_byte_of_a_table_is_found(tmp_path: Path) -> None:
         path.write_bytes(whole)
 
 
+def test_every_flipped_byte_of_a_master_seed_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "master_seed"
+    seeds.write_master(path, 20221110)
+    whole = path.read_bytes()
+    for offset in range(len(whole)):
+        flip(path, offset)
+        with pytest.raises(InputError) as caught:
+            seeds.read_master(path)
+        one_line(caught.value, path)
+        assert "20221110" not in str(caught.value)
+        path.write_bytes(whole)
+    assert seeds.read_master(path) == 20221110
+    # As a person writes it.
+    path.write_text("7\n")
+    assert seeds.read_master(path) == 7
+
+
 def test_a_changed_digit_of_a_seed(tmp_path: Path) -> None:
     path = tmp_path / "seeds.csv"
     seeds.write(path, seeds.derive(3, "T1", 3))
