@@ -67,7 +67,7 @@ def read_master(path: Path) -> int:
 
 
 def fingerprint(master: int, run: str) -> str:
-    """What shows that a master seed is another, and is slow to try seeds on: 20 in a second.
+    """What shows that a master seed is another, and is slow to try seeds on: 15 in a second.
 
     Snakemake keeps it, to run again what a master seed decides. A release is tried sooner: the
     seeds of its train models are SHA-256 of the master seed.
