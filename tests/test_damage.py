@@ -58,6 +58,23 @@ def test_every_flipped_byte_of_a_table_is_found(tmp_path: Path) -> None:
         path.write_bytes(whole)
 
 
+def test_every_flipped_byte_of_a_master_seed_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "master_seed"
+    seeds.write_master(path, 20221110)
+    whole = path.read_bytes()
+    for offset in range(len(whole)):
+        flip(path, offset)
+        with pytest.raises(InputError) as caught:
+            seeds.read_master(path)
+        one_line(caught.value, path)
+        assert "20221110" not in str(caught.value)
+        path.write_bytes(whole)
+    assert seeds.read_master(path) == 20221110
+    # As a person writes it.
+    path.write_text("7\n")
+    assert seeds.read_master(path) == 7
+
+
 def test_a_changed_digit_of_a_seed(tmp_path: Path) -> None:
     path = tmp_path / "seeds.csv"
     seeds.write(path, seeds.derive(3, "T1", 3))
@@ -455,6 +472,28 @@ def test_a_changed_result_is_not_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
         results_of(paths)
     one_line(caught.value, tmp_path / name, f"delete {tmp_path / 'scores.sha256'} {AGAIN}")
+
+
+def test_a_changed_accuracy_is_not_reported(tmp_path: Path) -> None:
+    paths = write_run(tmp_path, ["auto", "lira"])
+    path = paths["models"][0]
+    rows = pd.read_csv(path, dtype=str).to_dict("records")
+    whole = dict.fromkeys(model_table.COLUMNS, "x")
+    model_table.write(path, [whole | {str(name): one for name, one in row.items()} for row in rows])
+    results_of(paths)
+    path.write_text(path.read_text().replace("0.99", "0.59", 1))
+    with pytest.raises(InputError, match=r"damaged \(row 1 is not as its") as caught:
+        results_of(paths)
+    one_line(caught.value, path, "delete it and the folder of its name")
+
+
+def test_a_challenge_may_be_the_working_directory(
+    challenges: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = challenges["plain"]
+    monkeypatch.chdir(one.directory)
+    found = reader.read_seeds(Path(), one.phases, 300, 150, 10)
+    assert len(found.challenge) == 7
 
 
 def test_collected_scores_are_listed(run_script, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recipes import recipe
+from released_tracks import pack
 from workflow_runs import TINY, planned, snakemake
 
 from mico.challenge import seeds
@@ -104,6 +106,39 @@ def test_stages_write_for_their_owner_alone(run_script, tmp_path: Path, stored_d
         "S1/seeds.csv": 0o600,
         "S1/splits.npz": 0o600,
         "master_seed": 0o600,
+    }
+
+
+def test_solutions_are_the_owners_and_a_bundle_is_not(
+    run_script, challenges: dict, tmp_path: Path
+) -> None:
+    before = os.umask(0o022)
+    try:
+        public, solutions = pack(run_script, challenges, tmp_path)
+    finally:
+        os.umask(before)
+    assert modes(public)["."] == 0o644
+    assert modes(solutions)["."] == 0o600
+
+
+def test_a_trained_shard_is_the_owners(run_script, challenges: dict, tmp_path: Path) -> None:
+    """Weights, their table and Snakemake's mark, in folders as Snakemake makes them."""
+    one = challenges["plain"]
+    models = open_folder(tmp_path / "run" / "private" / "S1" / "models")
+    options = {"epochs": 1, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
+    result = run_script(
+        *("train", "--scenario", "plain", "--seeds", one.organiser / "seeds.csv"),
+        *("--data", one.data.directory, "--privacy", one.organiser / "privacy.json"),
+        *("--recipe", recipe(one.n, one.m, **options), "--first", 0, "--last", 1),
+        *("--device", "cpu", "--models", models / "0-1", "--rows", models / "0-1.csv"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert modes(tmp_path / "run" / "private") == {
+        **dict.fromkeys((".", "S1", "S1/models", "S1/models/0-1"), 0o700),
+        **{f"S1/models/0-1/model_{model}": 0o700 for model in range(2)},
+        **{f"S1/models/0-1/model_{model}/model.pt": 0o600 for model in range(2)},
+        "S1/models/0-1/.snakemake_timestamp": 0o600,
+        "S1/models/0-1.csv": 0o600,
     }
 
 

@@ -18,7 +18,7 @@ REMEDY = "delete it and the folder of its name, which are made together, and run
 
 def path_of(shard: Path) -> Path:
     """The table of a shard, beside its folder."""
-    return shard.with_name(f"{shard.name}.csv")
+    return shard.parent / f"{shard.name}.csv"
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mico.support import private, tables
 from mico.support.atomic import atomic_file
-from mico.support.errors import InputError
+from mico.support.errors import InputError, damaged
 
 SPLIT_SEEDS = ("seed_challenge", "seed_training", "seed_membership")
 # The published split seeds are three; from seed_model come all draws of training: the initial
@@ -39,30 +39,35 @@ def derive(master: int, scenario: str, models: int) -> Seeds:
 
 
 def write_master(path: Path, master: int) -> None:
-    """Write a master seed to a file, beside a number that nobody knows.
+    """Write a master seed to a file, a number that nobody knows below it, and a checksum of both.
 
     Snakemake keeps hashes of small files. Without that number, whoever reads the hash could try
     master seeds on it.
     """
+    text = f"{master}\n{secrets.token_hex()}\n"
     with private.only_for_owner(path), atomic_file(path) as temporary:
-        temporary.write_text(f"{master}\n{secrets.token_hex()}\n")
+        temporary.write_text(f"{text}{hashlib.sha256(text.encode()).hexdigest()}\n")
 
 
 def read_master(path: Path) -> int:
-    """Read the master seed that is in the first line of a file.
+    """Read the master seed from a file that `write_master` wrote, or of one line alone.
 
     Raises:
-        InputError: the file cannot be read, or does not begin with a seed.
+        InputError: the file cannot be read, is damaged, or does not begin with a seed.
     """
     try:
-        text = path.read_text(encoding="ascii").partition("\n")[0]
+        lines = path.read_text(encoding="ascii").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a master seed ({_reason(error)})") from None
-    return _parse_secret(text, f"{path}: line 1")
+    master = _parse_secret("".join(lines[:1]).removesuffix("\n"), f"{path}: line 1")
+    written = "".join(lines[:2])
+    if lines[1:] and lines[2:] != [f"{hashlib.sha256(written.encode()).hexdigest()}\n"]:
+        raise damaged(path, "not as its checksum says")
+    return master
 
 
 def fingerprint(master: int, run: str) -> str:
-    """What shows that a master seed is another, and is slow to try seeds on: 20 in a second.
+    """What shows that a master seed is another, and is slow to try seeds on: 15 in a second.
 
     Snakemake keeps it, to run again what a master seed decides. A release is tried sooner: the
     seeds of its train models are SHA-256 of the master seed.

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from mico.challenge import model_table
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
 from mico.scoring.entries import Row
 from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, METRICS
-from mico.support import digests, json_files
+from mico.support import digests, json_files, tables
 from mico.support.errors import InputError
 
 PHASES = {"both": "dev + final", "final": "final", "dev": "dev", "train": "train"}  # headline first
@@ -177,8 +178,11 @@ def read_scores(path: Path) -> pd.DataFrame:
 def read_models(paths: Iterable[Path]) -> pd.DataFrame:
     """A row per trained model, from all shards of all scenarios."""
     texts, key = ["scenario", "device"], ["scenario", "model"]
-    tables = [_read_csv(path, texts, MODEL_NUMBERS, key) for path in paths]
-    models = pd.concat(tables, ignore_index=True)
+    paths = list(paths)
+    shards = [_read_csv(path, texts, MODEL_NUMBERS, key) for path in paths]
+    for path in paths:
+        tables.read(path, (), model_table.REMEDY)  # as they were written
+    models = pd.concat(shards, ignore_index=True)
     for row in models[models.duplicated(key)].itertuples():
         raise InputError(f"model {row.model:g} of {row.scenario} is in two of the models files")
     if models.empty:

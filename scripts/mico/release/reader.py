@@ -82,7 +82,7 @@ class _Checksums:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._path = directory.with_name(f"{directory.name}.sha256")
+        self._path = directory.parent / f"{directory.name}.sha256"
         self._sums = digests.read_listing(self._path) if self._path.exists() else None
 
     def verified(self, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The floor that all rooms stand on: errors, progress, files that appear whole or not at all.
+"""The floor that all rooms stand on: errors, progress, files that are whole, verified and private.
 
 Every room may import it; it imports none.
 """
