@@ -4,10 +4,12 @@ import io
 import os
 import sys
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
 # Another workflow may use this one as a module.
@@ -43,7 +45,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
-from mico.workflow import configuration, jobs, resources
+from mico.workflow import configuration, jobs, outside, resources, submissions
 from mico.workflow import plan as planning
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
@@ -69,7 +71,8 @@ try:
                 for file in [*workflow.configfiles, *workflow.overwrite_configfiles]
             ],
             published=REPOSITORY / "config/scenarios.yaml",
-        )
+        ),
+        look=workflow.is_main_process,
     )
 except InputError as error:
     message = str(error)
@@ -78,6 +81,11 @@ except InputError as error:
         given = [*map(os.path.relpath, workflow.configfiles), f"module {__name__}"]
         message = message.replace("command line", ", ".join(given), 1)
     raise WorkflowError(message)
+
+if plan.passed_over:
+    folder = config["submissions"]["path"]
+    told = submissions.shortened(plan.passed_over, 10, ", see submissions.json")
+    logger.warning("\n  ".join([f"Not taken as submissions, in {folder}/:", *told]))
 
 
 pathvars:
@@ -107,18 +115,50 @@ def program(name):
     return f"{ENVIRONMENT} {command}" if IS_MODULE else command
 
 
-def code(name, sources=None):
+def code(name, sources=None, files=None):
     """A hash of what that program runs, as a parameter: an edit of it runs the stage again.
 
     Where it finds modules by itself (a network, a data format, an attack), `sources` is what `jobs`
-    says of them, and the hash is a function of the job.
+    says of them, and the hash is a function of the job. `files` is what it says of those that
+    somebody gives, whose contents count too.
     """
     path = SCRIPTS / f"{name}.py"
     if sources is None:
         return source_hash(path)
 
     def value(wildcards):
-        return source_hash(path, *sources(plan, wildcards))
+        found = contents(files)(wildcards) if files else []
+        return " ".join([source_hash(path, *sources(plan, wildcards)), *found])
+
+    return value
+
+
+# Files that somebody gives are no inputs: Snakemake goes by the times of inputs, and theirs may be
+# anything. Their content is part of a parameter.
+
+
+@cache
+def is_made(file):
+    """Whether some rule makes a file, here or in a workflow that uses this one."""
+    return any(rule.is_producer(file) for rule in workflow.rules)
+
+
+def given(function):
+    """An input function: the files of these that are made by a rule, or missing."""
+
+    def value(wildcards):
+        files = function(plan, wildcards)
+        return [file for file in files if is_made(file) or not os.path.exists(file)]
+
+    return value
+
+
+def contents(function):
+    """A parameter: digests of the files of these that no rule makes."""
+
+    def value(wildcards):
+        files = function(plan, wildcards)
+        return [outside.content(Path(file)) for file in files if not is_made(file)]
 
     return value
 

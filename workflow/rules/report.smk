@@ -32,6 +32,7 @@ SHOWN = {
     "comparisons": "<results>/comparisons.csv",
     "audit": "<results>/audit.json",
     "notes": "<results>/notes.json",
+    "submissions": "<results>/submissions.json",
     "privacy": expand("<results>/privacy/{scenario}.json", scenario=plan.run.scenarios),
     "ceilings": expand(
         "<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios
@@ -69,6 +70,7 @@ rule report:
         "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
         " --comparisons {input.comparisons} --audit {input.audit} --notes {input.notes}"
         " --privacy {input.privacy} --ceilings {input.ceilings} --models {input.models}"
+        " --submissions {input.submissions}"
         " --output {output} 2> {log}"
 
 

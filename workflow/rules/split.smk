@@ -1,7 +1,13 @@
+# Random seeds have no such parameter, which would draw them anew.
+GIVEN = {}
+if str(config["seeds"]).endswith(".csv"):
+    GIVEN["content"] = contents(jobs.given_seeds)
+
+
 # The code is no parameter: an edit must not draw random seeds anew, nor train all models again.
 rule seeds:
     input:
-        given=[config["seeds"]] if str(config["seeds"]).endswith(".csv") else [],
+        given=given(jobs.given_seeds),
     output:
         "<results>/private/{scenario}/seeds.csv",
     log:
@@ -14,6 +20,7 @@ rule seeds:
         mem_mb=growing(500),
         runtime=growing(10),
     params:
+        **GIVEN,
         program=program("seeds"),
         last=plan.models - 1,
         source=config["seeds"],

@@ -14,10 +14,13 @@ from mico.attacks import registry
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
-from mico.release.names import UNUSABLE_NAME
+from mico.release import names
 from mico.support.records import dump
 from mico.workflow.configuration import Attack
 from mico.workflow.plan import Plan, Wildcards
+from mico.workflow.submissions import Submission
+
+TOKENIZER = (".json", ".txt", ".model")  # how the names of a tokenizer's files end
 
 # Data
 
@@ -42,25 +45,35 @@ def data_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     return [formats()[data_options(plan, wildcards).format].file]
 
 
-def raw_file(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """A data set's raw file, if it is not generated: the configured path, or the download."""
+def given_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A data set's raw file, or folder, where the configuration says where it lies."""
     options = data_options(plan, wildcards)
-    if formats()[options.format].generated:
+    if formats()[options.format].generated or options.path is None:
         return []
-    if options.path is not None:
-        return [options.path]
+    return [options.path]
+
+
+def data_files(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """All files that a data set is made of and that somebody gives."""
+    files = given_file(plan, wildcards)
+    name = data_options(plan, wildcards).tokenizer
+    if name is not None and os.path.isdir(name):
+        files += sorted(str(one) for end in TOKENIZER for one in Path(name).glob(f"*{end}"))
+    return files
+
+
+def download(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A data set's raw file, where it is to be downloaded."""
+    options = data_options(plan, wildcards)
+    if formats()[options.format].generated or options.path is not None:
+        return []
     return [f"resources/{wildcards['data']}/{str(options.url).rsplit('/', 1)[-1]}"]
 
 
 def raw_flag(plan: Plan, wildcards: Wildcards) -> str:
     """The flag that hands the raw file to the program, if there is one."""
-    return " ".join(f"--raw {quote(path)}" for path in raw_file(plan, wildcards))
-
-
-def tokenizer_folder(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """The folder of the checkpoint whose tokenizer a data set has, if it is in one."""
-    name = data_options(plan, wildcards).tokenizer
-    return [name] if name is not None and os.path.isdir(name) else []
+    files = given_file(plan, wildcards) or download(plan, wildcards)
+    return " ".join(f"--raw {quote(path)}" for path in files)
 
 
 # Training
@@ -78,12 +91,10 @@ def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
 
 
 def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
-    """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
+    """A CSV with the seeds of a shard's models: of all where they are random or given."""
     source, scenario = plan.configuration.seeds, wildcards["scenario"]
-    if source == "random":
-        return f"<results>/private/{scenario}/seeds.csv"
     if isinstance(source, str):
-        return source
+        return f"<results>/private/{scenario}/seeds.csv"
     return f"<results>/private/{scenario}/seeds/{wildcards['first']}-{wildcards['last']}.csv"
 
 
@@ -106,9 +117,15 @@ def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     return sorted({facts.source(scenario.architecture) for scenario in scenarios})
 
 
-def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[Path]:
+def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[str]:
     """What training begins with, if that is a checkpoint in a folder."""
-    return pretrained.files(plan.of(wildcards).architecture)
+    return list(map(str, pretrained.files(plan.of(wildcards).architecture)))
+
+
+def given_seeds(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The CSV of given seeds, if there is one."""
+    source = plan.configuration.seeds
+    return [source] if isinstance(source, str) and source != "random" else []
 
 
 def track_json(plan: Plan, wildcards: Wildcards) -> str:
@@ -148,26 +165,48 @@ def attack_inputs(plan: Plan, wildcards: Wildcards, files: Mapping[str, object])
 # Entries
 
 
-def entry_files(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """What an entry consists of: a built-in attack's predictions, or somebody's submission."""
+def predictions(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """What a built-in attack's entry consists of."""
     track, entry = wildcards["track"], wildcards["entry"]
-    submission = plan.submissions[track].get(entry)
-    if submission:
-        # Snakemake would read <> and {} as its own; such a name is rejected, whatever it holds.
-        return [] if UNUSABLE_NAME.search(str(submission)) else [str(submission)]
     return [
         f"<results>/predictions/{entry}/{track}/{scenario.challenge}"
         for scenario in plan.entered(track, entry)
     ]
 
 
-def entry_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
-    """The flags that say whose an entry is and where it lies."""
-    submission = plan.submissions[wildcards["track"]].get(wildcards["entry"])
-    if submission:
-        name, path = quote(submission.parent.name), quote(str(submission))
-        return f"--participant={name} --submission={path} --taken {' '.join(plan.run.attacks)}"
-    return f"--participant {wildcards['entry']} --predictions {files['entry']}"
+def predictions_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flags that say whose an attack's entry is and where it lies."""
+    return f"--participant {wildcards['entry']} --predictions {files['predictions']}"
+
+
+def submission_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flags that say whose a submission is, where it lies and what was found there."""
+    one = _submission(plan, wildcards)
+    name, path, state = map(quote, (one.path.parent.name, str(one.path), one.state))
+    return (
+        f"--participant={name} --submission={path} --state {state} --modified={one.modified}"
+        f" --taken {' '.join(taken_names(plan, wildcards))}"
+    )
+
+
+def submission_times(plan: Plan, wildcards: Wildcards) -> list[int]:
+    """When a submission was written, and its file changed: one that was gone and is back has."""
+    one = _submission(plan, wildcards)
+    return [one.modified, one.changed]
+
+
+def taken_names(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The built-in attacks whose names look like that of a submission's participant."""
+    return names.alike(_submission(plan, wildcards).path.parent.name, plan.run.attacks)
+
+
+def passed_over(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """What lies among the submissions and is not taken, a line each."""
+    return plan.passed_over
+
+
+def _submission(plan: Plan, wildcards: Wildcards) -> Submission:
+    return plan.submissions[wildcards["track"]][wildcards["entry"]]
 
 
 def entry_columns(plan: Plan, wildcards: Wildcards) -> str:
