@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--notes", type=Path, required=True, help=".json to write")
     parser.add_argument("--submissions", type=Path, required=True, help=".json to write")
     parser.add_argument(
-        "--passed-over", nargs="*", default=[], help="what is among submissions and not taken"
+        "--passed-over", default="[]", help="JSON of what is among submissions and not taken"
     )
     args = parser.parse_args()
 
@@ -59,7 +59,7 @@ def main() -> None:
     ids = names.told_apart(entry.participant for entry in found.values())
     submissions = {
         "submissions": [row | {"id": ids.get(row["participant"])} for row in history],
-        "passed_over": args.passed_over,
+        "passed_over": json.loads(args.passed_over),
     }
     for path, content in (
         (args.curves, curves),

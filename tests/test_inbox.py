@@ -56,6 +56,8 @@ def test_without_a_folder_there_are_none(tmp_path: Path) -> None:
         ("ddp/a.zip", "ddp/a.zip: expected <track>/<participant>/<file>.zip"),
         ("ddp/a/b/c.zip", "ddp/a/b/: a folder, expected <track>/<participant>/<file>.zip"),
         ("ddp/a/b.zip/c", "ddp/a/b.zip/: a folder, expected <track>/<participant>/<file>.zip"),
+        ("--scores=x/a.zip", "--scores=x/: no track of this run, known: ddp, shopping"),
+        (f"ddp/{'a' * 200}/b", f"ddp/{'a' * 143}...: expected a name that ends in .zip"),
         ("ddp/a/b.rar", "ddp/a/b.rar: expected a name that ends in .zip"),
         ("ddp/a/b.zip.part", "ddp/a/b.zip.part: expected a name that ends in .zip"),
         ("ddp/a/\x1b[2J\u202e\n", r"ddp/a/\x1b[2J\u202e\n: expected a name that ends in .zip"),

@@ -379,9 +379,12 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
     names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json"]
     names += ["submissions.json"]
     outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
+    outputs += ["--passed-over", json.dumps(["--scores=x/: no track of this run"])]
     done = run("collect", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.glob("out/*")} == set(names)
+    told = json.loads((folder / "out/submissions.json").read_text())
+    assert told == {"submissions": [], "passed_over": ["--scores=x/: no track of this run"]}
     return folder / "out", data
 
 

@@ -77,7 +77,7 @@ rule collect_scores:
         program=program("collect"),
         code=code("collect"),
         challenges=list(plan.challenges),
-        passed_over=job(jobs.passed_over),
+        passed_over=job(jobs.passed_over_json),
     shell:
         "{params.program} --entries {input} --challenges {params.challenges}"
         " --passed-over {params.passed_over:q} --scores {output.scores}"

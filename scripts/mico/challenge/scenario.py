@@ -9,12 +9,7 @@ from pydantic.dataclasses import dataclass
 from mico.challenge.recipe import Optimisation
 from mico.privacy.budget import LARGEST_EPSILON
 from mico.support.records import CONFIG
-
-# What pandas reads as a missing value in a table of results, in small letters.
-MISSING = {
-    *("nan", "-nan", "na", "n/a", "<na>", "null", "none"),
-    *("#n/a", "#na", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
-}
+from mico.support.tables import MISSING
 
 
 def _not_missing(name: str) -> str:

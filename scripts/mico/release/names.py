@@ -11,7 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-from mico.challenge.scenario import MISSING
+from mico.support.tables import MISSING
 
 MOST = 100  # characters of a name
 MAX_SHOWN = 80  # of a name in a message

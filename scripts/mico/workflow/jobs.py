@@ -200,9 +200,9 @@ def taken_names(plan: Plan, wildcards: Wildcards) -> list[str]:
     return names.alike(_submission(plan, wildcards).path.parent.name, plan.run.attacks)
 
 
-def passed_over(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """What lies among the submissions and is not taken, a line each."""
-    return plan.passed_over
+def passed_over_json(plan: Plan, wildcards: Wildcards) -> str:
+    """What lies among the submissions and is not taken, a line each, as JSON."""
+    return json.dumps(plan.passed_over, ensure_ascii=False)
 
 
 def _submission(plan: Plan, wildcards: Wildcards) -> Submission:

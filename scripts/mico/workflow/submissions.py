@@ -18,6 +18,7 @@ ENDING = ".zip"
 PLACE = f"<track>/<participant>/<file>{ENDING}"
 SHOWN_IN_FOLDER = 5  # things passed over that are told of one folder
 SHOWN = 50  # and in all
+MAX_PATH = 150  # characters of a path
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Inbox:
     def _shown(self, path: Path) -> str:
         """A path in characters that can be printed and seen, and not where the folder lies."""
         text = os.path.relpath(path, self.folder)
-        return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+        text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+        return text if len(text) <= MAX_PATH else f"{text[: MAX_PATH - 3]}..."
 
 
 def shortened(lines: Sequence[str], most: int, where: str = "") -> list[str]:
