@@ -50,9 +50,6 @@ def main() -> None:
     parser.add_argument("--max-bytes", type=int, default=intake.MAX_PACKED, help="of a submission")
     parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
-    if args.submission and args.modified is None and not args.submission.exists():
-        raise InputError(f"{args.submission}: no such file")
-
     phases = Phases(*args.phases)
     splits = dict(zip(args.challenges, map(split_file.read, args.splits), strict=True))
     count = splits[args.challenges[0]].membership.shape[1]
@@ -102,7 +99,12 @@ def _submitted(
             predictions[challenge] = np.concatenate([left_out, attacked])
     except intake.Rejected as rejected:
         problems += rejected.problems
-    modified = path.lstat().st_mtime_ns if args.modified is None else args.modified
+    modified = args.modified
+    if modified is None:
+        try:
+            modified = path.lstat().st_mtime_ns
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     entry = Entry(
         names.normal(args.participant),
         args.track,

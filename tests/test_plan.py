@@ -1,6 +1,7 @@
 """What the rules look up: shards, entries, inputs, recipes, time and memory; without Snakemake."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -200,7 +201,10 @@ def test_the_content_of_files_from_outside_is_known(tmp_path: Path) -> None:
     (folder / "x").rename(folder / "y")
     assert not set(now()) & set(first)
     file.unlink()
-    assert now()[0] == "No such file or directory"
+    assert now()[0] == "no file"
+    os.mkfifo(file)
+    os.mkfifo(folder / "pipe")
+    assert now()[0] == "no file"
 
 
 def test_an_entry_to_some_challenges_of_a_track_is_not_on_its_board() -> None:

@@ -630,6 +630,16 @@ def test_a_submissions_time_may_be_anything(tmp_path: Path, time: int) -> None:
     assert entries.read(tmp_path / "eve.json").submitted == time
 
 
+def test_by_hand_a_submission_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    done = score(tmp_path, "eve.zip", "submission")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {tmp_path}/eve.zip: cannot be read (No such file or directory)\n"
+    )
+    assert not [*tmp_path.glob("entries/*")]
+
+
 def test_a_bad_name_and_a_bad_archive_are_both_told(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     (tmp_path / "eve.zip").write_bytes(b"PK not a zip")

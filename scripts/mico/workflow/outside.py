@@ -16,6 +16,8 @@ def content(path: Path) -> str:
             listed = sorted(one for one in path.iterdir() if not one.name.startswith("."))
             files = [(one.name, content(one)) for one in listed if one.is_file()]
             return hashlib.sha256(ascii(files).encode()).hexdigest()
+        if not path.is_file():  # a pipe would be waited for, and a device never ends
+            return "no file"
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
