@@ -1,6 +1,7 @@
 """What lies in the folder of submissions: content decides, and what is not taken is listed."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,19 @@ def test_any_time_is_taken_to_the_nanosecond(tmp_path: Path, time: int) -> None:
     path = tmp_path / "shopping/ann/a.zip"
     os.utime(path, ns=(time, time))
     assert only(tmp_path).modified == path.stat().st_mtime_ns
+
+
+def test_what_depends_on_which_submissions_there_are_is_run_where_that_was_looked_at() -> None:
+    """A job that SLURM runs reads the workflow anew, and would find others."""
+    rules = Path(__file__).parents[1] / "workflow" / "rules"
+    texts = [
+        text for file in rules.glob("*.smk") for text in re.split(r"\n(?=\w)", file.read_text())
+    ]
+    asking = [
+        text
+        for text in texts
+        if re.search(r"plan\.(whole|all)_entries|jobs\.(submission|taken|passed)_", text)
+    ]
+    names = {re.match(r"(?:use rule \w+ as|rule) (\w+)", text)[1] for text in asking}
+    assert names == {"score_submission", "collect_scores", "scoreboard", "detailed_results"}
+    assert all("localrule: True" in text for text in asking)
