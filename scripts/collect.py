@@ -1,4 +1,7 @@
-"""Gather the standing entries of all tracks: scores, comparisons, ROC curves, audits and notes."""
+"""Gather the standing entries of all tracks: scores, comparisons, ROC curves, audits and notes.
+
+And what became of all submissions.
+"""
 
 import argparse
 import json
@@ -6,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mico.release import names
 from mico.scoring import entries, scorer
 from mico.support import digests, program
 from mico.support.atomic import atomic_file
@@ -21,9 +25,14 @@ def main() -> None:
     parser.add_argument("--audit", type=Path, required=True, help=".json to write")
     parser.add_argument("--notes", type=Path, required=True, help=".json to write")
     parser.add_argument("--checksums", type=Path, required=True, help="their SHA-256 sums, beside")
+    parser.add_argument("--submissions", type=Path, required=True, help=".json to write")
+    parser.add_argument(
+        "--passed-over", default="[]", help="JSON of what is among submissions and not taken"
+    )
     args = parser.parse_args()
 
-    standing = entries.standing([entries.read(path) for path in args.entries])
+    found = {path: entries.read(path) for path in args.entries}
+    standing = entries.standing(list(found.values()))
     rows = [row for entry in standing for row in entry.scores]
     rows.sort(key=lambda row: args.challenges.index(row["challenge"]))
     comparisons = scorer.comparisons(standing, args.challenges)
@@ -47,10 +56,21 @@ def main() -> None:
     for path, table in tables.items():
         with atomic_file(path) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
-    for path, content in (args.curves, curves), (args.audit, audits), (args.notes, notes):
+    history = entries.history({path.stem: entry for path, entry in found.items()})
+    ids = names.told_apart(entry.participant for entry in found.values())
+    submissions = {
+        "submissions": [row | {"id": ids.get(row["participant"])} for row in history],
+        "passed_over": json.loads(args.passed_over),
+    }
+    for path, content in (
+        (args.curves, curves),
+        (args.audit, audits),
+        (args.notes, notes),
+        (args.submissions, submissions),
+    ):
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    written = (*tables, args.curves, args.audit, args.notes)
+    written = (*tables, args.curves, args.audit, args.notes, args.submissions)
     sums = {path.name: digests.of_file(path) for path in written}
     with atomic_file(args.checksums) as temporary:
         temporary.write_text(digests.listing(sums), encoding="utf-8")

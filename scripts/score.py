@@ -1,7 +1,7 @@
 """Check and score one entry of a track, a built-in attack or somebody's submission."""
 
 import argparse
-import datetime
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mico.scoring import entries, scorer
 from mico.scoring.entries import Entry
 from mico.scoring.scorer import Challenge
 from mico.support import program
+from mico.support.errors import InputError
 from mico.support.progress import progress
 
 
@@ -39,13 +40,18 @@ def main() -> None:
         "--predictions", type=Path, nargs="+", help="a built-in attack's directories"
     )
     source.add_argument("--submission", type=Path, help="a participant's .zip")
+    parser.add_argument("--state", help="SHA-256 that the submission must have, if any")
+    parser.add_argument(
+        "--modified",
+        type=int,
+        help="when it was last written, ns since 1970 (default: its own time)",
+    )
     parser.add_argument("--taken", nargs="*", default=[], help="names a participant can't have")
     parser.add_argument(
         "--max-bytes", type=program.from_1, default=intake.MAX_PACKED, help="of a submission"
     )
     parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
-
     phases = Phases(*args.phases)
     splits = dict(zip(args.challenges, map(split_file.read, args.splits), strict=True))
     count = splits[args.challenges[0]].membership.shape[1]
@@ -83,25 +89,33 @@ def _submitted(
 ) -> tuple[Entry, Mapping[str, np.ndarray]]:
     """A submission's entry without scores, and its predictions (models, count) by challenge."""
     path = args.submission
-    problems = names.problems(args.participant, path.name, args.taken)
+    problems = names.problems(args.participant, args.taken)
+    ignored: list[str] = []
     predictions = {}
     try:
-        found = intake.read(path, args.track, args.challenges, phases, count, args.max_bytes)
+        expected = args.track, args.challenges, phases, count
+        found = intake.read(path, *expected, args.max_bytes, args.state, ignored)
         for challenge, attacked in found.items():
             # It leaves out the train models, whose memberships are public.
             left_out = np.full((phases.train, count), np.nan)
             predictions[challenge] = np.concatenate([left_out, attacked])
     except intake.Rejected as rejected:
         problems += rejected.problems
-    # It was submitted when it was last written.
-    modified = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+    modified = args.modified
+    if modified is None:
+        try:
+            modified = path.lstat().st_mtime_ns
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     entry = Entry(
-        args.participant,
+        names.normal(args.participant),
         args.track,
         builtin=False,
         file=path.name,
         submitted=modified,
+        future=modified > time.time_ns(),
         problems=problems,
+        ignored=ignored,
     )
     return entry, predictions
 

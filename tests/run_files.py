@@ -108,6 +108,8 @@ def write_run(
     paths["privacy"] = [folder / "privacy" / f"{scenario}.json" for scenario in all_curves]
     paths["notes"] = [folder / "notes.json"]
     paths["notes"][0].write_text(json.dumps({"T1": {"auto": f"chose {EVIL}"}}))
+    paths["submissions"] = [folder / "submissions.json"]
+    paths["submissions"][0].write_text(json.dumps({"submissions": [], "passed_over": []}))
     return paths | {"comparisons": [folder / "comparisons.csv"], "audit": [folder / "audit.json"]}
 
 

@@ -396,6 +396,18 @@ def test_bad_attack(tmp_path, attack, message) -> None:
             "attacks: a: this name is there twice",
         ),
         ("attacks: [{name: a/b, attack: rmia}]", "attack a/b: name: 'a/b' does not match"),
+        (
+            "attacks: [{name: Mine, attack: rmia}, {name: mine, attack: lira}]",
+            "attacks: mine: looks like the name Mine",
+        ),
+        (
+            "attacks: [{name: a1, attack: rmia}, {name: al, attack: lira}]",
+            "attacks: al: looks like the name a1",
+        ),
+        ("attacks: [{name: NA, attack: rmia}]", "attack NA: name: 'NA' is read as a missing"),
+        ("run: nan", "run: 'nan' is read as a missing value"),
+        ('run: "a\\n"', r"run: 'a\n' does not match"),
+        ('attacks: [{name: "a\\n", attack: rmia}]', r"attack a\n: name: 'a\n' does not match"),
         ("attacks: []", "attacks: "),
     ],
 )

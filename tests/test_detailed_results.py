@@ -4,13 +4,13 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mico.challenge.phases import Phases
+from mico.pages import detailed_results
 from mico.scoring import entries, metrics, scorer
 from mico.scoring.entries import Entry
 from mico.scoring.scorer import Challenge
@@ -25,7 +25,7 @@ def entry() -> Entry:
     rng = np.random.default_rng(1)
     membership = np.tile([True, False], (10, 20))
     made = Entry("alice", "toys", builtin=False, file="a.zip")
-    made = replace(made, submitted=datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
+    made = replace(made, submitted=1764000000 * 10**9)
     for name, scenario in CHALLENGES.items():
         classes = np.zeros(membership.shape, int)
         challenge = Challenge(name, scenario, "data", membership, classes, None)
@@ -90,3 +90,13 @@ def test_a_rejected_entry_is_told_why_and_names_stay_text(written: Path) -> None
     assert "unknown file" in text
     assert "<script" not in text
     assert "Synthetic data." in text
+
+
+def test_what_was_ignored_and_a_time_to_come_are_told() -> None:
+    made = replace(entry(), submitted=10**30, future=True, ignored=[f"{EVIL}: no predictions"])
+    text = detailed_results.page(made, ["dev"], synthetic=False)
+    assert "written after the year 9999 UTC, as the file says, which was still to come" in text
+    assert "&lt;script&gt;window.pwned=1&lt;/script&gt;: no predictions" in text
+    plain = detailed_results.page(entry(), ["dev"], synthetic=False)
+    assert "written 2025-11-24 16:00 UTC, as the file says</p>" in plain
+    assert "Beyond what was asked for" not in plain

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from mico.challenge.phases import Phases
-from mico.release import intake
+from mico.release import intake, submission_file
 from mico.release.intake import Rejected
 from mico.support.errors import InputError
 
@@ -273,6 +273,137 @@ def test_a_real_submission_is_read_fast(tmp_path: Path) -> None:
     np.testing.assert_allclose(list(predictions.values()), expected, atol=1e-6)
 
 
+# ---- What people hand in, and what is meant by it.
+
+
+def taken(folder: Path, content: bytes) -> list[str]:
+    """What is said of a submission that is read as if it were as expected."""
+    (folder / "a.zip").write_bytes(content)
+    ignored: list[str] = []
+    found = intake.read(folder / "a.zip", TRACK, CHALLENGES, PHASES, COUNT, ignored=ignored)
+    assert same(found)
+    for line in ignored:
+        assert line.isascii()
+        assert line.isprintable()
+        assert not re.search("[<>&]", line)
+    return ignored
+
+
+@pytest.mark.parametrize("top", ["", "toys/"])
+@pytest.mark.parametrize("around", ["submission/", "shopping (1)/", "Toys/", "<b>Für Ängel/"])
+def test_a_folder_around_all_is_taken_off(tmp_path: Path, around: str, top: str) -> None:
+    files = good_files(around + top)
+    shown = ascii(around).replace("<", r"\x3c").replace(">", r"\x3e")
+    assert taken(tmp_path, zipped(files)) == [f"{shown}: a folder around all others"]
+    files |= {f"__MACOSX/{around}._toys_hi": b"\0\5", f"{around}.DS_Store": b"Bud1"}
+    files = {around: b"", f"__MACOSX/{around}": b""} | files
+    assert len(taken(tmp_path, zipped(files))) == 2
+
+
+def test_two_folders_around_or_beside_are_refused(tmp_path: Path) -> None:
+    for files in (
+        good_files("a/b/"),
+        good_files("a/") | {"b/c.txt": b""},
+        good_files() | {f"a/{ONE}": ROW},
+        {path: ROW for path in [*good_files("a/")][:5] + [*good_files("b/")][5:]},
+    ):
+        problems(tmp_path, zipped(files))
+
+
+@pytest.mark.parametrize("rename", [lambda path: f"./{path}", lambda path: path.replace("/", "\\")])
+def test_other_ways_to_write_a_path_are_taken(tmp_path: Path, rename: Callable[[str], str]) -> None:
+    for top in "", "toys/", "mine/toys/":
+        files = {rename(path): content for path, content in good_files(top).items()}
+        folders = {rename(f"{path.rpartition('/')[0]}/"): b"" for path in good_files(top)}
+        told = taken(tmp_path, zipped({"./": b"", **folders, **files}))
+        assert told == ["'mine/': a folder around all others"] * top.startswith("mine")
+
+
+@pytest.mark.parametrize("second", [f"./{ONE}", ONE.replace("/", "\\"), f"toys\\{ONE}"])
+def test_a_model_given_twice_is_refused_however_it_is_written(tmp_path: Path, second: str) -> None:
+    told = problems(tmp_path, with_members(member(ONE, ROW), member(second, ROW)))
+    assert "toys_hi/dev/model_5: given 2 times, expected one file" in told
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("README", "README.md", "toys_hi/readme.txt", "Thumbs.db", "toys_hi/desktop.ini"),
+        *("._x", "toys_hi/dev/model_5/._prediction.csv", "toys_hi/dev/.DS_Store"),
+        "toys_hi/dev/model_5/.ipynb_checkpoints/prediction-checkpoint.csv",
+        "toys_hi/__MACOSX/x",
+    ],
+)
+def test_what_says_nothing_is_ignored_and_said(tmp_path: Path, path: str) -> None:
+    assert taken(tmp_path, spoiled(path, b"\0" * 5000)) == [f"'{path}': no predictions"]
+    packed = zipped(good_files() | {path: b"", "__MACOSX/a": b"", "__MACOSX/b": b""})
+    assert taken(tmp_path, packed) == [f"'{path}' and 2 more: no predictions"]
+
+
+@pytest.mark.parametrize("top", ["", "toys/", "mine/", "mine/toys/"])
+def test_predictions_for_train_models_are_ignored_and_said(tmp_path: Path, top: str) -> None:
+    train = {f"{top}toys_lo/train/model_{i}/prediction.csv": b"no number" for i in range(4)}
+    told = taken(tmp_path, zipped(train | good_files(top)))
+    assert told[-1] == "4 files: predictions for train models, which do not count"
+    assert len(told) == 1 + top.startswith("mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",", ";", []),
+        (",", " ", []),
+        (",", "\t", []),
+        (",", " ; ", []),
+        (",", "\n", ["10 files: a column of numbers, taken as a row"]),
+        (",", "\r\n", ["10 files: a column of numbers, taken as a row"]),
+        (",", '","', []),
+        (",", '" ; "', []),
+        (",", '"\r\n"', ["10 files: a column of numbers, taken as a row"]),
+    ],
+)
+def test_other_ways_to_write_a_row_are_taken(
+    tmp_path: Path, old: str, new: str, said: list[str]
+) -> None:
+    quote = '"' * ('"' in new)
+    files = {
+        path: (quote + row.decode().strip().replace(old, new) + quote + "\n").encode()
+        for path, row in good_files().items()
+    }
+    assert taken(tmp_path, zipped(files)) == said
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (ROW * 8, "8 rows, expected"),
+        (ROW.replace(b",", b",\n"), "8 rows, expected"),
+        (ROW.replace(b",", b";\n"), "value 1 is '0.1;', expected"),
+        (b"0,1;0,2;0,3;0,4;0,5;0,6;0,7;0,8\n", "one row of 9, expected"),
+        (b"index;0.1\n", "one row of 2, expected"),
+        (b"p\n" + ROW.replace(b",", b"\n"), "9 rows, expected"),
+        ("0.1\u20030.2 0.3".encode(), "one row of 2, expected"),
+    ],
+)
+def test_what_is_in_doubt_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    (told,) = problems(tmp_path, spoiled(ONE, content))
+    assert told.startswith(f"{ONE}: {problem}")
+
+
+def test_another_content_than_was_planned_with_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped(good_files()))
+    expected = TRACK, CHALLENGES, PHASES, COUNT, intake.MAX_PACKED
+    state = submission_file.state(path, intake.MAX_PACKED)
+    assert same(intake.read(path, *expected, state))
+    path.write_bytes(zipped(good_files("toys/")))
+    with pytest.raises(Rejected, match="another than when the run began; start it again"):
+        intake.read(path, *expected, state)
+    path.unlink()
+    with pytest.raises(Rejected, match="the submission: no such file"):
+        intake.read(path, *expected, state)
+
+
 # ---- Bad numbers.
 
 
@@ -288,6 +419,7 @@ def test_a_real_submission_is_read_fast(tmp_path: Path) -> None:
         (ROW.replace(b",", b" "), "separated by spaces, expected commas"),
         (ROW.replace(b",", b"\t"), "separated by spaces, expected commas"),
         (ROW.replace(b",", b":"), "one row of 1, expected one row of 8 numbers"),
+        (ROW.replace(b",", b"|"), "one row of 1, expected one row of 8 numbers"),
         (b"," * LIMIT, "one row of 1537, expected one row of 8 numbers"),
         (ROW + ROW, "2 rows, expected one row of 8 numbers"),
         (b"0.1\r\n0.2\r\n0.3\r\n", "3 rows, expected one row of 8 numbers"),
@@ -331,7 +463,11 @@ def test_what_is_not_one_row_is_refused(tmp_path: Path, content: bytes, problem:
         ("0.5.5", "'0.5.5'"),
         ("50%", "'50%'"),
         ("1/2", "'1/2'"),
-        ('"0.5"', "'\"0.5\"'"),
+        ('"0.5', "'\"0.5'"),
+        ('""0.5""', '\'""0.5""\''),
+        ("'0.5'", "\"'0.5'\""),
+        ('"nan"', "'\"nan\"'"),
+        ("0;5", "'0;5'"),
         ("np.float64(0.5)", "'np.float64(0.5)'"),
         ("½", r"'\xbd'"),
         ("\u0660", r"'\u0660'"),  # float() takes this 0
@@ -428,11 +564,10 @@ def test_an_empty_submission_lacks_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("readme.txt", "unknown file, expected toys_hi, toys_lo, toys"),
+        ("notes.txt", "unknown file, expected toys_hi, toys_lo, toys"),
         ("toys_hi/dev/model_5/notes.txt", "unknown file, expected prediction.csv, predictions.csv"),
         ("toys_hi/dev/model_5/Prediction.csv", "unknown file, expected prediction.csv, "),
         ("toys_hi/dev/model_5/inner.zip", "unknown file, expected prediction.csv, predictions.csv"),
-        ("toys_hi/dev/model_5/._prediction.csv", "unknown file, expected prediction.csv, "),
         ("toys_hi/dev/model_5", "unknown file, expected model_4, model_5, model_6"),
         ("toys_hi", "unknown file, expected toys_hi, toys_lo, toys"),
     ],
@@ -445,7 +580,8 @@ def test_an_unknown_file_is_refused(tmp_path: Path, path: str, problem: str) -> 
 @pytest.mark.parametrize(
     ("path", "folder", "expected"),
     [
-        ("toys_hi/train/model_0/prediction.csv", "toys_hi/train/", "dev, final"),
+        ("toys_hi/Train/model_0/prediction.csv", "toys_hi/Train/", "dev, final"),
+        ("train/model_0/prediction.csv", "train/", "toys_hi, toys_lo, toys"),
         ("toys_hi/Dev/model_4/prediction.csv", "toys_hi/Dev/", "dev, final"),
         ("toys_hi/dev/model_3/prediction.csv", "toys_hi/dev/model_3/", "model_4, model_5, model_6"),
         ("toys_hi/dev/model_7/prediction.csv", "toys_hi/dev/model_7/", "model_4, model_5, model_6"),
@@ -467,7 +603,7 @@ def test_an_unknown_folder_is_refused(
 
 
 def test_an_unknown_folder_is_told_once(tmp_path: Path) -> None:
-    told = problems(tmp_path, zipped(good_files("submission/")))
+    told = problems(tmp_path, zipped(good_files("submission/of mine/")))
     assert told[:4] == [
         f"{name}/{models}"
         for name in CHALLENGES
@@ -512,14 +648,20 @@ def test_two_files_for_a_model_are_refused(tmp_path: Path, second: str) -> None:
         (f"toys/../{ONE}", f"'toys/../{ONE}'", "a path with . or .. in it"),
         ("toys_hi/..", "'toys_hi/..'", "a path with . or .. in it"),
         ("..", "'..'", "a path with . or .. in it"),
-        (f"./{ONE}", f"'./{ONE}'", "a path with . or .. in it"),
+        (f"toys/./{ONE}", f"'toys/./{ONE}'", "a path with . or .. in it"),
+        ("./../evil", "'./../evil'", "a path with . or .. in it"),
+        (".//etc/passwd", "'.//etc/passwd'", "an absolute path"),
         ("__MACOSX/../evil", "'__MACOSX/../evil'", "a path with . or .. in it"),
         ("../", "'../'", "a path with . or .. in it"),
         ("toys_hi//x", "'toys_hi//x'", "an empty name in the path"),
         ("x//", "'x//'", "an empty name in the path"),
         ("", "''", "an empty name in the path"),
-        (r"toys_hi\dev\x", r"'toys_hi\\dev\\x'", "a Windows path"),
-        (r"..\evil", r"'..\\evil'", "a Windows path"),
+        (r"..\evil", r"'..\\evil'", "a path with . or .. in it"),
+        (r"toys_hi\..\..\evil", r"'toys_hi\\..\\..\\evil'", "a path with . or .. in it"),
+        (r"\evil", r"'\\evil'", "an absolute path"),
+        (r"\\host\share", r"'\\\\host\\share'", "an absolute path"),
+        (r"C:\evil", r"'C:\\evil'", "a Windows path"),
+        ("__MACOSX/a\nb", r"'__MACOSX/a\nb'", "unusual characters"),
         ("C:evil", "'C:evil'", "a Windows path"),
         ("c:/evil", "'c:/evil'", "a Windows path"),
         ("a:b", "'a:b'", "a Windows path"),
@@ -865,7 +1007,7 @@ def test_anything_is_read_or_refused(
     outcomes = Counter()
     for _ in range(400):
         method = rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-        files = good_files(rng.choice(["", "toys/"])).items()
+        files = good_files(rng.choice(["", "toys/", "mine/", "./toys/", "mine\\toys\\"])).items()
         content = FUZZ[kind](rng, [member(name, content, method) for name, content in files])
         path.write_bytes(content)
         before, start = tree(tmp_path), time.process_time()

@@ -60,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, entry in zip(PARTICIPANTS, entries, strict=True)
     ]
     shown = write_run_of(folder / "run", PARTICIPANTS)
-    collected = ["scores", "comparisons", "curves", "audit", "notes"]
+    collected = ["scores", "comparisons", "curves", "audit", "notes", "submissions"]
     flags = [text for name in collected for text in (f"--{name}", str(shown[name][0]))]
     flags += ["--checksums", str(folder / "run" / "scores.sha256")]
     programs.append(["collect", "--entries", *entries, "--challenges", "purchase100_inf", *flags])

@@ -1,6 +1,7 @@
 """What the rules look up: shards, entries, inputs, recipes, time and memory; without Snakemake."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ import yaml
 
 from mico.challenge.recipe import Recipe
 from mico.support.records import build, dump
-from mico.workflow import estimate, jobs, plan, resources
+from mico.workflow import estimate, jobs, outside, plan, resources
 from mico.workflow.configuration import Run, check
 from mico.workflow.description import description, seed_source
 from mico.workflow.plan import Plan, make, ranges
@@ -141,7 +142,7 @@ def test_inputs_of_attacks(small: Plan) -> None:
 
 def test_entries_are_attacks_and_submissions(small: Plan) -> None:
     found = small.submissions["shopping"]
-    assert [path.name for path in found.values()] == ["one.zip", "two.zip"]
+    assert [one.path.name for one in found.values()] == ["one.zip", "two.zip"]
     assert small.submissions["ddp"] == {}
     assert all(name.startswith("zip-") for name in found)
     entries = small.entries("shopping")
@@ -158,6 +159,52 @@ def test_entries_are_attacks_and_submissions(small: Plan) -> None:
     }
     columns = jobs.entry_columns(small, {"track": "ddp", "entry": "lira"})
     assert columns == "--challenges shopping_ddp --scenarios SD --data shopping"
+
+
+def test_jobs_of_a_cluster_look_for_no_submissions(small: Plan) -> None:
+    """So nothing that arrives or goes while the run goes on can stop them."""
+    there = make(small.run, look=False)
+    assert there.submissions == {"ddp": {}, "shopping": {}}
+    assert there.passed_over == []
+    assert small.passed_over
+
+
+def test_a_new_attack_of_a_participants_name_changes_the_entrys_job(tmp_path: Path) -> None:
+    for name in "LIRA", "Ann":
+        (tmp_path / "shopping" / name).mkdir(parents=True)
+        (tmp_path / "shopping" / name / "a.zip").touch()
+    one = make(run(submissions={"path": str(tmp_path), "max_bytes": 1000}))
+    found = {
+        submission.path.parent.name: jobs.taken_names(one, {"track": "shopping", "entry": name})
+        for name, submission in one.submissions["shopping"].items()
+    }
+    assert found == {"LIRA": ["lira"], "Ann": []}
+
+
+def test_the_content_of_files_from_outside_is_known(tmp_path: Path) -> None:
+    file, folder = tmp_path / "a", tmp_path / "b"
+    file.write_text("one")
+    folder.mkdir()
+    (folder / "x").write_text("one")
+
+    def now() -> tuple[str, str]:
+        outside.content.cache_clear()
+        return outside.content(file), outside.content(folder)
+
+    first = now()
+    assert len(set(first)) == 2
+    file.touch()
+    (folder / ".DS_Store").touch()
+    (folder / "inner").mkdir()
+    assert now() == first
+    file.write_text("two")
+    (folder / "x").rename(folder / "y")
+    assert not set(now()) & set(first)
+    file.unlink()
+    assert now()[0] == "no file"
+    os.mkfifo(file)
+    os.mkfifo(folder / "pipe")
+    assert now()[0] == "no file"
 
 
 def test_an_entry_to_some_challenges_of_a_track_is_not_on_its_board() -> None:
@@ -280,8 +327,8 @@ def test_a_shards_seeds_come_from_where_they_are(tmp_path: Path) -> None:
     expected = {
         5: "<results>/private/S1/seeds/3-5.csv",
         "random": "<results>/private/S1/seeds.csv",
-        "given/seeds.csv": "given/seeds.csv",
-        "given/{scenario}/seeds.csv": "given/S1/seeds.csv",
+        "given/seeds.csv": "<results>/private/S1/seeds.csv",
+        "given/{scenario}/seeds.csv": "<results>/private/S1/seeds.csv",
     }
     assert {source: jobs.shard_seeds(make(run(seeds=source)), job) for source in expected} == (
         expected
@@ -358,26 +405,37 @@ def test_where_a_data_sets_file_is_comes_from_its_options(tmp_path: Path) -> Non
     mine = {"path": "a b.csv", "md5": "0" * 32, **given}
     other = {"url": "https://example.org/x/data.tgz", **given}
     one = make(run(datasets={**TINY["datasets"], "mine": mine, "other": other}))
-    found = {name: jobs.raw_file(one, {"data": name}) for name in ("shopping", "mine", "other")}
-    assert found == {"shopping": [], "mine": ["a b.csv"], "other": ["<resources>/other/data.tgz"]}
-    assert jobs.raw_flag(one, {"data": "mine"}, {"raw": "a b.csv"}) == "--raw 'a b.csv'"
+    for function, own in (
+        (jobs.given_file, "mine"),
+        (jobs.data_files, "mine"),
+        (jobs.download, "other"),
+    ):
+        found = {name: function(one, {"data": name}) for name in ("shopping", "mine", "other")}
+        files = {"mine": "a b.csv", "other": "<resources>/other/data.tgz"}
+        assert found == {name: [files[name]] if name == own else [] for name in found}
+    assert jobs.raw_flag(one, {"data": "mine"}, {}) == "--raw 'a b.csv'"
+    downloaded = {"download": "place/data.tgz"}
+    assert jobs.raw_flag(one, {"data": "other"}, downloaded) == "--raw place/data.tgz"
     assert jobs.data_checks(one, {"data": "mine"}) == [f"md5={'0' * 32}"]
     assert "a b" not in jobs.data_json(one, {"data": "mine"})
 
 
 def test_flags_of_entries(small: Plan) -> None:
     built_in = {"track": "shopping", "entry": "lira"}
-    assert jobs.entry_files(small, built_in) == ["<results>/predictions/lira/shopping/shopping_inf"]
-    flags = jobs.entry_flags(small, built_in, {"entry": "a b"})
+    assert jobs.predictions(small, built_in) == ["<results>/predictions/lira/shopping/shopping_inf"]
+    flags = jobs.predictions_flags(small, built_in, {"predictions": "a b"})
     assert flags == "--participant lira --predictions a b"
-    (name, path), _ = small.submissions["shopping"].items()
+    (name, one), _ = small.submissions["shopping"].items()
     own = {"track": "shopping", "entry": name}
-    assert jobs.entry_files(small, own) == [str(path)]
-    assert jobs.entry_flags(small, own, {}).startswith(f"--participant=Ann --submission={path} ")
-    hostile = replace(small, submissions={"shopping": {"zip-1": Path("in/{x}/a;b.zip")}, "ddp": {}})
-    own["entry"] = "zip-1"
-    assert jobs.entry_files(hostile, own) == []
-    assert "--submission='in/{x}/a;b.zip'" in jobs.entry_flags(hostile, own, {})
+    flags = jobs.submission_flags(small, own, {})
+    assert flags.startswith(f"--participant=Ann --submission={one.path} --state {one.state} ")
+    assert f" --modified={one.modified} --taken" in flags
+    assert jobs.submission_times(small, own) == [one.modified, one.changed]
+    odd = replace(one, path=Path("in/{x}/a;b.zip"), modified=-1)
+    hostile = replace(small, submissions={"shopping": {"zip-1": odd}, "ddp": {}})
+    flags = jobs.submission_flags(hostile, {**own, "entry": "zip-1"}, {})
+    assert "--participant='{x}' --submission='in/{x}/a;b.zip'" in flags
+    assert "--modified=-1" in flags
 
 
 def test_flags_of_attacks(small: Plan) -> None:

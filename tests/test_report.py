@@ -87,6 +87,33 @@ def test_headline_numbers_are_those_of_the_table(paths: dict, text: str, metric:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_submissions_and_what_is_beside_them_are_the_organisers_to_see(paths: dict) -> None:
+    assert 'id="submissions"' not in page(paths)
+    about = {"track": "shopping", "participant": EVIL, "file": "a\u202eb\udcff.zip"}
+    about |= {
+        "time": "after the year 9999, to come",
+        "outcome": "counts",
+        "details": "x/zip-1/d.html",
+        "id": "2bd8",
+    }
+    edit_json(
+        paths["submissions"][0],
+        lambda told: told.update(submissions=[about], passed_over=[f"shopping/{EVIL}: a link"]),
+    )
+    text = page(paths)
+    section = text[text.index('id="submissions"') : text.index('id="made"')]
+    assert section.count("&lt;script&gt;alert(1)") == 2
+    assert "<script" not in section
+    assert "a\ufffdb\ufffd.zip" in section
+    assert "after the year 9999, to come" in section
+    assert 'href="x/zip-1/d.html"' in section
+    assert "<small>id 2bd8</small>" in section
+    edit_json(paths["submissions"][0], lambda told: told["submissions"][0].pop("outcome"))
+    with pytest.raises(InputError, match=r"submissions\[0\]: 'outcome' is missing"):
+        page(paths)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_who_is_not_scored_everywhere_is_ranked_by_its_lead(paths: dict, text: str) -> None:
     """A participant gains nothing by leaving out the scenario where all are low."""
     before = list(table_rows(text, "sortable headline"))

@@ -5,11 +5,11 @@ The references count with integers and fractions over all thresholds, or are sci
 """
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -377,12 +377,16 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Da
         assert done.returncode == 0, done.stderr
     paths = [folder / "entries" / f"{name}.json" for name in PARTICIPANTS]
     names = ["scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json"]
+    names += ["submissions.json"]
     outputs = [f"--{name.partition('.')[0]}={folder}/out/{name}" for name in names]
     names.append("scores.sha256")
     outputs.append(f"--checksums={folder}/out/scores.sha256")
+    outputs += ["--passed-over", json.dumps(["--scores=x/: no track of this run"])]
     done = run("collect", "--entries", *paths, "--challenges=purchase100_inf", *outputs)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.glob("out/*")} == set(names)
+    told = json.loads((folder / "out/submissions.json").read_text())
+    assert told == {"submissions": [], "passed_over": ["--scores=x/: no track of this run"]}
     return folder / "out", data
 
 
@@ -504,15 +508,33 @@ def test_the_standing_entry_is_the_latest_of_a_participant_in_a_track() -> None:
     def entry(track: str, hour: int | None = None, **changes: Any) -> Entry:
         made = Entry("lira", track, builtin=hour is None)
         if hour:
-            made = replace(made, file="a.zip", submitted=datetime(2026, 11, 24, hour, tzinfo=UTC))
+            made = replace(made, file="a.zip", submitted=hour)
         return replace(made, **changes)
 
     latest = [entry("ddp", 8), entry("toys", 9), entry("toys")]
     others = [entry("toys", 8), entry("toys", 10, problems=["not a zip"])]
-    east = timezone(timedelta(hours=1))
-    others += [entry("toys", 1, submitted=datetime(2026, 11, 24, 9, 30, tzinfo=east), file="b.zip")]
     for order in latest + others, others + latest:
         assert entries.standing(order) == latest
+
+
+def test_the_history_says_what_became_of_each_submission() -> None:
+    def entry(name: str, time: int, **changes: Any) -> Entry:
+        return Entry(name, "toys", builtin=False, file="a.zip", submitted=time, **changes)
+
+    told = entries.history(
+        {
+            "zip-2": entry("ann", 2 * 10**9),
+            "zip-1": entry("ann", 10**9),
+            "zip-3": entry("bob", 10**30, future=True, problems=["not a zip"]),
+            "lira": Entry("lira", "toys", builtin=True),
+        }
+    )
+    assert [(one["participant"], one["time"], one["outcome"]) for one in told] == [
+        ("ann", "1970-01-01 00:00", "replaced"),
+        ("ann", "1970-01-01 00:00", "counts"),
+        ("bob", "after the year 9999, to come", "rejected"),
+    ]
+    assert told[0]["details"] == "detailed_results/toys/zip-1/detailed_results.html"
 
 
 def test_the_audit_is_the_librarys(scored: tuple[Path, dict[str, Data]]) -> None:
@@ -554,6 +576,79 @@ def test_a_rejected_archive_has_no_scores_and_no_audit(tmp_path: Path) -> None:
     entry = json.loads((tmp_path / "entries" / "eve.zip.json").read_text())
     assert len(entry["problems"]) == 1
     assert [entry[key] for key in ("scores", "curves", "replicates", "audit")] == [[], {}, {}, {}]
+
+
+def submitted(folder: Path, *more: object, name: str = "eve") -> dict[str, Any]:
+    """The entry of the submission eve.zip, scored as it is planned to be."""
+    about = ("--challenges=purchase100_inf", "--scenarios=T1", "--data=made-up")
+    about += ("--track=purchase100", f"--participant={name}", f"--splits={folder}/splits.npz")
+    about += (f"--privacy={folder}/privacy.json", f"--datasets={folder}/made-up")
+    about += ("--phases", 3, 10, 10, f"--submission={folder}/eve.zip")
+    done = run("score", *about, *more, f"--output={folder}/eve.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads((folder / "eve.json").read_text())
+
+
+def test_a_submission_that_is_gone_or_replaced_ends_in_its_entry(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    planned = ("--state", "0" * 64, "--modified=-7")
+    entry = submitted(tmp_path, *planned, name="Jose\u0301")
+    assert entry["problems"] == ["the submission: no such file"]
+    assert (entry["submitted"], entry["participant"]) == (-7, "Jos\xe9")
+    assert "future" not in entry
+    (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
+    entry = submitted(tmp_path, *planned)
+    assert entry["problems"] == ["the submission: another than when the run began; start it again"]
+    (tmp_path / "eve.zip").unlink()
+    (tmp_path / "eve.zip").symlink_to("weak")
+    assert submitted(tmp_path, *planned)["problems"] == [
+        "the submission: a link, which is not followed"
+    ]
+
+
+def test_a_submission_that_may_not_be_read_ends_in_its_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
+    opened = os.open
+
+    def refuse(path: Any, *rest: Any, **more: Any) -> int:
+        if Path(path).name == "eve.zip":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert submitted(tmp_path, "--state", "cannot be read (Permission denied)")["problems"] == [
+        "the submission: cannot be read (Permission denied)"
+    ]
+
+
+@pytest.mark.parametrize("time", [-(10**30), 2**62, 10**30])
+def test_a_submissions_time_may_be_anything(tmp_path: Path, time: int) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
+    entry = submitted(tmp_path, f"--modified={time}")
+    assert (entry["submitted"], entry.get("future", False)) == (time, time > 0)
+    assert entries.read(tmp_path / "eve.json").submitted == time
+
+
+def test_by_hand_a_submission_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    done = score(tmp_path, "eve.zip", "submission")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {tmp_path}/eve.zip: cannot be read (No such file or directory)\n"
+    )
+    assert not [*tmp_path.glob("entries/*")]
+
+
+def test_a_bad_name_and_a_bad_archive_are_both_told(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "eve.zip").write_bytes(b"PK not a zip")
+    told = submitted(tmp_path, "--taken", "auto", name="AUTO")["problems"]
+    assert told[0] == "participant name AUTO: looks like that of a built-in attack"
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("problem", ["missing", "text"])

@@ -77,32 +77,46 @@ def packed(submission: Path, challenge: str) -> bytes:
 
 
 def test_submissions_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Path) -> None:
-    """A copy of a built-in attack's predictions scores as it does; only the new entry is scored."""
+    """A copy of a built-in attack's predictions scores as it does; only the new entry is scored.
+
+    Its time lies in the future, which changes nothing for anybody.
+    """
     before = products(tiny)
     good = packed(tiny / "predictions/lira/shopping/shopping_inf", "shopping_inf")
+    odd = "<b>bold & 'quoted' {braces}"
     bad = {
         "mallory": b"PK not a zip",
-        "<b>bold & 'quoted' {braces}": good,
-        "lira": good,
+        "LIRA": good,
+        "NA": good,
         "$(touch pwned)`touch pwned`;\n": good,
         os.fsdecode(b"\xff\xfe"): good,
     }
     earlier = submit(checkout, "alice", b"", "a first try.zip")
     os.utime(earlier, (10**9, 10**9))
-    submit(checkout, "alice", good)
+    later = submit(checkout, "alice", good)
+    os.utime(later, (2**33, 2**33))
+    submit(checkout, odd, good, f"{odd}.ZIP")
     for name, content in bad.items():
         submit(checkout, name, content)
-    plan = planned(snakemake(checkout, "--cores", "2", *TINY))
-    assert plan == {
-        "score": 7,
+    inbox = checkout / "submissions"
+    (inbox / "shopping/thief").symlink_to("alice")
+    (inbox / "Shopping").mkdir()
+    output = snakemake(checkout, "--cores", "2", *TINY)
+    assert planned(output) == {
+        "score_submission": 8,
         "collect_scores": 1,
         "scoreboard": 1,
         "detailed_results": 1,
         "report": 1,
         "attack_pages": 1,
         "all": 1,
-        "total": 13,
+        "total": 14,
     }
+    passed_over = [
+        "Shopping/: no track of this run, did you mean shopping?",
+        "shopping/thief: a link, which is not followed",
+    ]
+    assert "\n  ".join(["Not taken as submissions, in submissions/:", *passed_over]) in output
     assert not list(checkout.rglob("pwned"))
     after = products(tiny)
     assert {name: after[name] for name in before if name != "scores.csv"} == {
@@ -111,22 +125,58 @@ def test_submissions_take_part_and_bad_ones_stop_nobody(checkout: Path, tiny: Pa
     rows = (tiny / "scores.csv").read_text().splitlines()
     assert set(before["scores.csv"].decode().splitlines()) < set(rows)
     of_lira = [row for row in rows if ",shopping,shopping,lira," in row and ",train," not in row]
-    of_alice = [row for row in rows if ",alice," in row]
-    assert of_alice == [row.replace(",lira,", ",alice,") for row in of_lira]
-    assert len(rows) == len(before["scores.csv"].decode().splitlines()) + 3
+    for name in "alice", odd:
+        own = [row for row in rows if f",{name}," in row]
+        assert own == [row.replace(",lira,", f",{name},") for row in of_lira]
+    assert len(rows) == len(before["scores.csv"].decode().splitlines()) + 6
 
     entries = [json.loads(path.read_text()) for path in tiny.glob("entries/shopping/zip-*.json")]
     problems = {(one["participant"], one["file"]): one["problems"] for one in entries}
     assert problems.pop(("alice", "entry.zip")) == []
+    assert problems.pop((odd, f"{odd}.ZIP")) == []
     assert len(problems) == 6
     assert all(problems.values())
-    assert problems["lira", "entry.zip"] == ["participant name lira: is that of a built-in attack"]
+    assert problems["LIRA", "entry.zip"] == [
+        "participant name LIRA: looks like that of a built-in attack"
+    ]
     board = (tiny / "scoreboard" / "shopping.html").read_text()
     assert "alice" in board
+    assert "2242-03-16 12:56" in board
+    assert "in the future" in board
     assert "mallory" in board  # rejected, and says so
-    for page in board, (tiny / "report.html").read_text():
+    report = (tiny / "report.html").read_text()
+    for page in board, report:
         assert "<b>bold" not in page
-    shutil.rmtree(checkout / "submissions")
+    for line in passed_over:
+        assert line in report
+        assert line not in board
+    told = json.loads((tiny / "submissions.json").read_text())["submissions"]
+    assert len(told) == 8
+    for one in told:
+        assert (tiny / one["details"]).is_file()
+        assert one["details"] in report
+    assert "Nothing to be done" in snakemake(checkout, "--cores", "1", *TINY)
+
+    # Another content of an older date, which nothing but the content tells from what was there.
+    old = packed(tiny / "predictions/threshold/shopping/shopping_inf", "shopping_inf")
+    later.write_bytes(old)
+    os.utime(later, (10**9 + 1, 10**9 + 1))
+    shutil.rmtree(inbox / "shopping" / odd)
+    (inbox / "shopping/thief").unlink()
+    plan = planned(snakemake(checkout, "--cores", "2", *TINY))
+    assert plan.keys() - {"report", "attack_pages", "all", "total"} == {
+        *("score_submission", "collect_scores", "scoreboard", "detailed_results")
+    }
+    assert plan["score_submission"] == 1
+    rows = (tiny / "scores.csv").read_text().splitlines()
+    of_threshold = [row for row in rows if ",threshold," in row and "shopping_inf" in row]
+    of_threshold = [row for row in of_threshold if ",train," not in row]
+    own = [row for row in rows if ",alice," in row]
+    assert own == [row.replace(",threshold,", ",alice,") for row in of_threshold]
+    assert not [row for row in rows if odd in row]
+    assert "2242-03-16" not in (tiny / "scoreboard" / "shopping.html").read_text()
+
+    shutil.rmtree(inbox)
     # The pages are made anew as above.
     snakemake(checkout, "--cores", "2", "results/tiny/scores.csv", *TINY)
     assert products(tiny)["scores.csv"] == before["scores.csv"]
@@ -269,3 +319,58 @@ def test_bad_data_file_is_one_clear_line_and_leaves_nothing(checkout: Path) -> N
     assert "error: shopping.csv: row 2: 2 fields, expected 3" in output
     assert "Traceback" not in output
     assert not list((checkout / "results" / "badfile" / "data").glob("*"))
+
+
+def given(checkout: Path, run: str, keys: str) -> tuple[str, str]:
+    """The flags of a run of files that are given."""
+    text = (checkout / "tiny.yaml").read_text().replace("run: tiny", f"run: {run}\n{keys}")
+    (checkout / f"{run}.yaml").write_text(
+        text.replace(
+            "format: purchase100-synthetic, records: 300, features: 40, classes: 4, seed: 3",
+            f"format: labelled-bits, records: 300, features: 2, classes: 4, path: {run}-data.csv",
+        )
+    )
+    return "--configfile", f"{run}.yaml"
+
+
+def test_of_a_data_file_the_content_decides_and_not_its_time(checkout: Path) -> None:
+    """Also of one that says it is yet to be written, and of seeds that are given."""
+    flags = given(checkout, "given", "seeds: given-seeds.csv")
+    rows = [f"{1 + i % 4},{i % 2},{i // 2 % 2}" for i in range(300)]
+    data, seeds = checkout / "given-data.csv", checkout / "given-seeds.csv"
+    kinds = ("seed_challenge", "seed_training", "seed_membership", "seed_model")
+    table = [f"scenario,model,{','.join(kinds)}"]
+    table += [f"S1,{i},{i + 1},{i + 11},{i + 21},{i + 31}" for i in range(7)]
+    folder = checkout / "results/given"
+    targets = ("results/given/data/shopping", "results/given/private/S1/seeds.csv")
+
+    def run() -> dict[str, int]:
+        return dict(planned(snakemake(checkout, "--cores", "1", *targets, *flags)))
+
+    def stored() -> tuple[bytes, bytes]:
+        return (
+            (folder / "data/shopping/labels.npy").read_bytes(),
+            (folder / "private/S1/seeds.csv").read_bytes(),
+        )
+
+    def write(path: Path, lines: list[str], time: int) -> None:
+        path.write_text("\n".join(lines) + "\n")
+        os.utime(path, (time, time))
+
+    write(data, rows, 2**33)
+    write(seeds, table, 2**33)
+    assert run() == {"dataset": 1, "seeds": 1, "total": 2}
+    first = stored()
+    assert run() == {}
+    for path in data, seeds:
+        os.utime(path, (10**9, 10**9))
+    assert run() == {}
+    write(data, rows[::-1], 10**9)
+    assert run() == {"dataset": 1, "total": 1}
+    assert stored()[0] != first[0]
+    write(seeds, [line.replace(",31", ",99") for line in table], 10**9)
+    assert run() == {"seeds": 1, "total": 1}
+    assert stored()[1] != first[1]
+    for path in data, seeds:
+        path.touch()
+    assert run() == {}

@@ -59,7 +59,6 @@ rule shared_references:
         checksums="<results>/challenge/{track}/{challenge}.sha256",
         data=scenario_data,
         privacy=scenario_privacy,
-        pretrained=job(jobs.pretrained_files),
     output:
         "<results>/shared_references/{track}/{challenge}/{first}-{last}.npz",
     log:
@@ -75,7 +74,7 @@ rule shared_references:
         gpu=plan.gpu,
     params:
         program=program("shared_references"),
-        code=code("shared_references", jobs.network_sources),
+        code=code("shared_references", jobs.network_sources, jobs.pretrained_files),
         phases=plan.phases,
         recipe=job(jobs.participant_recipe_json),
         each="",
@@ -100,7 +99,7 @@ use rule shared_references as target_references with:
         gpu=plan.gpu,
     params:
         program=program("target_references"),
-        code=code("target_references", jobs.network_sources),
+        code=code("target_references", jobs.network_sources, jobs.pretrained_files),
         each=f"--count {plan.configuration.target_references.count}",
 
 

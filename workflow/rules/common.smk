@@ -4,9 +4,11 @@ import io
 import os
 import sys
 import tarfile
+from functools import cache
 from pathlib import Path
 from shlex import quote
 
+from snakemake.logging import logger
 from snakemake.utils import update_config
 
 # Another workflow may use this one as a module.
@@ -47,7 +49,15 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
-from mico.workflow import configuration, failures, jobs, resources, yaml_files
+from mico.workflow import (
+    configuration,
+    failures,
+    jobs,
+    outside,
+    resources,
+    submissions,
+    yaml_files,
+)
 from mico.workflow import plan as planning
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
@@ -75,9 +85,8 @@ def checked_plan():
         )
     files = [*workflow.configfiles, *workflow.overwrite_configfiles]
     published = REPOSITORY / "config/scenarios.yaml"
-    return merged, planning.make(
-        configuration.check(merged, list(map(Path, files)), published)
-    )
+    run = configuration.check(merged, list(map(Path, files)), published)
+    return merged, planning.make(run, look=workflow.is_main_process)
 
 
 try:
@@ -90,6 +99,11 @@ except InputError as error:
         message = message.replace("command line", ", ".join(given), 1)
     # An exception would be shown with the lines of this file that it came through.
     sys.exit(f"error: {message}")
+
+if plan.passed_over:
+    folder = plan.configuration.submissions.path
+    told = submissions.shortened(plan.passed_over, 10, ", see submissions.json")
+    logger.warning("\n  ".join([f"Not taken as submissions, in {folder}/:", *told]))
 
 
 pathvars:
@@ -119,18 +133,50 @@ def program(name):
     return f"{ENVIRONMENT} {command}" if IS_MODULE else command
 
 
-def code(name, sources=None):
+def code(name, sources=None, files=None):
     """A hash of what that program runs, as a parameter: an edit of it runs the stage again.
 
     Where it finds modules by itself (a network, a data format, an attack), `sources` is what `jobs`
-    says of them, and the hash is a function of the job.
+    says of them, and the hash is a function of the job. `files` is what it says of those that
+    somebody gives, whose contents count too.
     """
     path = SCRIPTS / f"{name}.py"
     if sources is None:
         return source_hash(path)
 
     def value(wildcards):
-        return source_hash(path, *sources(plan, wildcards))
+        found = contents(files)(wildcards) if files else []
+        return " ".join([source_hash(path, *sources(plan, wildcards)), *found])
+
+    return value
+
+
+# Files that somebody gives are no inputs: Snakemake goes by the times of inputs, and theirs may be
+# anything. Their content is part of a parameter.
+
+
+@cache
+def is_made(file):
+    """Whether some rule makes a file, here or in a workflow that uses this one."""
+    return any(rule.is_producer(file) for rule in workflow.rules)
+
+
+def given(function):
+    """An input function: the files of these that are made by a rule, or missing."""
+
+    def value(wildcards):
+        files = function(plan, wildcards)
+        return [file for file in files if is_made(file) or not os.path.exists(file)]
+
+    return value
+
+
+def contents(function):
+    """A parameter: digests of the files of these that no rule makes."""
+
+    def value(wildcards):
+        files = function(plan, wildcards)
+        return [outside.content(Path(file)) for file in files if not is_made(file)]
 
     return value
 

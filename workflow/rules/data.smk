@@ -21,8 +21,8 @@ rule download:
 
 rule dataset:
     input:
-        raw=job(jobs.raw_file),
-        tokenizer=job(jobs.tokenizer_folder),
+        download=job(jobs.download),
+        given=given(jobs.given_file),
     output:
         directory("<results>/data/{data}"),
     log:
@@ -36,7 +36,7 @@ rule dataset:
         runtime=growing(30),
     params:
         program=program("dataset"),
-        code=code("dataset", jobs.data_sources),
+        code=code("dataset", jobs.data_sources, jobs.data_files),
         # Where the file lies makes no difference.
         options=job(jobs.data_json),
         raw=job_files(jobs.raw_flag),

@@ -33,6 +33,7 @@ SHOWN = {
     "audit": "<results>/audit.json",
     "notes": "<results>/notes.json",
     "checksums": "<results>/scores.sha256",
+    "submissions": "<results>/submissions.json",
     "privacy": expand("<results>/privacy/{scenario}.json", scenario=plan.run.scenarios),
     "ceilings": expand(
         "<results>/ceilings/{scenario}.json", scenario=plan.run.scenarios
@@ -70,6 +71,7 @@ rule report:
         "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
         " --comparisons {input.comparisons} --audit {input.audit} --notes {input.notes}"
         " --privacy {input.privacy} --ceilings {input.ceilings} --models {input.models}"
+        " --submissions {input.submissions}"
         " --output {output} 2> {log}"
 
 

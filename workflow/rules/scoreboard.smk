@@ -1,3 +1,6 @@
+# Who has entries is known where the run was planned: jobs that SLURM runs look for no submissions.
+
+
 rule scoreboard:
     input:
         entries=plan.whole_entries,
@@ -11,6 +14,7 @@ rule scoreboard:
         "<logs>/scoreboard/{track}.log",
     benchmark:
         "<benchmarks>/scoreboard/{track}.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:
@@ -40,6 +44,7 @@ rule detailed_results:
         "<logs>/detailed_results/{track}.log",
     benchmark:
         "<benchmarks>/detailed_results/{track}.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:

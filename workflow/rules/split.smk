@@ -20,10 +20,17 @@ rule master_seed:
         write_master(Path(output[0]), plan.configuration.seeds)
 
 
+# Random seeds have no such parameter, which would draw them anew.
+GIVEN = {}
+if str(plan.configuration.seeds).endswith(".csv"):
+    GIVEN["content"] = contents(jobs.given_seeds)
+
+
 # The code is no parameter: an edit must not draw random seeds anew, nor train all models again.
 rule seeds:
     input:
-        given=job(jobs.seed_file),
+        given=given(jobs.given_seeds),
+        master=job(jobs.master_seed),
     output:
         "<results>/private/{scenario}/seeds.csv",
     log:
@@ -36,6 +43,7 @@ rule seeds:
         mem_mb=growing(500),
         runtime=growing(10),
     params:
+        **GIVEN,
         program=program("seeds"),
         last=plan.models - 1,
         source=job_files(jobs.source_of_seeds),

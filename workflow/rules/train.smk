@@ -28,7 +28,6 @@ rule train:
         draws=job(jobs.draws_file),
         data=scenario_data,
         privacy="<results>/privacy/{scenario}.json",
-        pretrained=job(jobs.pretrained_files),
     output:
         models=directory("<results>/private/{scenario}/models/{first}-{last}"),
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",
@@ -45,7 +44,7 @@ rule train:
         gpu=plan.gpu,
     params:
         program=program("train"),
-        code=code("train", jobs.network_sources),
+        code=code("train", jobs.network_sources, jobs.pretrained_files),
         recipe=job(jobs.recipe_json),
         device=plan.configuration.device,
     shell:

@@ -3,14 +3,22 @@
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from mico.challenge.recipe import Optimisation
 from mico.privacy.budget import LARGEST_EPSILON
 from mico.support.records import CONFIG, PATH
+from mico.support.tables import MISSING
 
-Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+def _not_missing(name: str) -> str:
+    if name.casefold() in MISSING:
+        raise ValueError(f"{name!r} is read as a missing value")
+    return name
+
+
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$"), AfterValidator(_not_missing)]
 Disclosable = Literal["seed_training"]
 
 

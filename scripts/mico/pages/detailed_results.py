@@ -11,6 +11,7 @@ from typing import Any
 
 from mico.pages.rendering import environment
 from mico.pages.scoreboard import visible
+from mico.scoring import entries
 from mico.scoring.entries import Entry, Row
 from mico.scoring.metrics import HEADLINE, METRICS
 
@@ -44,8 +45,10 @@ def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
         name=entry.participant,
         track=entry.track,
         file=entry.file,
-        submitted=entry.submitted and entry.submitted.isoformat(timespec="seconds"),
+        said=None if entry.submitted is None else entries.said(entry.submitted),
+        future=entry.future,
         problems=entry.problems,
+        ignored=entry.ignored,
         headings=[_heading(row) for row in next(iter(rows.values()), [])],
         tables={phase: _table(of_phase) for phase, of_phase in rows.items()},
         curves={

@@ -15,6 +15,7 @@ import pandas as pd
 from mico.pages import figures
 from mico.pages.rendering import environment
 from mico.pages.run_results import PHASES, Pairs, Results, csv_uri, rows_of
+from mico.pages.scoreboard import visible
 from mico.scoring.entries import Row
 from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, METRICS, RATES, TITLES
 
@@ -29,56 +30,53 @@ def render(results: Results) -> str:
     participants = _by_mean(headline, HEADLINE)
     verdicts = {name: verdict(results, name, rows) for name, rows in best.items()}
     compared = {name: _compared(results, name, rows) for name, rows in best.items()}
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            run=run,
-            synthetic=results.synthetic,
-            public_seeds=results.public_seeds,
-            scored=scored,
-            phases={name: results.phases(name) for name in best},
-            best=best,
-            cells={name: {row["participant"]: row for row in rows} for name, rows in best.items()},
-            participants=participants,
-            tables=[_headline_table(results, headline, best, metric) for metric in COMPARED],
-            notes=results.notes,
-            privacy=results.privacy,
-            verdicts=verdicts,
-            broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
-            guessing={
-                k: sum(
-                    row[HEADLINE + "_low"] <= HEADLINE_FPR <= row[HEADLINE + "_high"] for row in v
-                )
-                for k, v in best.items()
-            },
-            figures={
-                setting["id"]: figures.scenario_figures(
-                    setting,
-                    best[setting["id"]],
-                    results.curves.get(setting["id"], {}),
-                    participants,
-                    results.ceilings[setting["id"]],
-                )
-                for setting in scored
-            },
-            ceilings={name: pd.DataFrame(results.ceilings[name]) for name in best},
-            gains={name: gains(results.run["attacks"], name, rows) for name, rows in best.items()},
-            compared=compared,
-            pairs_data={name: found["data"] for name, found in compared.items() if found},
-            pages={attack["name"]: page_address(attack["name"]) for attack in run["attacks"]},
-            guess=HEADLINE_FPR,
-            headline=HEADLINE,
-            metrics=METRICS,
-            titles=TITLES,
-            phase_labels=PHASES,
-            training=_training(results.models),
-            training_seconds=results.models.seconds.sum(),
-            csv_uri=csv_uri,
-            scores=results.scores,
-            models=results.models,
-            run_json=f"data:application/json,{quote(json.dumps(run, indent=1))}",
-        )
+    templates = environment()
+    templates.filters["visible"] = visible
+    return templates.get_template("report.html.j2").render(
+        run=run,
+        synthetic=results.synthetic,
+        public_seeds=results.public_seeds,
+        scored=scored,
+        phases={name: results.phases(name) for name in best},
+        best=best,
+        cells={name: {row["participant"]: row for row in rows} for name, rows in best.items()},
+        participants=participants,
+        tables=[_headline_table(results, headline, best, metric) for metric in COMPARED],
+        notes=results.notes,
+        privacy=results.privacy,
+        submissions=results.submissions,
+        verdicts=verdicts,
+        broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
+        guessing={
+            k: sum(row[HEADLINE + "_low"] <= HEADLINE_FPR <= row[HEADLINE + "_high"] for row in v)
+            for k, v in best.items()
+        },
+        figures={
+            setting["id"]: figures.scenario_figures(
+                setting,
+                best[setting["id"]],
+                results.curves.get(setting["id"], {}),
+                participants,
+                results.ceilings[setting["id"]],
+            )
+            for setting in scored
+        },
+        ceilings={name: pd.DataFrame(results.ceilings[name]) for name in best},
+        gains={name: gains(results.run["attacks"], name, rows) for name, rows in best.items()},
+        compared=compared,
+        pairs_data={name: found["data"] for name, found in compared.items() if found},
+        pages={attack["name"]: page_address(attack["name"]) for attack in run["attacks"]},
+        guess=HEADLINE_FPR,
+        headline=HEADLINE,
+        metrics=METRICS,
+        titles=TITLES,
+        phase_labels=PHASES,
+        training=_training(results.models),
+        training_seconds=results.models.seconds.sum(),
+        csv_uri=csv_uri,
+        scores=results.scores,
+        models=results.models,
+        run_json=f"data:application/json,{quote(json.dumps(run, indent=1))}",
     )
 
 

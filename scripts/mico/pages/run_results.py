@@ -32,6 +32,7 @@ DATASET_KEYS = ["synthetic", "records", "features", "classes", "source"]
 RATE_KEYS = ["fpr", *(f"{r}_{end}" for r in ("fpr", "tpr") for end in ("final", "low", "high"))]
 CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
 CLASS_RATES = ["tpr", "fpr"]  # null in a class without members, or without non-members
+SUBMISSION_KEYS = ["track", "participant", "id", "file", "time", "outcome", "details"]
 CEILINGS = {"bound": "Bound", "heuristic": "Heuristic"}
 
 # (participant, other) -> the paired difference and its interval; either of a pair may come first
@@ -51,6 +52,7 @@ class Results:
     notes: dict[str, dict[str, str]]  # scenario -> participant -> what it did, after its name
     privacy: dict[str, Privacy]  # scenario -> what training spends
     ceilings: dict[str, dict[str, list[float]]]  # scenario -> fpr, bound, heuristic
+    submissions: dict[str, Any]  # what became of each, and lines on what was passed over
 
     @property
     def ids(self) -> list[str]:
@@ -103,6 +105,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ceilings", type=Path, nargs="+", required=True, help="limits, <scenario>.json each"
     )
+    parser.add_argument("--submissions", type=Path, required=True, help="what became of them, JSON")
 
 
 def read(inputs: argparse.Namespace) -> Results:
@@ -123,6 +126,7 @@ def read(inputs: argparse.Namespace) -> Results:
         read_notes(inputs.notes),
         {path.stem: read_privacy(path) for path in inputs.privacy},
         {path.stem: read_ceilings(path) for path in inputs.ceilings},
+        read_submissions(inputs.submissions),
     )
     _check(results)
     return results
@@ -296,6 +300,14 @@ def read_ceilings(path: Path) -> dict[str, list[float]]:
     if columns[0] and (sorted(columns[0]) != columns[0] or columns[0][-1] < max(FPRS)):
         raise InputError(f"{path}: fpr: expected increasing rates, up to {max(FPRS):g} at least")
     return curves
+
+
+def read_submissions(path: Path) -> dict[str, Any]:
+    """What became of each submission, and a line on each thing beside them that was not taken."""
+    found = _read_json(path, ["submissions", "passed_over"])
+    for i, one in enumerate(found["submissions"]):
+        _require(one, SUBMISSION_KEYS, f"{path}: submissions[{i}]")
+    return found
 
 
 def rows_of(table: pd.DataFrame) -> list[Row]:

@@ -5,10 +5,8 @@ The same entries give the same bytes.
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mico.pages.rendering import environment
+from mico.release import names
 from mico.scoring import entries as entry_files
 from mico.scoring.curves import interval
 from mico.scoring.entries import Entry, Row
@@ -25,9 +24,6 @@ from mico.support.errors import InputError
 
 REVEALED = ("dev", "final")  # the phase that a live board and one after the reveal show
 TIE = 1e-12  # means that are closer than this are equal
-INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +35,10 @@ class Contender:
 
     participant: str
     builtin: bool
+    id: str  # a short one beside a name that looks like another; else empty
     file: str | None  # None for a built-in attack, like the time
-    submitted: datetime | None
+    submitted: int | None  # what the file says, in ns since 1970
+    future: bool  # that was still to come when it was scored
     problems: Sequence[str]  # why it was rejected
     scores: Mapping[str, Row]  # challenge -> its row of scores
     curves: Mapping[str, Mapping[str, Sequence[float]]]  # challenge -> fpr, tpr
@@ -103,10 +101,12 @@ def read(
         if entries[path].track != track:
             raise InputError(f"{path}: track {entries[path].track!r}: expected {track!r}")
     standing = entry_files.standing(list(entries.values()))
+    ids = names.told_apart(entry.participant for entry in entries.values())
     contenders = []
     for path, entry in entries.items():
         try:
-            contenders.append(_contender(entry, challenges, phase, entry in standing))
+            id = ids.get(entry.participant, "")
+            contenders.append(_contender(entry, id, challenges, phase, entry in standing))
         except KeyError as error:
             raise InputError(f"{path}: {error} is missing") from error
         except (ValueError, TypeError) as error:
@@ -206,7 +206,11 @@ def render(
     places = winners(contenders) if phase == "final" else []
     script = (Path(__file__).parent / "templates" / "scoreboard.js").read_text(encoding="utf-8")
     templates = environment()
-    templates.filters |= {"visible": visible, "time": _text}
+    templates.filters |= {
+        "visible": visible,
+        "moment": entry_files.moment,
+        "said": entry_files.said,
+    }
     return templates.get_template("scoreboard.html.j2").render(
         track=track,
         challenges=challenges,
@@ -231,18 +235,22 @@ def render(
 
 def visible(text: str) -> str:
     """A text from outside with a replacement for what cannot be seen or turns its order round."""
-    return INVISIBLE.sub("\ufffd", text)
+    return names.INVISIBLE.sub("\ufffd", text)
 
 
-def _contender(entry: Entry, challenges: Sequence[str], phase: str, counts: bool) -> Contender:
+def _contender(
+    entry: Entry, id: str, challenges: Sequence[str], phase: str, counts: bool
+) -> Contender:
     valid = [] if entry.problems else challenges
     rows = {(row["challenge"], row["phase"]): row for row in entry.scores}
     replicates = [entry.replicates[name][phase][HEADLINE] for name in valid]
     return Contender(
         entry.participant,
         entry.builtin,
+        id,
         entry.file,
         entry.submitted,
+        entry.future,
         entry.problems,
         scores={name: rows[name, phase] for name in valid},
         curves={name: entry.curves[name][phase] for name in valid},
@@ -252,19 +260,16 @@ def _contender(entry: Entry, challenges: Sequence[str], phase: str, counts: bool
     )
 
 
-def _time(contender: Contender) -> tuple[datetime, str, str]:
-    """By this, one submission is later than another; built-in attacks have no time."""
-    submitted = contender.submitted or datetime.min.replace(tzinfo=UTC)
-    return submitted, contender.file or "", contender.participant
-
-
-def _text(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+def _time(contender: Contender) -> tuple[object, str]:
+    """By this, one submission is later than another."""
+    return entry_files.order(contender.submitted, contender.file), contender.participant
 
 
 def _result(contender: Contender) -> dict[str, Any]:
     low, high = contender.interval
     about = {"participant": contender.participant, "file": contender.file}
+    if contender.id:
+        about["id"] = contender.id
     return about | {"mean": contender.mean, "low": low, "high": high}
 
 
@@ -284,7 +289,8 @@ def _data(challenges: Mapping[str, str], board: Sequence[Standing]) -> dict[str,
         }
         values[HEADLINE][0][1:] = contender.interval  # only this metric has a mean's replicates
         curves = [[curve["fpr"], curve["tpr"]] for curve in contender.curves.values()]
-        rows.append({"name": visible(contender.participant), "values": values, "curves": curves})
+        name = visible(contender.participant) + f" ({contender.id})" * bool(contender.id)
+        rows.append({"name": name, "values": values, "curves": curves})
     scales = {
         metric.name: [
             _scale([row["values"][metric.name][column] for row in rows], metric.guess)

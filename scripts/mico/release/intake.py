@@ -1,7 +1,8 @@
 """Somebody's submission .zip, which is not to be trusted: read in memory, never unpacked to disk.
 
-It holds [<track>/]<challenge>/{dev,final}/model_i/prediction.csv. The work is bounded by the size
-of the .zip and of what is expected in it, whatever the .zip says of itself.
+It holds [<track>/]<challenge>/{dev,final}/model_i/prediction.csv. What programs and people add to
+it is ignored, and said, as long as there is no doubt about what is meant. The work is bounded by
+the size of the .zip and of what is expected in it, whatever the .zip says of itself.
 """
 
 import io
@@ -12,6 +13,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby, product
 from pathlib import Path
 from zipfile import ZipInfo
@@ -20,6 +22,7 @@ import numpy as np
 
 from mico.challenge.layout import ATTACKED, PREDICTION, model_folder, model_name
 from mico.challenge.phases import Phases
+from mico.release import submission_file
 from mico.support.errors import InputError
 
 MAX_PACKED = 2_000_000  # bytes of a submission, as in the competition
@@ -36,13 +39,20 @@ BLANK = " \t\r\n"
 # What float() takes beyond this (nan, 1_0, other alphabets' digits) is no number of a CSV file.
 # The possessive ++ and *+ keep a long run of digits from being tried in every possible division.
 NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[ \t]*")
+QUOTED = re.compile(r'\A[ \t]*"([^"]*)"[ \t]*\Z')
+# Of a path with / between folders.
 BAD_PATHS = (
-    (re.compile(r"\\|\A[A-Za-z]:"), "a Windows path, expected folders separated by /"),
+    (re.compile(r"\A[A-Za-z]:"), "a Windows path, expected a relative one"),
     (re.compile(r"\A/"), "an absolute path, expected a relative one"),
     (re.compile(r"(?:\A|/)\.\.?(?:/|\Z)"), "a path with . or .. in it, expected plain folders"),
     (re.compile(r"\A\Z|//"), "an empty name in the path, expected plain folders"),
-    (re.compile(r"[^\w ./+()=,-]", re.ASCII), "unusual characters, expected ASCII letters, digits"),
+    (re.compile(r"[\x00-\x1f\x7f]"), "unusual characters, expected ASCII letters, digits"),
 )
+UNUSUAL = re.compile(r"[^\w ./+()=,-]", re.ASCII)
+# What is ignored: files in folders of these names, and files of these names or beginnings.
+ADDED_FOLDERS = ("__macosx", ".ipynb_checkpoints")
+ADDED_FILES = (".ds_store", "thumbs.db", "desktop.ini")
+ADDED_BEGINNINGS = ("._", "readme")
 
 
 class Rejected(InputError):
@@ -62,6 +72,8 @@ def read(
     phases: Phases,
     count: int,
     max_packed: int = MAX_PACKED,
+    state: str | None = None,
+    ignored: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Read a submission: each challenge's predictions (dev + final models, count) in [0, 1].
 
@@ -69,6 +81,8 @@ def read(
         track: the name of the top folder, which may be left out in the submission.
         count: how many numbers a model has, 2m.
         max_packed: the largest size of the submission in bytes.
+        state: what `submission_file.state` must say of it, if that is known.
+        ignored: gets a line on all that the submission holds or does beyond what is expected.
 
     Raises:
         Rejected: it holds anything else than one row of `count` numbers in [0, 1] for every model.
@@ -84,7 +98,7 @@ def read(
         for model in models[name]
         for file in FILES
     }
-    packed = _packed(path, max_packed)
+    packed = _packed(path, max_packed, state)
     with _unpacking("the submission"):
         unzipped = zipfile.ZipFile(io.BytesIO(packed))
     members = unzipped.infolist()
@@ -93,30 +107,38 @@ def read(
     if len(members) > most:
         raise Rejected([f"the submission: {len(members):,} members, expected at most {most:,}"])
 
-    given, strange, problems = _sorted(members, known)
-    if sum(member.compress_size for some in given.values() for member in some) > len(packed):
+    train = tuple(f"{top}{name}/train/" for top in ("", f"{track}/") for name in challenges)
+    found = _sorted(members, known, train)
+    given, problems = found.given, found.problems
+    if sum(member.compress_size for some in given.values() for _, member in some) > len(packed):
         raise Rejected(["the submission: smaller than the files in it, expected no overlap"])
-    problems[:0] = _missing(challenges, phases, given) + _mixed(given) + _unknown(strange, known)
-    rows = {}
+    problems[:0] = (
+        _missing(challenges, phases, given) + _mixed(given) + _unknown(found.strange, known)
+    )
+    rows, columns = {}, 0
     for model, some in given.items():
         try:
-            rows[model] = _row(unzipped, model, some, count)
+            rows[model], is_column = _row(unzipped, model, some, count)
+            columns += is_column
         except Rejected as error:
             problems += error.problems
     if problems:
         raise Rejected(problems)
+    if ignored is not None:
+        ignored += found.ignored
+        if columns:
+            ignored.append(f"{columns:,} files: a column of numbers, taken as a row")
     return {name: np.stack([rows[model] for model in models[name]]) for name in challenges}
 
 
-def _packed(path: Path, max_packed: int) -> bytes:
+def _packed(path: Path, max_packed: int, state: str | None) -> bytes:
     """The submission in memory, where it cannot change and no offset leads outside."""
-    if not path.is_file():
-        raise Rejected(["the submission: no such file"])
-    with path.open("rb") as file:
-        packed = file.read(max_packed + 1)
-    if len(packed) > max_packed:
-        size = path.stat().st_size
-        raise Rejected([f"the submission: {size:,} bytes, expected at most {max_packed:,}"])
+    try:
+        packed = submission_file.read(path, max_packed)
+    except submission_file.Unreadable as error:
+        raise Rejected([f"the submission: {error}"]) from None
+    if state not in (None, submission_file.digest(packed)):
+        raise Rejected(["the submission: another than when the run began; start it again"])
     return packed
 
 
@@ -130,29 +152,91 @@ def _unpacking(where: str) -> Iterator[None]:
         raise Rejected([f"{where}: cannot be unpacked ({reason})"]) from None
 
 
-def _sorted(
-    members: Iterable[ZipInfo], known: Mapping[str, str]
-) -> tuple[dict[str, list[ZipInfo]], list[str], list[str]]:
-    """The files given for each model, unknown files' paths, and the problems of bad paths.
+@dataclass
+class _Members:
+    """A submission's files by what they are for; a path has / between folders."""
 
-    Folders themselves and what macOS adds are none of these.
+    given: dict[str, list[tuple[str, ZipInfo]]]  # model -> the paths and files given for it
+    strange: list[str]  # paths of unknown files
+    problems: list[str]  # those of bad paths
+    ignored: list[str]  # what needs no attention, a line each
+
+
+def _sorted(
+    members: Iterable[ZipInfo], known: Mapping[str, str], train: tuple[str, ...]
+) -> _Members:
+    """Tell the files apart; folders themselves are none.
+
+    Args:
+        known: the expected paths, and the models that they are for.
+        train: the folders of train models, whose predictions nobody needs.
     """
-    given, strange, problems = defaultdict(list), [], []
+    found = _Members(defaultdict(list), [], [], [])
+    files: list[tuple[str, ZipInfo]] = []
+    added = []
     for member in members:
-        path = member.orig_filename  # member.filename is cut at a NUL
-        if path in known:
-            given[known[path]].append(member)
-        elif problem := _bad_path(path):
-            problems.append(f"{_shown(path)}: {problem}")
-        elif not path.startswith("__MACOSX/") and path.split("/")[-1] not in ("", ".DS_Store"):
-            strange.append(path)
-    return given, strange, problems
+        original = member.orig_filename  # member.filename is cut at a NUL
+        path = original.replace("\\", "/")
+        while path.startswith("./") and path != "./":
+            path = path[2:]
+        if path == "./":
+            continue
+        if problem := _bad_path(path):
+            found.problems.append(f"{_shown(original)}: {problem}")
+        elif path.endswith("/"):
+            continue
+        elif _is_added(path):
+            added.append(path)
+        else:
+            files.append((path, member))
+    around = _around([path for path, _ in files], known, train)
+    trained = 0
+    for path, member in files:
+        inner = path.removeprefix(around)
+        if inner in known:
+            found.given[known[inner]].append((inner, member))
+        elif inner.startswith(train):
+            trained += 1
+        elif UNUSUAL.search(inner):
+            found.problems.append(f"{_shown(inner)}: {BAD_PATHS[-1][1]}")
+        else:
+            found.strange.append(inner)
+    if around:
+        found.ignored.append(f"{_shown(around)}: a folder around all others")
+    if added:
+        others = f" and {len(added) - 1:,} more" * (len(added) > 1)
+        found.ignored.append(f"{_shown(added[0])}{others}: no predictions")
+    if trained:
+        found.ignored.append(f"{trained:,} files: predictions for train models, which do not count")
+    return found
 
 
 def _bad_path(path: str) -> str | None:
     if len(path) > MAX_PATH:
         return f"a path of {len(path):,} characters, expected at most {MAX_PATH}"
     return next((problem for pattern, problem in BAD_PATHS if pattern.search(path)), None)
+
+
+def _is_added(path: str) -> bool:
+    """Whether macOS, Windows or Jupyter add such a file, or people do to explain the others."""
+    *folders, name = path.casefold().split("/")
+    return (
+        any(folder in ADDED_FOLDERS for folder in folders)
+        or name in ADDED_FILES
+        or name.startswith(ADDED_BEGINNINGS)
+    )
+
+
+def _around(paths: Sequence[str], known: Container[str], train: tuple[str, ...]) -> str:
+    """The folder that is wrapped around all files, where only inside it they are as expected."""
+
+    def expected(path: str) -> bool:
+        return path in known or path.startswith(train)
+
+    top = paths[0].partition("/")[0] + "/" if paths else ""
+    if not all(path.startswith(top) for path in paths) or any(map(expected, paths)):
+        return ""
+    return top if any(expected(path.removeprefix(top)) for path in paths) else ""
 
 
 def _missing(challenges: Sequence[str], phases: Phases, given: Container[str]) -> list[str]:
@@ -174,12 +258,8 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join(runs if len(runs) <= MAX_RANGES else [*runs[:MAX_RANGES], "..."])
 
 
-def _mixed(given: Mapping[str, Sequence[ZipInfo]]) -> list[str]:
-    bare = [
-        member.orig_filename.startswith(f"{model}/")
-        for model, members in given.items()
-        for member in members
-    ]
+def _mixed(given: Mapping[str, Sequence[tuple[str, ZipInfo]]]) -> list[str]:
+    bare = [path.startswith(f"{model}/") for model, files in given.items() for path, _ in files]
     if sum(bare) in (0, len(bare)):
         return []
     return [f"the submission: {sum(bare)} of {len(bare)} files lack the top folder the others have"]
@@ -215,13 +295,14 @@ def _unknown(strange: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _row(
-    unzipped: zipfile.ZipFile, model: str, members: Sequence[ZipInfo], count: int
-) -> np.ndarray:
-    if len(members) > 1:
-        raise Rejected([f"{model}: given {len(members)} times, expected one file"])
-    where = members[0].orig_filename
-    content = _content(unzipped, members[0], where, BYTES_PER_NUMBER * count + SPARE_BYTES)
-    return _numbers(content, where, count)
+    unzipped: zipfile.ZipFile, model: str, files: Sequence[tuple[str, ZipInfo]], count: int
+) -> tuple[np.ndarray, bool]:
+    """A model's numbers, and whether they are a column."""
+    if len(files) > 1:
+        raise Rejected([f"{model}: given {len(files)} times, expected one file"])
+    ((path, member),) = files
+    content = _content(unzipped, member, path, BYTES_PER_NUMBER * count + SPARE_BYTES)
+    return _numbers(content, path, count)
 
 
 def _content(unzipped: zipfile.ZipFile, member: ZipInfo, where: str, limit: int) -> bytes:
@@ -245,7 +326,8 @@ def _content(unzipped: zipfile.ZipFile, member: ZipInfo, where: str, limit: int)
     return content
 
 
-def _numbers(content: bytes, where: str, count: int) -> np.ndarray:
+def _numbers(content: bytes, where: str, count: int) -> tuple[np.ndarray, bool]:
+    """The numbers of a file, and whether they are a column."""
     expected = f"expected one row of {count} numbers"
     try:
         text = content.decode("utf-8-sig").strip(BLANK)
@@ -253,20 +335,25 @@ def _numbers(content: bytes, where: str, count: int) -> np.ndarray:
         raise Rejected([f"{where}: not UTF-8 text, {expected}"]) from None
     if not text:
         raise Rejected([f"{where}: empty, {expected}"])
-    rows = re.split(r"[\r\n]+", text)
-    if len(rows) > 1:
-        raise Rejected([f"{where}: {len(rows)} rows, {expected}"])
-    values = text.split(",")
+    values = re.split(r"[\r\n]+", text)
+    is_column = len(values) > 1
+    if is_column and (len(values) != count or any("," in value for value in values)):
+        raise Rejected([f"{where}: {len(values)} rows, {expected}"])
+    if not is_column:
+        values = re.split(next((one for one in ",;" if one in text), r"[ \t]+"), text)
     if len(values) != count:
         for name, parts in (("semicolons", text.split(";")), ("spaces", text.split())):
             if len(parts) == count:
                 raise Rejected([f"{where}: separated by {name}, expected commas"])
         raise Rejected([f"{where}: one row of {len(values)}, {expected}"])
-    for column, value in enumerate(values, 1):
-        if not (NUMBER.fullmatch(value) and 0 <= float(value) <= 1):
-            found = f"value {column} is {_shown(value)}"
+    numbers = np.empty(count)
+    for column, value in enumerate(values):
+        number = QUOTED.sub(r"\1", value)
+        if not (NUMBER.fullmatch(number) and 0 <= float(number) <= 1):
+            found = f"value {column + 1} is {_shown(value)}"
             raise Rejected([f"{where}: {found}, expected a number in [0, 1]"])
-    return np.array([float(value) for value in values])
+        numbers[column] = float(number)
+    return numbers, is_column
 
 
 def _shown(text: str) -> str:

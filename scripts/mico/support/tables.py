@@ -10,6 +10,11 @@ from mico.support.atomic import atomic_file
 from mico.support.errors import AGAIN, InputError, damaged
 
 CHECK = "sha256"  # the last column: of the row's other values
+# What pandas reads as a missing value, in small letters.
+MISSING = {
+    *("nan", "-nan", "na", "n/a", "<na>", "null", "none"),
+    *("#n/a", "#na", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+}
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from mico.challenge.scenario import Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
+from mico.release import names
 from mico.support.errors import InputError, did_you_mean, shown
 from mico.support.records import CONFIG, PATH, Place, Refused, parse
 from mico.workflow import scenarios, yaml_files
@@ -223,7 +224,8 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     """
 
     def refuse(place: Place, reason: object) -> InputError:
-        return InputError(f"{_origin(config, place, contents)}: {reason}")
+        # A name that is refused may end in a new line.
+        return InputError(f"{_origin(config, place, contents)}: {reason}".replace("\n", "\\n"))
 
     contents = [(file, yaml_files.read(file)) for file in files]
     try:
@@ -248,11 +250,13 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         resolved = scenarios.resolve(checked.scenarios, library, checked.datasets)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
-    attacks = {}
+    attacks: dict[str, Attack] = {}
     for attack in checked.attacks:
         try:
             if attack.name in attacks:
                 raise InputError("this name is there twice")
+            if same := names.alike(attack.name, attacks):
+                raise InputError(f"looks like the name {same[0]}")
             _check_attack(attack, checked)
         except InputError as error:
             raise refuse(("attacks",), f"attacks: {attack.name}: {error}") from None

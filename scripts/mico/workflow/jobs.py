@@ -15,10 +15,13 @@ from mico.challenge import seeds
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
-from mico.release.names import UNUSABLE_NAME
+from mico.release import names
 from mico.support.records import dump
 from mico.workflow.configuration import Attack
 from mico.workflow.plan import Plan, Wildcards
+from mico.workflow.submissions import Submission
+
+TOKENIZER = (".json", ".txt", ".model")  # how the names of a tokenizer's files end
 
 # Data
 
@@ -48,25 +51,37 @@ def data_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     return [formats()[data_options(plan, wildcards).format].file]
 
 
-def raw_file(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """A data set's raw file, if it is not generated: the configured path, or the download."""
+def given_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A data set's raw file, or folder, where the configuration says where it lies."""
     options = data_options(plan, wildcards)
-    if formats()[options.format].generated:
+    if formats()[options.format].generated or options.path is None:
         return []
-    if options.path is not None:
-        return [options.path]
+    return [options.path]
+
+
+def data_files(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """All files that a data set is made of and that somebody gives."""
+    files = given_file(plan, wildcards)
+    name = data_options(plan, wildcards).tokenizer
+    if name is not None and os.path.isdir(name):
+        files += sorted(str(one) for end in TOKENIZER for one in Path(name).glob(f"*{end}"))
+    return files
+
+
+def download(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A data set's raw file, where it is to be downloaded."""
+    options = data_options(plan, wildcards)
+    if formats()[options.format].generated or options.path is not None:
+        return []
     return [f"<resources>/{wildcards['data']}/{str(options.url).rsplit('/', 1)[-1]}"]
 
 
 def raw_flag(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
     """The flag that hands the raw file to the program, if there is one."""
-    return f"--raw {quote(str(files['raw']))}" if raw_file(plan, wildcards) else ""
-
-
-def tokenizer_folder(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """The folder of the checkpoint whose tokenizer a data set has, if it is in one."""
-    name = data_options(plan, wildcards).tokenizer
-    return [name] if name is not None and os.path.isdir(name) else []
+    given = given_file(plan, wildcards)
+    if given:
+        return f"--raw {quote(given[0])}"
+    return f"--raw {quote(str(files['download']))}" if download(plan, wildcards) else ""
 
 
 # Training
@@ -83,20 +98,16 @@ def budget_flags(plan: Plan, wildcards: Wildcards) -> str:
     return f"{target} --delta {scenario.delta}" + " --drop-last" * scenario.drop_last
 
 
-def seed_file(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """The file that seeds come from, unless they are random: a CSV, or that of the master seed."""
-    source = plan.configuration.seeds
-    if source == "random":
-        return []
-    if isinstance(source, int):
-        return ["<results>/private/master_seed"]
-    return [seeds.of_scenario(source, wildcards["scenario"])]
+def master_seed(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file of the master seed, if there is one."""
+    is_one = isinstance(plan.configuration.seeds, int)
+    return ["<results>/private/master_seed"] if is_one else []
 
 
 def source_of_seeds(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
     """Where the seeds come from, as `scripts/seeds.py` takes it: the master seed's by its file."""
     source = plan.configuration.seeds
-    return str(files["given"]) if isinstance(source, int) else source
+    return str(files["master"]) if isinstance(source, int) else source
 
 
 def master_seed_fingerprint(plan: Plan, wildcards: Wildcards) -> str:
@@ -107,12 +118,10 @@ def master_seed_fingerprint(plan: Plan, wildcards: Wildcards) -> str:
 
 
 def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
-    """A CSV with the seeds of a shard's models: random ones, given ones, or those of a master."""
+    """A CSV with the seeds of a shard's models: of all where they are random or given."""
     source, scenario = plan.configuration.seeds, wildcards["scenario"]
-    if source == "random":
-        return f"<results>/private/{scenario}/seeds.csv"
     if isinstance(source, str):
-        return seeds.of_scenario(source, wildcards["scenario"])
+        return f"<results>/private/{scenario}/seeds.csv"
     return f"<results>/private/{scenario}/seeds/{wildcards['first']}-{wildcards['last']}.csv"
 
 
@@ -150,9 +159,17 @@ def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     return sorted({facts.source(scenario.architecture) for scenario in scenarios})
 
 
-def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[Path]:
+def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[str]:
     """What training begins with, if that is a checkpoint in a folder."""
-    return pretrained.files(plan.of(wildcards).architecture)
+    return list(map(str, pretrained.files(plan.of(wildcards).architecture)))
+
+
+def given_seeds(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The CSV of a scenario's seeds, where they are given."""
+    source = plan.configuration.seeds
+    if isinstance(source, int) or source == "random":
+        return []
+    return [seeds.of_scenario(source, wildcards["scenario"])]
 
 
 def track_json(plan: Plan, wildcards: Wildcards) -> str:
@@ -204,26 +221,48 @@ def attack_inputs(plan: Plan, wildcards: Wildcards, files: Mapping[str, object])
 # Entries
 
 
-def entry_files(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """What an entry consists of: a built-in attack's predictions, or somebody's submission."""
+def predictions(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """What a built-in attack's entry consists of."""
     track, entry = wildcards["track"], wildcards["entry"]
-    submission = plan.submissions[track].get(entry)
-    if submission:
-        # Snakemake would read <> and {} as its own; such a name is rejected, whatever it holds.
-        return [] if UNUSABLE_NAME.search(str(submission)) else [str(submission)]
     return [
         f"<results>/predictions/{entry}/{track}/{scenario.challenge}"
         for scenario in plan.entered(track, entry)
     ]
 
 
-def entry_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
-    """The flags that say whose an entry is and where it lies."""
-    submission = plan.submissions[wildcards["track"]].get(wildcards["entry"])
-    if submission:
-        name, path = quote(submission.parent.name), quote(str(submission))
-        return f"--participant={name} --submission={path} --taken {' '.join(plan.run.attacks)}"
-    return f"--participant {wildcards['entry']} --predictions {files['entry']}"
+def predictions_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flags that say whose an attack's entry is and where it lies."""
+    return f"--participant {wildcards['entry']} --predictions {files['predictions']}"
+
+
+def submission_flags(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flags that say whose a submission is, where it lies and what was found there."""
+    one = _submission(plan, wildcards)
+    name, path, state = map(quote, (one.path.parent.name, str(one.path), one.state))
+    return (
+        f"--participant={name} --submission={path} --state {state} --modified={one.modified}"
+        f" --taken {' '.join(taken_names(plan, wildcards))}"
+    )
+
+
+def submission_times(plan: Plan, wildcards: Wildcards) -> list[int]:
+    """When a submission was written, and its file changed: one that was gone and is back has."""
+    one = _submission(plan, wildcards)
+    return [one.modified, one.changed]
+
+
+def taken_names(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The built-in attacks whose names look like that of a submission's participant."""
+    return names.alike(_submission(plan, wildcards).path.parent.name, plan.run.attacks)
+
+
+def passed_over_json(plan: Plan, wildcards: Wildcards) -> str:
+    """What lies among the submissions and is not taken, a line each, as JSON."""
+    return json.dumps(plan.passed_over, ensure_ascii=False)
+
+
+def _submission(plan: Plan, wildcards: Wildcards) -> Submission:
+    return plan.submissions[wildcards["track"]][wildcards["entry"]]
 
 
 def entry_columns(plan: Plan, wildcards: Wildcards) -> str:

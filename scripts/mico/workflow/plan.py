@@ -4,10 +4,8 @@ A job's wildcards are a mapping: Snakemake's own, or a dictionary. Paths begin w
 which the workflow replaces.
 """
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from mico.data.registry import formats
 from mico.networks import pretrained
 from mico.workflow import estimate
 from mico.workflow.configuration import SHARED, Configuration, Run
+from mico.workflow.submissions import Inbox, Submission
 
 Wildcards = Mapping[str, str]
 
@@ -27,7 +26,8 @@ class Plan:
     """A run's configuration and the submissions that were found, and what follows from them."""
 
     run: Run
-    submissions: Mapping[str, Mapping[str, Path]]  # track -> id for file names -> path
+    submissions: Mapping[str, Mapping[str, Submission]]  # track -> id for file names -> it
+    passed_over: list[str] = field(default_factory=list)  # what lies beside them, a line each
 
     @property
     def configuration(self) -> Configuration:
@@ -228,21 +228,19 @@ class Plan:
         return paths
 
 
-def make(run: Run) -> Plan:
-    """The plan of a run, with the submissions that lie in its folder now."""
-    folder = Path(run.configuration.submissions.path)
-    tracks = {scenario.track for scenario in run.scenarios.values()}
-    return Plan(run, {track: dict(_submissions(folder, track)) for track in tracks})
+def make(run: Run, look: bool = True) -> Plan:
+    """The plan of a run.
 
-
-def _submissions(folder: Path, track: str) -> Iterator[tuple[str, Path]]:
-    """The submissions to a track: an id for the file names of results, and the path.
-
-    Names come from outside and may hold anything, so an id is a hash.
+    Args:
+        look: whether to look for submissions; what SLURM's jobs do is about none.
     """
-    for path in sorted(folder.glob(f"{track}/*/*.zip")):
-        if path.is_file() and not path.is_symlink():
-            yield f"zip-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}", path
+    tracks = {scenario.track for scenario in run.scenarios.values()}
+    if not look:
+        return Plan(run, {track: {} for track in tracks})
+    where = run.configuration.submissions
+    inbox = Inbox(Path(where.path), tracks, where.max_bytes)
+    found = {track: {one.id: one for one in some} for track, some in inbox.submissions.items()}
+    return Plan(run, found, inbox.passed_over)
 
 
 def ranges(first: int, end: int, size: int) -> list[str]:
