@@ -795,7 +795,7 @@ def test_an_attack_and_a_kind_of_input_are_one_file_each(
     assert registry.source("of-colour") == path
     path.write_text(MODULE)
     assert registry.inputs("of-colour") == ["signals", "colours"]
-    with pytest.raises(InputError, match=r"^attack of-colour: .*'factor'"):
+    with pytest.raises(InputError, match=r"^missing key 'factor'$"):
         registry.options("of-colour", {})
 
     rng = np.random.default_rng(1)

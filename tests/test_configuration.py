@@ -126,7 +126,7 @@ def test_defaults() -> None:
         expected = dict(zip(FIELDS, SET_UPS[name], strict=True)) | reduced
         assert {field: found[field] for field in FIELDS} == expected
         assert (found["id"], found["data"], found["m"]) == (name, "purchase100-synthetic", 100)
-    assert len(checked.attacks) == 35
+    assert len(checked.attacks) == 38
     attack = checked.attacks["rmia-offline"]
     assert (attack.attack, attack.options) == ("rmia", {"variant": "offline", "gamma": 1, "a": 0.3})
 
@@ -639,7 +639,9 @@ def test_nothing_enters_with_shared_references_where_there_are_none() -> None:
     with_shared = {name for name, item in checked.attacks.items() if item.shared_references}
     assert len(with_shared) == 4
     for name, scenarios_of in checked.entered.items():
-        assert (scenarios_of == []) == (name in with_shared or name.startswith("references-"))
+        assert (scenarios_of == []) == (
+            name in with_shared or name.startswith(("references-", "rest-reference"))
+        )
 
 
 def test_null_run(tmp_path) -> None:

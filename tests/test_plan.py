@@ -338,11 +338,17 @@ def test_a_shards_seeds_come_from_where_they_are(tmp_path: Path) -> None:
 def test_seeds_come_from_a_file_or_the_system() -> None:
     job = {"scenario": "S1"}
     expected = {
-        5: ["<results>/private/master_seed"],
-        "random": [],
-        "given/seeds.csv": ["given/seeds.csv"],
+        5: (["<results>/private/master_seed"], []),
+        "random": ([], []),
+        "given/seeds.csv": ([], ["given/seeds.csv"]),
+        "given/{scenario}/seeds.csv": ([], ["given/S1/seeds.csv"]),
     }
-    assert {one: jobs.seed_file(make(run(seeds=one)), job) for one in expected} == expected
+    plans = {one: make(run(seeds=one)) for one in expected}
+    found = {
+        one: (jobs.master_seed(plan, job), jobs.given_seeds(plan, job))
+        for one, plan in plans.items()
+    }
+    assert found == expected
 
 
 def test_a_bundle_is_told_what_is_known_of_the_seeds() -> None:

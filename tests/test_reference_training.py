@@ -517,7 +517,6 @@ def naive_margins(challenge: object, model: int, published_mlp: type[nn.Module])
 
 BAD = [
     (["--first", 3, "--last", 2], "models 3 to 2: expected 0 to 6"),
-    (["--first", -1, "--last", 2], "models -1 to 2: expected 0 to 6"),
     (["--first", 5, "--last", 7], "models 5 to 7: expected 0 to 6"),
     (["--count", 1], "count 1: expected at least 2"),
     (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),

@@ -780,7 +780,6 @@ def test_what_the_program_asks_for(
     ("changes", "message"),
     [
         (["--first", 3, "--last", 2], "models 3 to 2: expected the first not after it"),
-        (["--first", -1, "--last", 2], "models -1 to 2: expected "),
         (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
         (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
         (["--phases", 1, 2, 2], "expected at least 2 train"),

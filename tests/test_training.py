@@ -896,14 +896,14 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
         ({"clipping_norm": 1.0}, "clipping_norm and noise_multiplier: expected both or neither"),
         (
             {"clipping_norm": 0.0, "noise_multiplier": 1.0},
-            "clipping_norm: 0.0 is less than or equal to the minimum of 0",
+            "clipping_norm: 0 is less than or equal to the minimum of 0",
         ),
         (
             {"clipping_norm": 1.0, "noise_multiplier": -1.0},
-            "noise_multiplier: -1.0 is less than the minimum of 0",
+            "noise_multiplier: -1 is less than the minimum of 0",
         ),
         ({"secure": True}, "secure: expected false without DP"),
-        ({"max_gradient_norm": 0.0}, "max_gradient_norm: 0.0 is less than or equal to"),
+        ({"max_gradient_norm": 0.0}, "max_gradient_norm: 0 is less than or equal to"),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:

@@ -46,7 +46,8 @@ def write_master(path: Path, master: int) -> None:
     """
     text = f"{master}\n{secrets.token_hex()}\n"
     with private.only_for_owner(path), atomic_file(path) as temporary:
-        temporary.write_text(f"{text}{hashlib.sha256(text.encode()).hexdigest()}\n")
+        check = hashlib.sha256(text.encode()).hexdigest()
+        temporary.write_text(f"{text}{check}\n", encoding="utf-8")
 
 
 def read_master(path: Path) -> int:

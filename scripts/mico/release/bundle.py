@@ -254,11 +254,11 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 
 # The data card
 
-DRAWN = """
-
-Of dev and final models this is so for the seeds that they come with. Their other lists are drawn
-from the operating system's entropy: `member`, and `training` where `seed_training` is not given. No
-seed gives them."""
+DRAWN = (
+    "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists are "
+    "drawn\nfrom the operating system's entropy: `member`, and `training` where `seed_training` is "
+    "not given. No\nseed gives them."
+)
 RECORDS = {
     "bits": "records of {features:,} binary features",
     "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",

@@ -342,9 +342,6 @@ def _numbers(content: bytes, where: str, count: int) -> tuple[np.ndarray, bool]:
     if not is_column:
         values = re.split(next((one for one in ",;" if one in text), r"[ \t]+"), text)
     if len(values) != count:
-        for name, parts in (("semicolons", text.split(";")), ("spaces", text.split())):
-            if len(parts) == count:
-                raise Rejected([f"{where}: separated by {name}, expected commas"])
         raise Rejected([f"{where}: one row of {len(values)}, {expected}"])
     numbers = np.empty(count)
     for column, value in enumerate(values):
