@@ -2,21 +2,14 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from mico.support import records
 from mico.support.atomic import atomic_file
-from mico.support.errors import InputError
-from mico.support.records import CONFIG
+from mico.support.errors import InputError, shown, unknown_key
 
 # An accountant's time and memory grow with epsilon; beyond this nothing is private anyway.
 LARGEST_EPSILON = 100
-AboveZero = Annotated[float | None, Field(gt=0)]
 
 
 def sampling(n: int, batch_size: int, epochs: int, drop_last: bool = False) -> tuple[float, int]:
@@ -31,16 +24,15 @@ def sampling(n: int, batch_size: int, epochs: int, drop_last: bool = False) -> t
     return 1 / steps, steps * epochs
 
 
-@dataclass(frozen=True, config=CONFIG)
+@dataclass(frozen=True)
 class Privacy:
     """What a scenario's training spends; all but q and the steps are None without DP."""
 
-    sample_rate: Annotated[float, Field(gt=0, le=1)]  # q, the chance of a record to be in a batch
-    steps: Annotated[int, Field(ge=0)]
-    noise_multiplier: AboveZero = None  # sigma, in units of the clipping norm
-    # At delta, by the accountant; the target may be larger.
-    epsilon_spent: Annotated[float | None, Field(ge=0)] = None
-    delta: AboveZero = None
+    sample_rate: float  # q, the chance of a record to be in a batch
+    steps: int
+    noise_multiplier: float | None = None  # sigma, in units of the clipping norm
+    epsilon_spent: float | None = None  # at delta, by the accountant; the target may be larger
+    delta: float | None = None
 
 
 def write(path: Path, privacy: Privacy) -> None:
@@ -56,7 +48,27 @@ def read(path: Path) -> Privacy:
         InputError: the file is not of that form.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        _check(values)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected what training spends: {error}") from None
-    return records.read(Privacy, text, f"{path}: expected what training spends: ")
+    return Privacy(**values)
+
+
+def _check(values: object) -> None:
+    """Refuse with a ValueError what is no `Privacy`."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{shown(values)} is no object")
+    known = {field.name: field.default for field in fields(Privacy)}
+    for key in values:
+        if key not in known:
+            raise ValueError(unknown_key(key, known))
+    for key, default in known.items():
+        value = values.get(key, default)
+        kind = int if key == "steps" else int | float
+        if value is MISSING:
+            raise ValueError(f"missing key {key!r}")
+        if value is None and default is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value < math.inf:
+            raise ValueError(f"{key}: {shown(value)}: expected a number from 0")

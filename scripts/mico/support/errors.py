@@ -29,3 +29,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(str(name)[:LONGEST], names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """What is said of a key that there is not."""
+    return f"unknown key {shown(key)}, {did_you_mean(key, known)}"
