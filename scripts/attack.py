@@ -12,7 +12,7 @@ from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.support import program
 from mico.support.errors import InputError, shown
-from mico.support.records import whole_numbers
+from mico.support.numbers import whole_numbers
 
 
 def main() -> None:

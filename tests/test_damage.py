@@ -501,7 +501,7 @@ def test_collected_scores_are_listed(run_script, tmp_path: Path) -> None:
     entry = Entry("auto", "shopping", builtin=True, problems=["none"], scores=[row])
     entries.write(tmp_path / "auto.json", entry)
     kinds = {"scores": "csv", "comparisons": "csv", "curves": "json", "audit": "json"}
-    kinds["notes"] = "json"
+    kinds |= {"notes": "json", "submissions": "json"}
     flags = [part for one, end in kinds.items() for part in (f"--{one}", tmp_path / f"{one}.{end}")]
     listing = tmp_path / "scores.sha256"
     given = ("--entries", tmp_path / "auto.json", "--challenges", "a", "--checksums", listing)

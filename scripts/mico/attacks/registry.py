@@ -18,8 +18,8 @@ from types import MappingProxyType, ModuleType
 from typing import Any, get_type_hints
 
 from mico.attacks import formulas, given
-from mico.support.errors import InputError, did_you_mean, shown
-from mico.support.records import unknown_key, whole_numbers, written_number
+from mico.support.errors import InputError, did_you_mean, shown, unknown_key
+from mico.support.numbers import whole_numbers, written_number
 
 # An option that every attack on signals takes: how many shared reference models are shadow models
 # besides the train models. It is the name of their kind of input as well.

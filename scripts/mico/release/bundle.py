@@ -255,8 +255,8 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 # The data card
 
 DRAWN = (
-    "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists are "
-    "drawn\nfrom the operating system's entropy: `member`, and `training` where `seed_training` is "
+    "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists "
+    "are drawn\nfrom the operating system's entropy: `member`, and `training` where `seed_training` is "
     "not given. No\nseed gives them."
 )
 RECORDS = {

@@ -33,6 +33,11 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
 
 
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """What is said of a key that there is not."""
+    return f"unknown key {shown(key)}, {did_you_mean(key, known)}"
+
+
 def damaged(path: Path, reason: object, remedy: str = AGAIN) -> InputError:
     """The error of a file of the run that is not as it was written.
 

@@ -6,15 +6,15 @@ as people write them: 4.0 is the integer 4, and 1e-3, which is text in YAML 1.1,
 """
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from mico.support.errors import InputError, did_you_mean, shown
+from mico.support.errors import InputError, shown, unknown_key
+from mico.support.numbers import whole_numbers, written_number
 
 CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -48,9 +48,6 @@ LIMITS = {
     "string_too_short": ("min_length", "is shorter than {}"),
 }
 NUMBERS = ("int_type", "int_from_float", "float_type")
-# What YAML 1.2 calls a number and YAML 1.1 does not: it wants a point, and a sign after the e.
-WRITTEN = re.compile(r"[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)[eE][-+]?[0-9]+")
-LARGEST = 2**63  # a greater float is left as it is
 MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
@@ -119,23 +116,6 @@ def parse(kind: type[T], values: Any) -> T:
             errors = error.errors()
         if not _read_numbers(errors, own):
             raise Refused(_first(errors, kind, own)) from None
-
-
-def whole_numbers(values: Any) -> Any:
-    """A copy of JSON's values in which a float that is an integer is one: 4.0 is 4."""
-    if isinstance(values, dict):
-        return {key: whole_numbers(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [whole_numbers(value) for value in values]
-    if isinstance(values, float) and values.is_integer() and abs(values) < LARGEST:
-        return int(values)
-    return values
-
-
-def written_number(value: Any) -> Any:
-    """The number that a text like 1e-3 is; anything else is given back."""
-    is_number = isinstance(value, str) and WRITTEN.fullmatch(value)
-    return whole_numbers(float(value)) if is_number else value
 
 
 def _read_numbers(errors: Sequence[ErrorDetails], values: Any) -> bool:
@@ -221,11 +201,6 @@ def _reason(error: ErrorDetails) -> str:
     if error["type"] == "literal_error":
         return f"{shown(given)} is not one of {context['expected']}"
     return f"{shown(given)}: {error['msg']}"
-
-
-def unknown_key(key: str, known: Iterable[str]) -> str:
-    """What is said of a key that there is not."""
-    return f"unknown key {shown(key)}, {did_you_mean(key, known)}"
 
 
 def _keys(kind: type[Any], place: Place) -> list[str]:
