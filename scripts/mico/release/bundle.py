@@ -256,8 +256,8 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 
 DRAWN = (
     "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists "
-    "are drawn\nfrom the operating system's entropy: `member`, and `training` where `seed_training` is "
-    "not given. No\nseed gives them."
+    "are\ndrawn from the operating system's entropy: `member`, and `training` where "
+    "`seed_training` is not\ngiven. No seed gives them."
 )
 RECORDS = {
     "bits": "records of {features:,} binary features",
