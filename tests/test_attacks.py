@@ -558,8 +558,9 @@ DEGENERATE = [
 ]
 
 
-@each(change=DEGENERATE, train=[2, TRAIN], setting=SETTINGS)
-def test_scores_and_predictions_are_finite(change: Callable, train: int, setting: Setting) -> None:
+@pytest.mark.parametrize("train", [2, pytest.param(TRAIN, marks=pytest.mark.slow)])
+@each(change=DEGENERATE, setting=SETTINGS)
+def test_scores_and_predictions_are_finite(change: Callable, setting: Setting, train: int) -> None:
     given = change(make_signals(10, train=train), np.random.default_rng(11))
     scores = run(setting, given)
     assert np.isfinite(scores).all()

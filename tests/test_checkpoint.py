@@ -343,7 +343,9 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
-@pytest.mark.parametrize("name", ["state.npz", "models/model_5/model.pt"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("state.npz", marks=pytest.mark.slow), "models/model_5/model.pt"]
+)
 def test_a_damaged_checkpoint_is_never_taken_for_another(
     capsys: pytest.CaptureFixture[str], shard_path: Path, damage: str, name: str
 ) -> None:
