@@ -94,7 +94,7 @@ def test_folder_that_cannot_be_written_to(folder: Path) -> None:
     write = "os.access = lambda path, mode: False\n"
     rules = folder / "workflow" / "rules" / "common.smk"
     before = rules.read_text(encoding="utf-8")
-    rules.write_text(before.replace("def checked_plan", f"{write}\n\ndef checked_plan"))
+    rules.write_text(before.replace("try:\n    config, plan", f"{write}\n\ntry:\n    config, plan"))
     try:
         output = snakemake(folder, "--dry-run", *TINY, fails=True)
     finally:

@@ -243,6 +243,14 @@ def test_text_and_synthetic_data_are_known() -> None:
     assert not make(run(scenarios=real, target_references=nothing)).is_synthetic("shopping")
 
 
+def test_files_of_a_scenario_by_its_id_or_its_challenge(small: Plan) -> None:
+    for job in {"scenario": "S1"}, {"challenge": "shopping_inf", "track": "shopping"}:
+        assert jobs.scenario_data(small, job) == "<results>/data/shopping"
+        assert jobs.scenario_privacy(small, job) == "<results>/privacy/S1.json"
+        assert jobs.private_seeds(small, job) == "<results>/private/S1/seeds.csv"
+        assert jobs.private_splits(small, job) == "<results>/private/S1/splits.npz"
+
+
 def test_what_the_original_kit_reads_is_exported(small: Plan) -> None:
     assert small.exported == small.datasets == ["shopping"]
     words = yaml.safe_load((ROOT / "tests/text.yaml").read_text())

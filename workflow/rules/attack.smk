@@ -6,7 +6,7 @@ rule signals:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=scenario_data,
+        data=job(jobs.scenario_data),
     output:
         "<results>/signals/{track}/{challenge}.npz",
     log:
@@ -57,8 +57,8 @@ rule shared_references:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/challenge/{track}/{challenge}.sha256",
-        data=scenario_data,
-        privacy=scenario_privacy,
+        data=job(jobs.scenario_data),
+        privacy=job(jobs.scenario_privacy),
     output:
         "<results>/shared_references/{track}/{challenge}/{first}-{last}.npz",
     log:

@@ -9,7 +9,6 @@ from pathlib import Path
 from shlex import quote
 
 from snakemake.logging import logger
-from snakemake.utils import update_config
 
 # Another workflow may use this one as a module.
 IS_MODULE = not workflow.modifier.is_main_snakefile()
@@ -49,16 +48,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
-from mico.workflow import (
-    configuration,
-    failures,
-    jobs,
-    outside,
-    resources,
-    submissions,
-    yaml_files,
-)
-from mico.workflow import plan as planning
+from mico.workflow import failures, jobs, outside, resources, start
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
 ENVIRONMENT = (
@@ -70,27 +60,14 @@ if not IS_MODULE:
     shell.prefix(f"export {ENVIRONMENT}; ")
 
 
-def checked_plan():
-    """The merged configuration, and the plan of the run that it gives once it is checked."""
-    if not os.access(".", os.W_OK):  # where Snakemake keeps its own files
-        raise InputError(
-            f"{os.getcwd()}: cannot be written to, expected a folder for results"
-        )
-    # Snakemake does not read the configuration file of a module that is given a configuration.
-    merged = yaml_files.read(REPOSITORY / "config/config.yaml")
-    update_config(merged, config)
-    if not IS_MODULE:
-        update_config(
-            merged, yaml_files.command_line(workflow.config_settings.config_args)
-        )
-    files = [*workflow.configfiles, *workflow.overwrite_configfiles]
-    published = REPOSITORY / "config/scenarios.yaml"
-    run = configuration.check(merged, list(map(Path, files)), published)
-    return merged, planning.make(run, look=workflow.is_main_process)
-
-
 try:
-    config, plan = checked_plan()
+    config, plan = start.planned(
+        config,
+        files=[*workflow.configfiles, *workflow.overwrite_configfiles],
+        entries=[] if IS_MODULE else workflow.config_settings.config_args,
+        repository=REPOSITORY,
+        look=workflow.is_main_process,
+    )
 except InputError as error:
     message = str(error)
     if IS_MODULE:
@@ -100,10 +77,8 @@ except InputError as error:
     # An exception would be shown with the lines of this file that it came through.
     sys.exit(f"error: {message}")
 
-if plan.passed_over:
-    folder = plan.configuration.submissions.path
-    told = submissions.shortened(plan.passed_over, 10, ", see submissions.json")
-    logger.warning("\n  ".join([f"Not taken as submissions, in {folder}/:", *told]))
+if told := start.not_taken(plan):
+    logger.warning(told)
 
 
 pathvars:
@@ -122,9 +97,6 @@ wildcard_constraints:
     file="[^/]+",
     first="[0-9]+",
     last="[0-9]+",
-
-
-# What all stages look up.
 
 
 def program(name):
@@ -224,29 +196,3 @@ def growing(amount):
         return attempt * (amount(plan, wildcards) if callable(amount) else amount)
 
     return value
-
-
-def failed_jobs():
-    """The rule and the logs of every job that failed, also of those that SLURM runs in groups."""
-    for failed in workflow.scheduler.failed:
-        for one in failed.jobs if failed.is_group() else [failed]:
-            yield one.rule.name, list(map(str, one.log))
-
-
-def scenario_data(wildcards):
-    """The stored data set of a scenario, which is public."""
-    return f"<results>/data/{plan.of(wildcards).data}"
-
-
-def scenario_privacy(wildcards):
-    """What training a scenario's models spends of privacy, which is public."""
-    return f"<results>/privacy/{plan.of(wildcards).id}.json"
-
-
-def private(file):
-    """An input function: one of the organiser's private files of the challenge."""
-
-    def path(wildcards):
-        return f"<results>/private/{plan.of(wildcards).id}/{file}"
-
-    return path

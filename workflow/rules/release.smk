@@ -1,7 +1,7 @@
 rule release:
     input:
-        seeds=private("seeds.csv"),
-        splits=private("splits.npz"),
+        seeds=job(jobs.private_seeds),
+        splits=job(jobs.private_splits),
         shards=lambda wildcards: plan.shard_paths(plan.of(wildcards)),
         tables=lambda wildcards: plan.shard_paths(plan.of(wildcards), ".csv"),
     output:

@@ -100,7 +100,7 @@ rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
         draws=job(jobs.draws_file),
-        data=scenario_data,
+        data=job(jobs.scenario_data),
     output:
         "<results>/private/{scenario}/splits.npz",
     log:

@@ -26,7 +26,7 @@ rule train:
     input:
         seeds=job(jobs.shard_seeds),
         draws=job(jobs.draws_file),
-        data=scenario_data,
+        data=job(jobs.scenario_data),
         privacy="<results>/privacy/{scenario}.json",
     output:
         models=directory("<results>/private/{scenario}/models/{first}-{last}"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 LINES = 10  # of a log's end
 WIDTH = 500  # characters of a line
@@ -10,10 +11,11 @@ NAMED = 20  # jobs that are named
 BYTES = 1 << 16  # of a log's end that are read
 
 
-def summary(jobs: Iterable[tuple[str, Iterable[str]]]) -> str:
-    """What is said of failed jobs, each given by its rule and its logs."""
+def summary(jobs: Iterable[Any]) -> str:
+    """What is said of failed jobs, which are Snakemake's; SLURM runs some in groups."""
     lines = ["Failed:"]
-    failed = sorted((rule, [*logs]) for rule, logs in jobs)
+    single = [one for job in jobs for one in (job.jobs if job.is_group() else [job])]
+    failed = sorted((one.rule.name, list(map(str, one.log))) for one in single)
     for number, (rule, logs) in enumerate(failed[:NAMED]):
         lines.append(f"  {rule}: {', '.join(logs) or 'it has no log'}")
         if number < JOBS:

@@ -84,7 +84,27 @@ def raw_flag(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> s
     return f"--raw {quote(str(files['download']))}" if download(plan, wildcards) else ""
 
 
+def scenario_data(plan: Plan, wildcards: Wildcards) -> str:
+    """The stored data set of a scenario, which is public."""
+    return f"<results>/data/{plan.of(wildcards).data}"
+
+
 # Training
+
+
+def scenario_privacy(plan: Plan, wildcards: Wildcards) -> str:
+    """What training a scenario's models spends of privacy, which is public."""
+    return f"<results>/privacy/{plan.of(wildcards).id}.json"
+
+
+def private_seeds(plan: Plan, wildcards: Wildcards) -> str:
+    """The organiser's seeds of a challenge."""
+    return f"<results>/private/{plan.of(wildcards).id}/seeds.csv"
+
+
+def private_splits(plan: Plan, wildcards: Wildcards) -> str:
+    """The organiser's splits of a challenge."""
+    return f"<results>/private/{plan.of(wildcards).id}/splits.npz"
 
 
 def budget_flags(plan: Plan, wildcards: Wildcards) -> str:

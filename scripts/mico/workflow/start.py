@@ -1,0 +1,60 @@
+"""How the workflow starts: the configuration put together and checked, and what is told at once."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mico.support.errors import InputError
+from mico.workflow import configuration, yaml_files
+from mico.workflow.plan import Plan, make
+from mico.workflow.submissions import shortened
+
+TOLD = 10  # lines on what is not taken for a submission
+
+
+def planned(
+    given: Mapping[str, Any],
+    files: Sequence[str],
+    entries: Sequence[str],
+    repository: Path,
+    look: bool,
+) -> tuple[dict[str, Any], Plan]:
+    """The configuration, and the plan of the run that it gives.
+
+    Args:
+        given: what Snakemake, or the workflow that uses this one as a module, made of the files.
+        files: configuration files in the order in which they were laid over each other.
+        entries: of `--config`, as they were written.
+        repository: where the defaults and the published scenarios are.
+        look: whether to look for submissions.
+
+    Raises:
+        InputError: one line on a key or a file.
+    """
+    if not os.access(".", os.W_OK):  # where Snakemake keeps its own files
+        raise InputError(f"{os.getcwd()}: cannot be written to, expected a folder for results")
+    # Snakemake does not read the configuration file of a module that is given a configuration.
+    merged = yaml_files.read(repository / "config/config.yaml")
+    for layer in given, yaml_files.command_line(entries):
+        _lay_over(merged, layer)
+    published = repository / "config/scenarios.yaml"
+    return merged, make(configuration.check(merged, list(map(Path, files)), published), look)
+
+
+def _lay_over(config: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """Key by key, as Snakemake does: a mapping is merged, and anything else replaced."""
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            _lay_over(config[key], value)
+        else:
+            config[key] = value
+
+
+def not_taken(plan: Plan) -> str:
+    """What lies among the submissions and is not taken, to be told when a run begins."""
+    if not plan.passed_over:
+        return ""
+    lines = shortened(plan.passed_over, TOLD, ", see submissions.json")
+    folder = plan.configuration.submissions.path
+    return "\n  ".join([f"Not taken as submissions, in {folder}/:", *lines])
