@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +231,15 @@ def test_another_master_seed_runs_all_that_it_decides(checkout: Path, tiny: Path
     }
     assert "dataset" not in plan
     assert not planned(snakemake(checkout, "--dry-run", *TINY))
+
+
+def test_the_hash_that_snakemake_logs_says_nothing_of_a_master_seed(checkout: Path) -> None:
+    outputs = [
+        snakemake(checkout, "--dry-run", *TINY, "--config", f"seeds={seed}") for seed in (1, 2)
+    ]
+    hashes = [re.findall("Config MD5: ([0-9a-f]{32})", output) for output in outputs]
+    assert hashes[0] == hashes[1]
+    assert len(hashes[0]) == 1
 
 
 def test_a_trained_model_is_its_owners_until_it_is_released(

@@ -32,6 +32,12 @@ def test_the_command_line_is_laid_over_the_files_and_these_over_the_defaults() -
     assert config["datasets"]["location30"]["records"] == 5010
 
 
+def test_snakemake_is_not_left_a_master_seed_to_hash() -> None:
+    config, plan = start.planned({"seeds": 5}, [], ["seeds=6"], ROOT, look=False)
+    assert plan.configuration.seeds == 6
+    assert "seeds" not in config
+
+
 def test_a_wrong_key_is_one_line() -> None:
     with pytest.raises(InputError, match=r"^command line: shard_size: 'x' is not one of 'auto'$"):
         planned("shard_size=x")

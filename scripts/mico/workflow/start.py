@@ -20,7 +20,9 @@ def planned(
     repository: Path,
     look: bool,
 ) -> tuple[dict[str, Any], Plan]:
-    """The configuration, and the plan of the run that it gives.
+    """The configuration but for the seeds, and the plan of the run that it gives.
+
+    Snakemake logs a fast hash of its configuration, on which a master seed could be tried.
 
     Args:
         given: what Snakemake, or the workflow that uses this one as a module, made of the files.
@@ -39,7 +41,9 @@ def planned(
     for layer in given, yaml_files.command_line(entries):
         _lay_over(merged, layer)
     published = repository / "config/scenarios.yaml"
-    return merged, make(configuration.check(merged, list(map(Path, files)), published), look)
+    plan = make(configuration.check(merged, list(map(Path, files)), published), look)
+    del merged["seeds"]
+    return merged, plan
 
 
 def _lay_over(config: dict[str, Any], layer: Mapping[str, Any]) -> None:
