@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import downloads
 import numpy as np
@@ -122,6 +123,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures without a drawing, which takes most of a page's time: for tests of its words."""
     svg = Markup('<svg aria-label="{}"></svg>')
     monkeypatch.setattr("mico.pages.figures._svg", lambda axes, title: svg.format(title))
+    # Axes that take any call and do nothing.
+    monkeypatch.setattr("mico.pages.figures._canvas", lambda *place, **named: MagicMock())
 
 
 @pytest.fixture(scope="session")
