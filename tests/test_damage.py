@@ -465,6 +465,7 @@ def test_a_changed_score_of_an_entry_is_found(tmp_path: Path) -> None:
 def test_a_changed_result_is_not_reported(tmp_path: Path, name: str) -> None:
     paths = write_run(tmp_path, ["auto", "lira"])
     names = ("scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json")
+    names += ("submissions.json",)
     sums = {one: digests.of_file(tmp_path / one) for one in names}
     (tmp_path / "scores.sha256").write_text(digests.listing(sums))
     results_of(paths)
@@ -472,6 +473,28 @@ def test_a_changed_result_is_not_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
         results_of(paths)
     one_line(caught.value, tmp_path / name, f"delete {tmp_path / 'scores.sha256'} {AGAIN}")
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_listing_of_results_that_is_cut_off(tmp_path: Path, lines: int) -> None:
+    paths = write_run(tmp_path, ["auto", "lira"])
+    listing = tmp_path / "scores.sha256"
+    sums = {"audit.json": digests.of_file(tmp_path / "audit.json")}
+    listing.write_text("".join(digests.listing(sums).splitlines(keepends=True)[:lines]))
+    with pytest.raises(InputError, match=r"\(not listed in ") as caught:
+        results_of(paths)
+    one_line(caught.value, listing, AGAIN)
+
+
+@pytest.mark.parametrize("lines", [0, 3])
+def test_a_listing_of_predictions_that_is_cut_off(tmp_path: Path, lines: int) -> None:
+    directory = tmp_path / "predictions"
+    prediction_files.write(directory, PHASES, np.linspace(0, 1, 28).reshape(7, 4))
+    listing = directory / digests.LISTING
+    listing.write_text("".join(listing.read_text().splitlines(keepends=True)[:lines]))
+    with pytest.raises(InputError, match=r"\(not listed in ") as caught:
+        prediction_files.read(directory, PHASES, 4)
+    one_line(caught.value, f"delete {directory} {AGAIN}")
 
 
 def test_a_changed_accuracy_is_not_reported(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_it_imports_numpy_and_torch_and_for_text_transformers(unzipped: Path) ->
 def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
     written: tuple[Path, str], challenges: dict
 ) -> None:
-    accepted = intake.read(written[0], TRACK, NAMES, PHASES, 20)
+    accepted = intake.read(written[0], TRACK, dict.fromkeys(NAMES, 20), PHASES)
     for name in NAMES:
         expected = np.exp(tabular_scores(challenges, name))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-6)
@@ -331,9 +331,9 @@ def test_check_says_what_is_wrong_and_agrees_with_the_intake(
     assert kit.check(path, unzipped, kit.read_track(unzipped)) == ([problem] if problem else [])
     if problem:
         with pytest.raises(intake.Rejected):
-            intake.read(path, TRACK, NAMES, PHASES, 20)
+            intake.read(path, TRACK, dict.fromkeys(NAMES, 20), PHASES)
     else:
-        intake.read(path, TRACK, NAMES, PHASES, 20)
+        intake.read(path, TRACK, dict.fromkeys(NAMES, 20), PHASES)
 
 
 @pytest.mark.slow
@@ -464,7 +464,7 @@ def test_track_of_images_and_bits_is_attacked(mixed: Mixed, tmp_path: Path) -> N
     printed = run(mixed.release, "--data", *mixed.data, "--output", path)
     assert "image: 60 records of 3,072 features\n" in printed
     assert "plain: 300 records of 37 features\n" in printed
-    accepted = intake.read(path, TRACK, list(mixed.challenges), PHASES, 20)
+    accepted = intake.read(path, TRACK, dict.fromkeys(mixed.challenges, 20), PHASES)
     for (name, one), data in zip(mixed.challenges.items(), mixed.data, strict=True):
         expected = np.exp(library_scores(one, data))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
@@ -575,7 +575,7 @@ def test_track_of_text_is_attacked(texts: Mixed, tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     printed = run(texts.release, "--data", *texts.data, "--output", path)
     assert "text-private: 60 records of 12 features\n" in printed
-    accepted = intake.read(path, TRACK, list(texts.challenges), PHASES, 20)
+    accepted = intake.read(path, TRACK, dict.fromkeys(texts.challenges, 20), PHASES)
     for name, one in texts.challenges.items():
         expected = np.exp(library_scores(one, texts.data[0]))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
