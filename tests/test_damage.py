@@ -281,10 +281,13 @@ def copied(challenge: object, folder: Path) -> tuple[Path, ...]:
     return folder / "0-4", folder / "5-6"
 
 
-def release(run_script: Callable, folder: Path, shards: tuple[Path, ...]) -> object:
+def release(
+    run_script: Callable, folder: Path, shards: tuple[Path, ...], scenario: str = "plain"
+) -> object:
     return run_script(
         "release",
-        *("--seeds", folder / "seeds.csv", "--splits", folder / "splits.npz"),
+        *("--scenario", scenario, "--seeds", folder / "seeds.csv"),
+        *("--splits", folder / "splits.npz"),
         *("--shards", *shards, "--phases", 3, 2, 2),
         *("--output", folder / "out", "--checksums", folder / "out.sha256"),
     )
@@ -318,7 +321,7 @@ def test_a_damaged_model_is_not_released(
     ("change", "parts"),
     [
         (lambda path: path.unlink(), ["0-4.csv: cannot be read"]),
-        (lambda path: path.write_text(""), ["0-4.csv: missing column model"]),
+        (lambda path: path.write_text(""), ["0-4.csv: missing column scenario, model"]),
         (lambda path: flip(path, 200), ["0-4.csv: damaged"]),
         (lambda path: flip(path, path.stat().st_size - 5), ["0-4.csv: damaged"]),
         (
@@ -349,6 +352,34 @@ def test_splits_of_other_models_are_not_released(
     result = release(run_script, folder, shards)
     assert result.returncode == 1
     one_line(result.stderr, folder / "splits.npz", "6 models, expected 7")
+
+
+def test_splits_of_another_scenario_are_not_released(
+    run_script, challenges: dict, tmp_path: Path
+) -> None:
+    """Of the same sizes, from other seeds."""
+    folder = tmp_path / "private"
+    shards = copied(challenges["plain"], folder)
+    shutil.copy(challenges["private"].organiser / "splits.npz", folder)
+    result = release(run_script, folder, shards)
+    assert result.returncode == 1
+    one_line(result.stderr, folder / "splits.npz", "model 0: not the challenge points that ", AGAIN)
+    assert not (folder / "out").exists()
+
+
+def test_models_of_another_scenario_are_not_released(
+    run_script, challenges: dict, tmp_path: Path
+) -> None:
+    folder = tmp_path / "private"
+    shards = copied(challenges["plain"], folder)
+    other = challenges["private"].organiser
+    shutil.rmtree(shards[1])
+    shutil.copytree(other / "5-6", shards[1])
+    shutil.copy(other / "5-6.csv", folder)
+    result = release(run_script, folder, shards)
+    assert result.returncode == 1
+    one_line(result.stderr, "5-6.csv: models of scenario 'private', expected of plain")
+    assert not (folder / "out").exists()
 
 
 def test_a_released_model_lists_what_was_trained(challenges: dict) -> None:

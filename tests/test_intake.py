@@ -280,7 +280,9 @@ def taken(folder: Path, content: bytes) -> list[str]:
     """What is said of a submission that is read as if it were as expected."""
     (folder / "a.zip").write_bytes(content)
     ignored: list[str] = []
-    found = intake.read(folder / "a.zip", TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES, ignored=ignored)
+    found = intake.read(
+        folder / "a.zip", TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES, ignored=ignored
+    )
     assert same(found)
     for line in ignored:
         assert line.isascii()

@@ -30,7 +30,10 @@ def read(tmp_path: Path, text: str, name: str = "own.yaml") -> Any:
         ("run: a\x00b", "line 1: not YAML: "),
         ("created: 2022-13-45", "line 1: not YAML: month must be in 1..12"),
         ("a: " + "[" * 5000, "line 2: not YAML: "),
-        ("models: {2022-01-01: 3}", "line 1: key '2022-01-01': expected a text, in quotation marks"),
+        (
+            "models: {2022-01-01: 3}",
+            "line 1: key '2022-01-01': expected a text",
+        ),
         ("datasets:\n  2024: {}", "line 2: key '2024': expected a text, in quotation marks"),
         ("datasets: {yes: {}}", "line 1: key 'yes': expected a text, in quotation marks"),
         ("attacks: &a [b, *a]", "line 1: holds itself, by an alias of its own anchor"),

@@ -9,8 +9,9 @@ from mico.support.errors import damaged
 
 # A hash of all that decided what a model became, and one of its files.
 IDENTITY, DIGEST = "identity", "files"
+SCENARIO = "scenario"
 COLUMNS = (
-    *("scenario", "model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
+    *(SCENARIO, "model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
     *(IDENTITY, DIGEST),
 )
 REMEDY = "delete it and the folder of its name, which are made together, and run again"
@@ -33,7 +34,7 @@ def read(path: Path) -> dict[int, dict[str, str]]:
         InputError: the file cannot be read, is not such a table, or is damaged.
     """
     rows = {}
-    for row in tables.read(path, ("model", DIGEST), REMEDY):
+    for row in tables.read(path, (SCENARIO, "model", DIGEST), REMEDY):
         if not row["model"].isdecimal():
             raise damaged(path, "a model without a number", REMEDY)
         rows[int(row["model"])] = row

@@ -119,7 +119,8 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         return read_data(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, *PACKED) as error:
-        raise SystemExit(f"{path}: not a data set ({type(error).__name__}: {error})") from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SystemExit(f"{path}: not a data set ({reason})") from None
 
 
 def read_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +164,7 @@ def shokri(path: Path) -> tuple[np.ndarray, np.ndarray]:
             or (row[:, 1] != ord(",")).any()
             or (features and len(row) != len(features[0]))
         ):
-            raise SystemExit(f"{path}: row {number}: expected a label from 1 to 256 and then only 0 or 1")
+            raise SystemExit(f"{path}: row {number}: expected a label from 1 and then only 0 or 1")
         labels.append(int(label) - 1)
         features.append(row[:, 0] - ord("0"))
     if not features:
