@@ -321,7 +321,7 @@ def test_a_damaged_model_is_not_released(
     ("change", "parts"),
     [
         (lambda path: path.unlink(), ["0-4.csv: cannot be read"]),
-        (lambda path: path.write_text(""), ["0-4.csv: missing column scenario, model"]),
+        (lambda path: path.write_text(""), ["0-4.csv: missing column model"]),
         (lambda path: flip(path, 200), ["0-4.csv: damaged"]),
         (lambda path: flip(path, path.stat().st_size - 5), ["0-4.csv: damaged"]),
         (

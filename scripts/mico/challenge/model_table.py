@@ -34,7 +34,7 @@ def read(path: Path) -> dict[int, dict[str, str]]:
         InputError: the file cannot be read, is not such a table, or is damaged.
     """
     rows = {}
-    for row in tables.read(path, (SCENARIO, "model", DIGEST), REMEDY):
+    for row in tables.read(path, ("model", DIGEST), REMEDY):
         if not row["model"].isdecimal():
             raise damaged(path, "a model without a number", REMEDY)
         rows[int(row["model"])] = row

@@ -119,8 +119,8 @@ def verified(models: Sequence[Path], tables: Iterable[Path], scenario: str) -> l
     known: dict[int, tuple[str, Path]] = {}
     for table in tables:
         for model, row in model_table.read(table).items():
-            if row[SCENARIO] != scenario:
-                given = shown(row[SCENARIO])
+            if row.get(SCENARIO) != scenario:
+                given = shown(row.get(SCENARIO))
                 raise InputError(f"{table}: models of scenario {given}, expected of {scenario}")
             known[model] = row[DIGEST], table
     found = []
