@@ -13,6 +13,7 @@ from mico.release import names
 from mico.scoring import entries, scorer
 from mico.support import digests, program
 from mico.support.atomic import atomic_file
+from mico.support.errors import InputError
 
 
 def main() -> None:
@@ -31,7 +32,16 @@ def main() -> None:
     )
     args = parser.parse_args()
 
+    try:
+        passed_over = json.loads(args.passed_over)
+    except ValueError as error:
+        raise InputError(f"--passed-over: expected JSON ({error})") from None
     found = {path: entries.read(path) for path in args.entries}
+    for path, entry in found.items():
+        for row in entry.scores:
+            if row["challenge"] not in args.challenges:
+                known = ", ".join(args.challenges)
+                raise InputError(f"{path}: challenge {row['challenge']!r}: expected {known}")
     standing = entries.standing(list(found.values()))
     rows = [row for entry in standing for row in entry.scores]
     rows.sort(key=lambda row: args.challenges.index(row["challenge"]))
@@ -60,7 +70,7 @@ def main() -> None:
     ids = names.told_apart(entry.participant for entry in found.values())
     submissions = {
         "submissions": [row | {"id": ids.get(row["participant"])} for row in history],
-        "passed_over": json.loads(args.passed_over),
+        "passed_over": passed_over,
     }
     for path, content in (
         (args.curves, curves),

@@ -1,6 +1,7 @@
 """Download a data set's raw file, check it, and only then give it its name."""
 
 import argparse
+import codecs
 import http.client
 import shutil
 import ssl
@@ -94,10 +95,10 @@ def _check_form(path: Path, name: str) -> None:
         ValueError: says what it is.
     """
     with path.open("rb") as file:
-        start = file.read(START).lstrip().lower()
+        start = file.read(START).removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if not start:
         raise ValueError("the answer is empty")
-    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+    if start.startswith((b"<!", b"<html", b"<head", b"<body", b"<?xml")):
         raise ValueError("the answer is a page and not the file")
     if name.lower().endswith(archives.NAMES):
         try:

@@ -3,16 +3,19 @@
 import argparse
 from pathlib import Path
 
-from mico.challenge import model_table, seeds, split_file
+import numpy as np
+
+from mico.challenge import model_table, seeds, split_file, splits
 from mico.challenge.layout import model_folder
 from mico.challenge.phases import Phases
 from mico.release import writer
 from mico.support import program
-from mico.support.errors import InputError
+from mico.support.errors import InputError, damaged
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--splits", type=Path, required=True, help="the scenario's splits.npz")
     parser.add_argument(
@@ -34,11 +37,18 @@ def main() -> None:
     all_seeds = seeds.read(args.seeds)
     if len(all_seeds) != phases.models:
         raise InputError(f"{args.seeds}: {len(all_seeds)} models, expected {phases.models}")
-    membership = split_file.read(args.splits).membership
+    known_splits = split_file.read(args.splits)
+    membership = known_splits.membership
     if len(membership) != phases.models:
         raise InputError(f"{args.splits}: {len(membership)} models, expected {phases.models}")
+    points, records = membership.shape[1], known_splits.trained.shape[1]
+    for model, row in enumerate(all_seeds):
+        order = splits.challenge_order(records, row["seed_challenge"])
+        if not np.array_equal(order[:points], known_splits.challenge[model]):
+            reason = f"model {model}: not the challenge points that {args.seeds} gives"
+            raise damaged(args.splits, reason)
     models = writer.trained(args.shards, phases.models)
-    sums = writer.verified(models, map(model_table.path_of, args.shards))
+    sums = writer.verified(models, map(model_table.path_of, args.shards), args.scenario)
     writer.write(args.output, phases, all_seeds, membership, models, args.disclosed)
     known = {
         f"{model_folder(phase, model)}/{name}": digest

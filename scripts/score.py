@@ -52,11 +52,13 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
+    columns = ("scenarios", "data", "splits", "privacy", "datasets")
+    program.as_many(args, "challenges", *columns, *(["predictions"] if args.predictions else []))
     phases = Phases(*args.phases)
     splits = dict(zip(args.challenges, map(split_file.read, args.splits), strict=True))
-    count = splits[args.challenges[0]].membership.shape[1]
+    points = {name: one.membership.shape[1] for name, one in splits.items()}
     if args.submission:
-        entry, predictions = _submitted(args, phases, count)
+        entry, predictions = _submitted(args, phases, points)
     else:
         folders = dict(zip(args.challenges, args.predictions, strict=True))
         notes = {name: prediction_files.read_note(folder) for name, folder in folders.items()}
@@ -67,7 +69,7 @@ def main() -> None:
             notes={name: note for name, note in notes.items() if note},
         )
         predictions = {
-            name: prediction_files.read(folder, phases, splits[name].membership.shape[1])
+            name: prediction_files.read(folder, phases, points[name])
             for name, folder in folders.items()
         }
     if not entry.problems:
@@ -85,19 +87,23 @@ def main() -> None:
 
 
 def _submitted(
-    args: argparse.Namespace, phases: Phases, count: int
+    args: argparse.Namespace, phases: Phases, points: Mapping[str, int]
 ) -> tuple[Entry, Mapping[str, np.ndarray]]:
-    """A submission's entry without scores, and its predictions (models, count) by challenge."""
+    """A submission's entry without scores, and its predictions (models, 2m) by challenge.
+
+    Args:
+        points: each challenge's 2m.
+    """
     path = args.submission
     problems = names.problems(args.participant, args.taken)
     ignored: list[str] = []
     predictions = {}
     try:
-        expected = args.track, args.challenges, phases, count
+        expected = args.track, points, phases
         found = intake.read(path, *expected, args.max_bytes, args.state, ignored)
         for challenge, attacked in found.items():
             # It leaves out the train models, whose memberships are public.
-            left_out = np.full((phases.train, count), np.nan)
+            left_out = np.full((phases.train, points[challenge]), np.nan)
             predictions[challenge] = np.concatenate([left_out, attacked])
     except intake.Rejected as rejected:
         problems += rejected.problems

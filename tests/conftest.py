@@ -254,7 +254,15 @@ def _make(
         given = ("--privacy", paths["privacy.json"], "--recipe", recipe(n, m, **options))
         written = ("--models", organiser / shard, "--rows", organiser / f"{shard}.csv")
         _succeed(run_script("train", *base, *chosen, *given, *written))
-    arguments = ("--seeds", paths["seeds.csv"], "--splits", paths["splits.npz"], "--shards")
+    arguments = (
+        "--scenario",
+        name,
+        "--seeds",
+        paths["seeds.csv"],
+        "--splits",
+        paths["splits.npz"],
+        "--shards",
+    )
     arguments += tuple(organiser / shard for shard in shards)
     arguments += ("--phases", 3, 2, 2, "--disclosed", *disclosed)
     directory = root / "challenge" / name

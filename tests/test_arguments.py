@@ -1,10 +1,16 @@
 """Programs that are called by hand with what they cannot use end with one clear line."""
 
+import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import programs
 import pytest
+
+from mico.challenge.phases import Phases
+from mico.support import program
+from mico.support.errors import InputError
 
 ACCOUNT = {"n": 100, "batch-size": 10, "epochs": 1, "noise-multiplier": 1, "delta": 1e-5}
 SPLIT = {"seeds": "absent.csv", "data": "absent", "n": 20, "m": 10}
@@ -52,6 +58,30 @@ def test_numbers_and_names_that_cannot_be_used(
     assert reason in last
     assert len(last) < 500
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lists_of_different_lengths() -> None:
+    args = argparse.Namespace(challenges=["a", "b"], splits=["x", "y"], privacy=["z"])
+    program.as_many(args, "challenges", "splits")
+    expected = "--privacy: 1 given, expected 2, as many as --challenges"
+    with pytest.raises(InputError, match=f"^{expected}$"):
+        program.as_many(args, "challenges", "splits", "privacy")
+
+
+def test_memory_that_there_is_not_is_told(capsys: pytest.CaptureFixture) -> None:
+    def main() -> None:
+        np.empty(2**62, np.uint8)
+
+    with pytest.raises(SystemExit, match="1"):
+        program.run(main)
+    told = capsys.readouterr().err
+    assert told.startswith("error: not enough memory (Unable to allocate ")
+    assert told.count("\n") == 1
+
+
+def test_phases_of_a_trillion_models() -> None:
+    with pytest.raises(InputError, match="expected at most 1,000,000 of each"):
+        Phases(2, 1, 10**12)
 
 
 @pytest.mark.parametrize("text", ["nope", "[]", '"x"'])

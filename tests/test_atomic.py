@@ -73,10 +73,37 @@ def test_output_replaces_an_older_one(tmp_path, write, fail) -> None:
     path = tmp_path / "output"
     write(path, "old")
     if path.is_dir():
-        (path / "left over").touch()
+        (path / ".snakemake_timestamp").touch()
     write(path, "new")
     assert content_of(path) == "new"
     assert [file.name for file in tmp_path.rglob("*")] in (["output"], ["output", "inside"])
+
+
+def test_a_folder_of_somebodys_own_is_not_replaced(tmp_path) -> None:
+    path = tmp_path / "own"
+    path.mkdir()
+    (path / "thesis.tex").write_text("mine")
+    with (
+        pytest.raises(InputError, match=r"own: not replaced, since it holds 'thesis\.tex'"),
+        atomic_directory(path) as temporary,
+    ):
+        (temporary / "scores.txt").write_text("new")
+    assert (path / "thesis.tex").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["own"]
+
+
+def test_what_is_no_plain_file_is_not_replaced(tmp_path) -> None:
+    """As /dev/null is not, which root may rename a file to."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "pipe", tmp_path / "folder"):
+        with (
+            pytest.raises(InputError, match=f"{path.name}: is no plain file, expected one"),
+            atomic_file(path) as temporary,
+        ):
+            temporary.write_text("new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
 
 
 @parametrise

@@ -205,7 +205,7 @@ def test_finished_models_are_in_their_published_form_and_become_the_shard(
         expected[f"model_{row['model']}/model.pt"] = (tmp_path / "model.pt").read_bytes()
     assert files(folder / "models") == expected
     shard_path.mkdir()
-    (shard_path / "stale").touch()
+    (shard_path / ".snakemake_timestamp").touch()
     checkpoint.finish(folder, shard_path)
     assert files(shard_path) == expected
     assert list(shard_path.parent.iterdir()) == [shard_path]

@@ -988,3 +988,25 @@ def test_file_that_is_read_first_and_last_is_the_last(tmp_path) -> None:
     own.write_text("datasets: {purchase100-synthetic: {features: 601, format: labelled-bits}}")
     with pytest.raises(InputError, match=r"^[^ ]*own\.yaml: dataset purchase100-synthetic: "):
         check_files(own, BASE, own)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("submissions: {path: 'a\\0b'}".replace("'", '"'), "submissions: path: "),
+        ('seeds: "a\\nb.csv"', "seeds: "),
+        ("run: " + "a" * 101, "run: .* is longer than 100 characters"),
+        (
+            "attacks: [{name: zip-0123456789abcdef0123, attack: threshold, signal: loss}]",
+            "attacks: zip-0123456789abcdef0123: expected another name, since submissions",
+        ),
+        (
+            "scenarios: [{id: master_seed, from: T1}]",
+            "scenario master_seed: expected another id, since a file of the run has this name",
+        ),
+    ],
+)
+def test_names_and_paths_that_no_file_or_another_has(tmp_path, text, reason) -> None:
+    with pytest.raises(InputError, match=rf"own\.yaml: {reason}") as caught:
+        check_own(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 1

@@ -281,10 +281,13 @@ def copied(challenge: object, folder: Path) -> tuple[Path, ...]:
     return folder / "0-4", folder / "5-6"
 
 
-def release(run_script: Callable, folder: Path, shards: tuple[Path, ...]) -> object:
+def release(
+    run_script: Callable, folder: Path, shards: tuple[Path, ...], scenario: str = "plain"
+) -> object:
     return run_script(
         "release",
-        *("--seeds", folder / "seeds.csv", "--splits", folder / "splits.npz"),
+        *("--scenario", scenario, "--seeds", folder / "seeds.csv"),
+        *("--splits", folder / "splits.npz"),
         *("--shards", *shards, "--phases", 3, 2, 2),
         *("--output", folder / "out", "--checksums", folder / "out.sha256"),
     )
@@ -349,6 +352,34 @@ def test_splits_of_other_models_are_not_released(
     result = release(run_script, folder, shards)
     assert result.returncode == 1
     one_line(result.stderr, folder / "splits.npz", "6 models, expected 7")
+
+
+def test_splits_of_another_scenario_are_not_released(
+    run_script, challenges: dict, tmp_path: Path
+) -> None:
+    """Of the same sizes, from other seeds."""
+    folder = tmp_path / "private"
+    shards = copied(challenges["plain"], folder)
+    shutil.copy(challenges["private"].organiser / "splits.npz", folder)
+    result = release(run_script, folder, shards)
+    assert result.returncode == 1
+    one_line(result.stderr, folder / "splits.npz", "model 0: not the challenge points that ", AGAIN)
+    assert not (folder / "out").exists()
+
+
+def test_models_of_another_scenario_are_not_released(
+    run_script, challenges: dict, tmp_path: Path
+) -> None:
+    folder = tmp_path / "private"
+    shards = copied(challenges["plain"], folder)
+    other = challenges["private"].organiser
+    shutil.rmtree(shards[1])
+    shutil.copytree(other / "5-6", shards[1])
+    shutil.copy(other / "5-6.csv", folder)
+    result = release(run_script, folder, shards)
+    assert result.returncode == 1
+    one_line(result.stderr, "5-6.csv: models of scenario 'private', expected of plain")
+    assert not (folder / "out").exists()
 
 
 def test_a_released_model_lists_what_was_trained(challenges: dict) -> None:
@@ -465,6 +496,7 @@ def test_a_changed_score_of_an_entry_is_found(tmp_path: Path) -> None:
 def test_a_changed_result_is_not_reported(tmp_path: Path, name: str) -> None:
     paths = write_run(tmp_path, ["auto", "lira"])
     names = ("scores.csv", "comparisons.csv", "curves.json", "audit.json", "notes.json")
+    names += ("submissions.json",)
     sums = {one: digests.of_file(tmp_path / one) for one in names}
     (tmp_path / "scores.sha256").write_text(digests.listing(sums))
     results_of(paths)
@@ -472,6 +504,28 @@ def test_a_changed_result_is_not_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
         results_of(paths)
     one_line(caught.value, tmp_path / name, f"delete {tmp_path / 'scores.sha256'} {AGAIN}")
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_listing_of_results_that_is_cut_off(tmp_path: Path, lines: int) -> None:
+    paths = write_run(tmp_path, ["auto", "lira"])
+    listing = tmp_path / "scores.sha256"
+    sums = {"audit.json": digests.of_file(tmp_path / "audit.json")}
+    listing.write_text("".join(digests.listing(sums).splitlines(keepends=True)[:lines]))
+    with pytest.raises(InputError, match=r"\(not listed in ") as caught:
+        results_of(paths)
+    one_line(caught.value, listing, AGAIN)
+
+
+@pytest.mark.parametrize("lines", [0, 3])
+def test_a_listing_of_predictions_that_is_cut_off(tmp_path: Path, lines: int) -> None:
+    directory = tmp_path / "predictions"
+    prediction_files.write(directory, PHASES, np.linspace(0, 1, 28).reshape(7, 4))
+    listing = directory / digests.LISTING
+    listing.write_text("".join(listing.read_text().splitlines(keepends=True)[:lines]))
+    with pytest.raises(InputError, match=r"\(not listed in ") as caught:
+        prediction_files.read(directory, PHASES, 4)
+    one_line(caught.value, f"delete {directory} {AGAIN}")
 
 
 def test_a_changed_accuracy_is_not_reported(tmp_path: Path) -> None:

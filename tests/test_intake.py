@@ -119,7 +119,7 @@ def with_members(*others: Member) -> bytes:
 def read(folder: Path, content: bytes, **options: int) -> dict[str, np.ndarray]:
     path = folder / "a.zip"
     path.write_bytes(content)
-    return intake.read(path, TRACK, CHALLENGES, PHASES, COUNT, **options)
+    return intake.read(path, TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES, **options)
 
 
 def problems(folder: Path, content: bytes, **options: int) -> list[str]:
@@ -251,7 +251,7 @@ def test_other_names_and_counts_are_read(tmp_path: Path) -> None:
         f"one/{phase}/model_{i}/prediction.csv": b"0.5,1" for phase, i in [("dev", 2), ("final", 3)]
     }
     (tmp_path / "a.zip").write_bytes(zipped(files))
-    predictions = intake.read(tmp_path / "a.zip", "one", ["one"], Phases(2, 1, 1), 2)
+    predictions = intake.read(tmp_path / "a.zip", "one", dict.fromkeys(["one"], 2), Phases(2, 1, 1))
     assert predictions["one"].tolist() == [[0.5, 1], [0.5, 1]]
 
 
@@ -268,7 +268,7 @@ def test_a_real_submission_is_read_fast(tmp_path: Path) -> None:
     }
     (tmp_path / "a.zip").write_bytes(zipped(files))
     start = time.process_time()
-    predictions = intake.read(tmp_path / "a.zip", "purchase100", names, phases, 200)
+    predictions = intake.read(tmp_path / "a.zip", "purchase100", dict.fromkeys(names, 200), phases)
     assert time.process_time() - start < 2  # 0.1 s if there is nothing else to do
     np.testing.assert_allclose(list(predictions.values()), expected, atol=1e-6)
 
@@ -280,7 +280,9 @@ def taken(folder: Path, content: bytes) -> list[str]:
     """What is said of a submission that is read as if it were as expected."""
     (folder / "a.zip").write_bytes(content)
     ignored: list[str] = []
-    found = intake.read(folder / "a.zip", TRACK, CHALLENGES, PHASES, COUNT, ignored=ignored)
+    found = intake.read(
+        folder / "a.zip", TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES, ignored=ignored
+    )
     assert same(found)
     for line in ignored:
         assert line.isascii()
@@ -393,7 +395,7 @@ def test_what_is_in_doubt_is_refused(tmp_path: Path, content: bytes, problem: st
 def test_another_content_than_was_planned_with_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped(good_files()))
-    expected = TRACK, CHALLENGES, PHASES, COUNT, intake.MAX_PACKED
+    expected = TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES, intake.MAX_PACKED
     state = submission_file.state(path, intake.MAX_PACKED)
     assert same(intake.read(path, *expected, state))
     path.write_bytes(zipped(good_files("toys/")))
@@ -516,7 +518,7 @@ def test_a_long_run_of_digits_is_refused_fast(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"one/dev/model_2/prediction.csv": content}))
     start = time.process_time()
     with pytest.raises(Rejected, match="value 1000 is '111"):
-        intake.read(tmp_path / "a.zip", "all", ["one"], Phases(2, 1, 1), 1000)
+        intake.read(tmp_path / "a.zip", "all", dict.fromkeys(["one"], 1000), Phases(2, 1, 1))
     assert time.process_time() - start < 1
 
 
@@ -544,7 +546,7 @@ def test_many_missing_models_are_not_all_told(tmp_path: Path) -> None:
         zipped({f"one/dev/model_{i}/prediction.csv": b"0" for i in range(2, 1000, 2)})
     )
     with pytest.raises(Rejected) as caught:
-        intake.read(tmp_path / "a.zip", "all", ["one"], Phases(2, 998, 1), 1)
+        intake.read(tmp_path / "a.zip", "all", dict.fromkeys(["one"], 1), Phases(2, 998, 1))
     check_problems(caught.value)
     listed = ", ".join(f"model_{i}" for i in range(3, 23, 2))
     assert caught.value.problems == [
@@ -613,7 +615,7 @@ def test_an_unknown_folder_is_told_once(tmp_path: Path) -> None:
 def test_many_names_are_not_all_listed(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"one/dev/model_1/prediction.csv": b"0"}))
     with pytest.raises(Rejected, match=r"model_1/': .*, expected model_2 \.\.\. model_99$"):
-        intake.read(tmp_path / "a.zip", "all", ["one"], Phases(2, 98, 1), 1)
+        intake.read(tmp_path / "a.zip", "all", dict.fromkeys(["one"], 1), Phases(2, 98, 1))
 
 
 def test_a_top_folder_here_and_there_is_refused(tmp_path: Path) -> None:
@@ -793,7 +795,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("missing", ".", "fifo"):
         with pytest.raises(Rejected, match="the submission: no such file"):
-            intake.read(tmp_path / name, TRACK, CHALLENGES, PHASES, COUNT)
+            intake.read(tmp_path / name, TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES)
 
 
 def test_a_large_submission_is_refused(tmp_path: Path) -> None:
@@ -804,7 +806,7 @@ def test_a_large_submission_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "large.zip").open("wb") as file:
         file.truncate(10**9)
     with small_memory(), pytest.raises(Rejected, match="1,000,000,000 bytes, expected at most"):
-        intake.read(tmp_path / "large.zip", TRACK, CHALLENGES, PHASES, COUNT)
+        intake.read(tmp_path / "large.zip", TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES)
     told = problems(tmp_path, bytes(intake.MAX_PACKED + 1))
     assert told == ["the submission: 2,000,001 bytes, expected at most 2,000,000"]
 
@@ -1008,7 +1010,7 @@ def test_anything_is_read_or_refused(
         path.write_bytes(content)
         before, start = tree(tmp_path), time.process_time()
         try:
-            predictions = intake.read(path, TRACK, CHALLENGES, PHASES, COUNT)
+            predictions = intake.read(path, TRACK, dict.fromkeys(CHALLENGES, COUNT), PHASES)
         except Rejected as error:
             check_problems(error)
             outcomes["refused"] += 1

@@ -1,6 +1,8 @@
 """`import mico` in a notebook: runs, releases and arrays, by loops and by what runs wrote."""
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from mico.challenge.layout import SOLUTION
 from mico.data import store
 from mico.data.formats.purchase100_synthetic import purchase100
 from mico.data.store import Description
+from mico.library import release
+from mico.training import device
 
 ROOT = Path(__file__).parents[1]
 RELEASE = Path(__file__).parent / "data" / "original_release"
@@ -225,6 +229,85 @@ def test_bad_arrays_are_told_in_a_line(
         mico.from_logits(logits, labels, trained)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_no_regular_shape_or_with_a_mask_are_refused() -> None:
+    logits, labels, trained = made()
+    for arguments in (([[[1, 2], [1]]], labels, trained), (logits, [[1], [1, 2]], trained)):
+        with pytest.raises(mico.InputError, match=r"^(logits|labels): no array "):
+            mico.from_logits(*arguments)
+    margins = np.ma.masked_less(naive_margins(logits, labels), 0)
+    with pytest.raises(mico.InputError, match=r"^margins: some are masked, expected an array"):
+        mico.from_margins(margins, trained)
+    challenge = mico.from_logits(logits, labels, trained)
+    for scores, reason in (
+        ([[1], [1, 2]], "scores: no array "),
+        (margins, "scores: some are masked"),
+        (margins.data + 1j, "scores: of type complex128, expected numbers"),
+        (np.full(margins.shape, None), "scores: of type object, expected numbers"),
+    ):
+        with pytest.raises(mico.InputError, match=f"^{reason}"):
+            challenge.score(scores)
+
+
+def test_scores_that_leave_every_model_out_are_refused() -> None:
+    challenge = mico.from_logits(*made())
+    nothing, some = np.full((MODELS, RECORDS), np.nan), np.zeros((MODELS, RECORDS))
+    for call in (
+        lambda: challenge.score(nothing),
+        lambda: challenge.compare(some, nothing),
+        lambda: challenge.roc(nothing),
+    ):
+        with pytest.raises(mico.InputError, match=r"^scores: those of every model .*are left out$"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"scenarios": [], "models": [4, 2, 1]},
+        {"scenarios": [1], "models": {"train": 4, "dev": 2, "final": 1}},
+        {"scenarios": [{"id": "A"}], "models": {"train": 4, "dev": 2, "final": 1}},
+        {"scenarios": [], "models": {"train": "4", "dev": 2, "final": 1}},
+        {"scenarios": [], "models": {"train": 4, "dev": 2, "final": 1, "more": 1}},
+    ],
+)
+def test_a_run_of_another_form_is_named(tmp_path: Path, about: dict) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(about))
+    expected = re.escape(f"{tmp_path / 'run.json'}: expected models and scenarios of a run (")
+    with pytest.raises(mico.InputError, match=expected):
+        mico.load_run(tmp_path)
+
+
+def test_tables_of_a_run_are_verified_and_damage_is_named(tmp_path: Path) -> None:
+    about = {"scenarios": [{"id": "A", "challenge": "a", "track": "t", "m": 2}]}
+    about |= {"models": {"train": 4, "dev": 2, "final": 1}}
+    (tmp_path / "run.json").write_text(json.dumps(about))
+    run, path = mico.load_run(tmp_path), tmp_path / "scores.csv"
+    for content in (b"", b"\xff\xfe\x00", b"a,b\n1,2,3\n1,2,3,4\n"):
+        path.write_bytes(content)
+        with pytest.raises(mico.InputError, match=r"scores\.csv: cannot be read as a table \("):
+            _ = run.scores
+    path.write_text("participant,tpr\nauto,0.25\n")
+    listing = tmp_path / "scores.sha256"
+    listing.write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  scores.csv\n")
+    assert run.scores.tpr.tolist() == [0.25]
+    path.write_text(path.read_text().replace("0.25", "0.95"))
+    with pytest.raises(mico.InputError, match=r"scores\.csv: damaged \(another SHA-256"):
+        _ = run.scores
+    (tmp_path / "ceilings").mkdir()
+    (tmp_path / "ceilings" / "A.json").write_text("[]")
+    with pytest.raises(mico.InputError, match="ceilings of a: expected an object"):
+        run.ceilings("a")
+
+
+def test_a_device_that_there_is_not_and_a_folder_without_models(tmp_path: Path) -> None:
+    with pytest.raises(mico.InputError, match=r"^device 'gpu': expected one of auto, cpu, cuda$"):
+        device.available("gpu")
+    with pytest.raises(
+        mico.InputError, match=r"no released challenge: .*expected at least 2 train"
+    ):
+        release._phases(tmp_path)
 
 
 def test_probabilities_that_are_logits_are_refused() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -33,7 +34,8 @@ from scored_run import (
 )
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mico.release import prediction_files
+from mico.challenge.phases import Phases
+from mico.release import intake, prediction_files
 from mico.scoring import audit, curves, entries, metrics, scorer
 from mico.scoring.entries import Entry
 
@@ -604,6 +606,20 @@ def test_a_submission_that_is_gone_or_replaced_ends_in_its_entry(tmp_path: Path)
     assert submitted(tmp_path, *planned)["problems"] == [
         "the submission: a link, which is not followed"
     ]
+
+
+def test_challenges_of_a_track_may_have_different_numbers_of_points(tmp_path: Path) -> None:
+    """Each challenge's predictions are checked by its own 2m."""
+    path, phases = tmp_path / "a.zip", Phases(2, 1, 1)
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, points in (("one", 2), ("two", 4)):
+            for folder in ("dev/model_2", "final/model_3"):
+                row = ",".join(["0.5"] * points)
+                packed.writestr(f"{name}/{folder}/prediction.csv", row)
+    found = intake.read(path, "all", {"one": 2, "two": 4}, phases)
+    assert {name: one.shape for name, one in found.items()} == {"one": (2, 2), "two": (2, 4)}
+    with pytest.raises(intake.Rejected, match=r"two/dev/model_2.*: one row of 4, expected one row"):
+        intake.read(path, "all", {"one": 2, "two": 2}, phases)
 
 
 def test_a_submission_that_may_not_be_read_ends_in_its_entry(

@@ -374,3 +374,22 @@ def test_files_that_a_run_has_written_are_given_back(tmp_path: Path) -> None:
         seeds.read_given(tmp_path / "A" / "seeds.csv", "A", 5)
     with pytest.raises(InputError, match=r"C/seeds\.csv: cannot be read"):
         seeds.read_given(path, "C", 5)
+
+
+def test_a_row_of_too_many_fields_is_refused(tmp_path) -> None:
+    """As where a number is written with a comma: all that follow would be one column off."""
+    path = tmp_path / "own.csv"
+    write_given(path, good_rows())
+    head, first, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([head, f"{first},7", *rest]))
+    expected = re.escape(f"{path}: row 1: expected 6 fields, found more")
+    with pytest.raises(InputError, match=expected):
+        seeds.read_given(path, "A", 3)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path) -> None:
+    path = tmp_path / "own.csv"
+    write_given(path, good_rows(), [*COLUMNS, "seed_training"])
+    expected = re.escape(f"{path}: column 'seed_training' is there twice")
+    with pytest.raises(InputError, match=expected):
+        seeds.read_given(path, "A", 3)

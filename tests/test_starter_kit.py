@@ -4,6 +4,7 @@ What it computes equals what the library does, which it never imports.
 """
 
 import ast
+import hashlib
 import importlib.util
 import io
 import re
@@ -118,7 +119,7 @@ def test_it_imports_numpy_and_torch_and_for_text_transformers(unzipped: Path) ->
 def test_submission_is_accepted_and_holds_the_attack_by_the_loss(
     written: tuple[Path, str], challenges: dict
 ) -> None:
-    accepted = intake.read(written[0], TRACK, NAMES, PHASES, 20)
+    accepted = intake.read(written[0], TRACK, dict.fromkeys(NAMES, 20), PHASES)
     for name in NAMES:
         expected = np.exp(tabular_scores(challenges, name))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-6)
@@ -331,9 +332,9 @@ def test_check_says_what_is_wrong_and_agrees_with_the_intake(
     assert kit.check(path, unzipped, kit.read_track(unzipped)) == ([problem] if problem else [])
     if problem:
         with pytest.raises(intake.Rejected):
-            intake.read(path, TRACK, NAMES, PHASES, 20)
+            intake.read(path, TRACK, dict.fromkeys(NAMES, 20), PHASES)
     else:
-        intake.read(path, TRACK, NAMES, PHASES, 20)
+        intake.read(path, TRACK, dict.fromkeys(NAMES, 20), PHASES)
 
 
 @pytest.mark.slow
@@ -464,7 +465,7 @@ def test_track_of_images_and_bits_is_attacked(mixed: Mixed, tmp_path: Path) -> N
     printed = run(mixed.release, "--data", *mixed.data, "--output", path)
     assert "image: 60 records of 3,072 features\n" in printed
     assert "plain: 300 records of 37 features\n" in printed
-    accepted = intake.read(path, TRACK, list(mixed.challenges), PHASES, 20)
+    accepted = intake.read(path, TRACK, dict.fromkeys(mixed.challenges, 20), PHASES)
     for (name, one), data in zip(mixed.challenges.items(), mixed.data, strict=True):
         expected = np.exp(library_scores(one, data))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
@@ -575,7 +576,7 @@ def test_track_of_text_is_attacked(texts: Mixed, tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     printed = run(texts.release, "--data", *texts.data, "--output", path)
     assert "text-private: 60 records of 12 features\n" in printed
-    accepted = intake.read(path, TRACK, list(texts.challenges), PHASES, 20)
+    accepted = intake.read(path, TRACK, dict.fromkeys(texts.challenges, 20), PHASES)
     for name, one in texts.challenges.items():
         expected = np.exp(library_scores(one, texts.data[0]))[PHASES.train :]
         np.testing.assert_allclose(accepted[name], expected, rtol=1e-5)
@@ -596,3 +597,75 @@ def test_logits_of_text_are_the_engines(kit: ModuleType, texts: Mixed, name: str
             logits = kit.load_model(folder)(kit.to_input(features))
             expected = network.logits(parameters, network.inputs(encoded))[0]
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def damaged_data(tmp_path: Path) -> dict[str, Path]:
+    """Files and folders that are no data sets, by what is wrong."""
+    made = {name: tmp_path / name for name in ("a.tgz", "a.tar.gz", "a.bin", "a.csv", "labels.csv")}
+    for name in ("a.tgz", "a.tar.gz", "a.bin"):
+        made[name].write_bytes(b"nothing of the kind")
+    made["a.csv"].write_bytes(b"1" * 5000 + b",0,1\n")
+    made["labels.csv"].write_text("257,0,1\n")
+    for name, text in (("text", "{"), ("list", "[]"), ("empty", "{}")):
+        folder = made[name] = tmp_path / name
+        folder.mkdir()
+        (folder / "dataset.json").write_text(text)
+        np.save(folder / "features.npy", np.zeros((3, 1), np.uint8))
+        np.save(folder / "labels.npy", np.zeros(3, np.uint8))
+    return made | {"absent": tmp_path / "absent"}
+
+
+def test_what_is_no_data_set_is_named(kit: ModuleType, tmp_path: Path) -> None:
+    for path in damaged_data(tmp_path).values():
+        with pytest.raises(SystemExit) as stopped:
+            kit.load_data(path)
+        assert str(stopped.value).startswith(f"{path}: ")
+        assert len(str(stopped.value).splitlines()) == 1
+
+
+def test_labels_that_a_byte_cannot_hold_are_not_the_published_ones(kit: ModuleType) -> None:
+    """256 more is the same byte."""
+    features, labels = np.zeros((2, 3), np.uint8), np.array([0, 1])
+    sha256 = hashlib.sha256(labels.astype(np.uint8).tobytes() + features.tobytes()).hexdigest()
+    expected = {"records": 2, "features": 3, "sha256": sha256}
+    kit.check_data(Path("data"), expected, features, labels)
+    with pytest.raises(SystemExit, match="labels 0 to 257, expected 0 to 255"):
+        kit.check_data(Path("data"), expected, features, labels + np.array([0, 256]))
+    with pytest.raises(SystemExit, match="2 records and 1 labels"):
+        kit.check_data(Path("data"), expected, features, labels[:1])
+
+
+def test_what_macos_adds_to_an_archive_is_passed_over(kit: ModuleType, tmp_path: Path) -> None:
+    rows, record = b"2,0,1\n1,1,1\n", bytes([3]) + bytes(3072)
+    for name, files in (
+        ("a.tgz", {"._dataset": b"\0\5\x16\7", "dataset": rows}),
+        ("a.tar.gz", {"b/._test_batch.bin": b"\0\5\x16\7", "b/test_batch.bin": record}),
+    ):
+        with tarfile.open(tmp_path / name, "w:gz") as archive:
+            for inside, content in files.items():
+                member = tarfile.TarInfo(inside)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    assert kit.load_data(tmp_path / "a.tgz")[1].tolist() == [1, 0]
+    assert kit.load_data(tmp_path / "a.tar.gz")[1].tolist() == [3]
+
+
+@pytest.mark.parametrize("text", [None, "", "no sum\n", "abc  other\n"])
+def test_a_damaged_listing_of_a_track_is_named(
+    kit: ModuleType, tmp_path: Path, text: str | None
+) -> None:
+    (tmp_path / "track.json").write_text("{}")
+    if text is not None:
+        (tmp_path / "SHA256SUMS").write_text(text)
+    with pytest.raises(SystemExit, match=r"SHA256SUMS: .*; unzip the track again") as stopped:
+        kit.read_track(tmp_path)
+    assert len(str(stopped.value).splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_submission_that_could_not_be_written_is_told_at_once(
+    unzipped: Path, tmp_path: Path
+) -> None:
+    for output in (tmp_path, tmp_path / "absent" / "submission.zip"):
+        told = run(unzipped, "--data", tmp_path, "--output", output, code=1)
+        assert told == f"{output}: expected a file in a folder that is there\n"

@@ -30,6 +30,14 @@ def read(tmp_path: Path, text: str, name: str = "own.yaml") -> Any:
         ("run: a\x00b", "line 1: not YAML: "),
         ("created: 2022-13-45", "line 1: not YAML: month must be in 1..12"),
         ("a: " + "[" * 5000, "line 2: not YAML: "),
+        (
+            "models: {2022-01-01: 3}",
+            "line 1: key '2022-01-01': expected a text",
+        ),
+        ("datasets:\n  2024: {}", "line 2: key '2024': expected a text, in quotation marks"),
+        ("datasets: {yes: {}}", "line 1: key 'yes': expected a text, in quotation marks"),
+        ("attacks: &a [b, *a]", "line 1: holds itself, by an alias of its own anchor"),
+        ("a: &a {b: [*a]}", "line 1: holds itself, by an alias of its own anchor"),
     ],
 )
 def test_what_would_be_read_otherwise_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -59,6 +67,9 @@ def test_json(tmp_path: Path) -> None:
         read(tmp_path, '{"a": {"b": 1, "b": 2}}', "own.json")
     with pytest.raises(InputError, match=r"own\.json: not JSON"):
         read(tmp_path, '{"a"}', "own.json")
+    for text in ("[" * 100_000, '{"a": 1' + "0" * 5000 + "}"):
+        with pytest.raises(InputError, match=r"own\.json: not JSON"):
+            read(tmp_path, text, "own.json")
 
 
 def test_file_that_cannot_be_read(tmp_path: Path) -> None:

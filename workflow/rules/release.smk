@@ -20,9 +20,11 @@ rule release:
         program=program("release"),
         code=code("release"),
         phases=plan.phases,
+        scenario=field("id"),
         disclosed=field("disclosed"),
     shell:
-        "{params.program} --seeds {input.seeds} --splits {input.splits} --shards {input.shards}"
+        "{params.program} --scenario {params.scenario} --seeds {input.seeds} --splits {input.splits}"
+        " --shards {input.shards}"
         " --phases {params.phases} --disclosed {params.disclosed}"
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 

@@ -42,7 +42,7 @@ use rule score as score_submission with:
     input:
         **SCORED_ON,
     wildcard_constraints:
-        entry="zip-[0-9a-f]{20}",
+        entry=submissions.ENTRY,
     localrule: True
     params:
         entry=job_files(jobs.submission_flags),

@@ -9,8 +9,9 @@ from mico.support.errors import damaged
 
 # A hash of all that decided what a model became, and one of its files.
 IDENTITY, DIGEST = "identity", "files"
+SCENARIO = "scenario"
 COLUMNS = (
-    *("scenario", "model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
+    *(SCENARIO, "model", "training_accuracy", "evaluation_accuracy", "seconds", "device"),
     *(IDENTITY, DIGEST),
 )
 REMEDY = "delete it and the folder of its name, which are made together, and run again"

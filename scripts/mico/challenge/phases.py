@@ -26,6 +26,8 @@ class Phases:
     def __post_init__(self) -> None:
         if self.train < 2 or min(self.dev, self.final) < 1:
             raise InputError(f"{self}: expected at least 2 train, 1 dev and 1 final models")
+        if max(astuple(self)) > MOST:
+            raise InputError(f"{self}: expected at most {MOST:,} of each")
 
     @property
     def models(self) -> int:

@@ -18,7 +18,12 @@ def _not_missing(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$"), AfterValidator(_not_missing)]
+# It is the name of a file or a folder, of which most systems take 255 bytes, endings included.
+Name = Annotated[
+    str,
+    Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100),
+    AfterValidator(_not_missing),
+]
 Disclosable = Literal["seed_training"]
 
 

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from mico.attacks.given.signals import Signals
 from mico.attacks.given.whitebox import WhiteBox
-from mico.library.challenge import Challenge
+from mico.library.challenge import Challenge, plain_array
 from mico.support.arrays import Floats, Ints
 from mico.support.errors import InputError
 
@@ -71,7 +71,7 @@ def from_margins(margins: ArrayLike, trained: ArrayLike, name: str = "arrays") -
 
 
 def _challenge(name: str, margin: Floats, trained: ArrayLike, classes: Ints | None) -> Challenge:
-    members = np.asarray(trained)
+    members = plain_array("trained", trained)
     if members.dtype != np.bool_ or members.shape != margin.shape:
         found = f"shape {members.shape} of {members.dtype}"
         raise InputError(f"trained: {found}, expected shape {margin.shape} of bool")
@@ -90,7 +90,7 @@ def _challenge(name: str, margin: Floats, trained: ArrayLike, classes: Ints | No
         # Of the weights nothing is known; `stacked` also looks at how a model does on a class.
         nothing = WhiteBox(np.array([], str), np.empty((models, records, 0), np.float32), classes)
         given["whitebox"] = lambda: nothing
-    return Challenge(name, signals, members, {"all": np.arange(models)}, given)
+    return Challenge(str(name), signals, members, {"all": np.arange(models)}, given)
 
 
 def _outputs(what: str, values: ArrayLike) -> Floats:
@@ -101,7 +101,7 @@ def _outputs(what: str, values: ArrayLike) -> Floats:
 
 
 def _numbers(what: str, values: ArrayLike, dimensions: int, shape: str) -> Floats:
-    found = np.asarray(values)
+    found = plain_array(what, values)
     if found.ndim != dimensions or found.dtype.kind not in "fiu" or not found.size:
         raise InputError(f"{what}: shape {found.shape} of {found.dtype}, expected numbers {shape}")
     doubles: Floats = found.astype(np.float64)
@@ -112,7 +112,7 @@ def _numbers(what: str, values: ArrayLike, dimensions: int, shape: str) -> Float
 
 
 def _labels(labels: ArrayLike, records: int, classes: int) -> Ints:
-    found = np.asarray(labels)
+    found = plain_array("labels", labels)
     if found.shape != (records,) or found.dtype.kind not in "iu":
         wanted = f"expected shape ({records},) of integers"
         raise InputError(f"labels: shape {found.shape} of {found.dtype}, {wanted}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from mico.attacks import registry
 from mico.attacks.given import shared_references
@@ -19,6 +20,21 @@ from mico.support.errors import InputError
 def attack_names() -> list[str]:
     """The names of the attacks."""
     return list(registry.attacks())
+
+
+def plain_array(what: str, values: ArrayLike) -> np.ndarray:
+    """Values as an array.
+
+    Raises:
+        InputError: they are of no regular shape, or some are masked, which no array here can be.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what}: no array ({error})") from None
+    if np.ma.is_masked(values):
+        raise InputError(f"{what}: some are masked, expected an array of which all are known")
+    return found
 
 
 @dataclass(frozen=True)
@@ -74,8 +90,11 @@ class Challenge:
         Raises:
             InputError: the scores are of another shape, or some are not numbers.
         """
-        scored = scorer.given(self.phases, self._checked(scores))
-        rows = scorer.rows({"challenge": self.name}, scored, self._checked(scores), self.membership)
+        checked = self._checked(scores)
+        scored = scorer.given(self.phases, checked)
+        if not scored:
+            raise InputError("scores: those of every model that can be scored are left out")
+        rows = scorer.rows({"challenge": self.name}, scored, checked, self.membership)
         return pd.DataFrame(rows).drop(columns="challenge").set_index("phase")
 
     def compare(self, scores: Floats, other: Floats, phase: str | None = None) -> pd.DataFrame:
@@ -91,8 +110,7 @@ class Challenge:
             InputError: scores are of another shape, or there is no such phase.
         """
         pair = self._checked(scores), self._checked(other)
-        models = self._models(phase)
-        models = models[~(np.isnan(pair[0][models, 0]) | np.isnan(pair[1][models, 0]))]
+        models = self._models(phase, *pair)
         truth = self.membership[models]
         values, replicates = [], []
         for one in pair:
@@ -114,24 +132,31 @@ class Challenge:
         Raises:
             InputError: the scores are of another shape, or there is no such phase.
         """
-        checked, models = self._checked(scores), self._models(phase)
-        models = models[~np.isnan(checked[models, 0])]
+        checked = self._checked(scores)
+        models = self._models(phase, checked)
         found = curves.roc(checked[models], self.membership[models], np.ones(len(models)))
         return pd.DataFrame({"fpr": found.fpr, "tpr": found.tpr})
 
-    def _models(self, phase: str | None) -> Ints:
-        """The models of a phase; by default of `both`, or of the last that is known."""
+    def _models(self, phase: str | None, *checked: Floats) -> Ints:
+        """The models of a phase, by default of `both` or of the last known, that have scores."""
         name = phase or list(self.phases)[-1]
         if name not in self.phases:
             raise InputError(f"phase {name!r}: expected one of {', '.join(self.phases)}")
-        return self.phases[name]
+        models = self.phases[name]
+        for scores in checked:
+            models = models[~np.isnan(scores[models, 0])]
+        if not len(models):
+            raise InputError(f"scores: those of every model of phase {name!r} are left out")
+        return models
 
     def _checked(self, scores: Floats) -> Floats:
         """Scores as predictions in [0, 1], which rank alike."""
-        shape = self.signals.challenge.shape
-        if np.shape(scores) != shape:
-            raise InputError(f"scores of shape {np.shape(scores)}, expected {shape}")
+        shape, found = self.signals.challenge.shape, plain_array("scores", scores)
+        if found.shape != shape:
+            raise InputError(f"scores of shape {found.shape}, expected {shape}")
+        if found.dtype.kind not in "biuf":
+            raise InputError(f"scores: of type {found.dtype}, expected numbers")
         try:
-            return to_predictions(np.asarray(scores, np.float64))
+            return to_predictions(found.astype(np.float64))
         except ValueError as error:
             raise InputError(f"scores: {error}") from None

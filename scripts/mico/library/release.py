@@ -69,7 +69,10 @@ def _phases(folder: Path) -> Phases:
         if missing := set(expected) - set(found):
             raise InputError(f"{folder / phase}: {min(missing)} is missing, {len(found)} are there")
         counts.append(len(found))
-    return Phases(*counts)
+    try:
+        return Phases(*counts)
+    except InputError as error:
+        raise InputError(f"{folder}: no released challenge: {error}") from None
 
 
 def _solution(folder: Path) -> np.ndarray | None:

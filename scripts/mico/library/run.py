@@ -16,6 +16,7 @@ from mico.challenge import split_file
 from mico.challenge.phases import PHASES, Phases
 from mico.library.challenge import Challenge
 from mico.release import prediction_files
+from mico.support import digests
 from mico.support.arrays import Floats, Ints
 from mico.support.errors import InputError
 
@@ -45,7 +46,8 @@ class Run:
     def ceilings(self, challenge: str) -> Mapping[str, list[float]]:
         """Limits on any attack's ROC curve by what training spent; empty without DP."""
         content = self._json(f"ceilings/{self._scenario(challenge)['id']}.json")
-        assert isinstance(content, dict)
+        if not isinstance(content, dict):
+            raise InputError(f"{self.folder}: ceilings of {challenge}: expected an object")
         return content
 
     def predictions(self, participant: str, challenge: str) -> Floats:
@@ -83,7 +85,7 @@ class Run:
             known["both"] = np.concatenate([known["dev"], known["final"]])
         given: dict[str, Callable[[], Any]] = {}
         for kind in ("whitebox", "target_references", registry.SHARED):
-            shards = (self.folder / kind / place).glob("*.npz")
+            shards = (self.folder / kind / place).glob("[0-9]*-[0-9]*.npz")
             paths = sorted(shards, key=lambda path: int(path.stem.split("-")[0]))
             single = self.folder / kind / f"{place}.npz"
             if single.exists() or paths:
@@ -105,8 +107,14 @@ class Run:
         path = self.folder / name
         if not path.exists():
             raise InputError(f"{path}: missing, the run has not come so far")
-        # A participant may be called NA.
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        listing = self.folder / "scores.sha256"
+        digests.verify_all(listing, [name], f"delete {listing} and run again")
+        try:
+            # A participant may be called NA.
+            return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: cannot be read as a table ({reason})") from None
 
     def _json(self, name: str) -> Any:
         path = self.folder / name
@@ -127,7 +135,17 @@ def load_run(folder: Path | str) -> Run:
     """
     run = Run(Path(folder), {})
     about = run._json("run.json")
+    path = Path(folder) / "run.json"
     for key in ("scenarios", "models"):
         if not isinstance(about, dict) or key not in about:
-            raise InputError(f"{Path(folder) / 'run.json'}: expected {key!r} in it")
-    return Run(Path(folder), about)
+            raise InputError(f"{path}: expected {key!r} in it")
+    try:
+        Phases(**about["models"])
+        for scenario in about["scenarios"]:
+            for key, kind in (("id", str), ("challenge", str), ("track", str), ("m", int)):
+                if not isinstance(scenario[key], kind):
+                    raise InputError(f"{key} {scenario[key]!r}")
+    except (InputError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: expected models and scenarios of a run ({reason})") from None
+    return Run(path.parent, about)

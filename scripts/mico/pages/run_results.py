@@ -115,7 +115,9 @@ def read(inputs: argparse.Namespace) -> Results:
         InputError: a file is not of its form, or two do not agree.
     """
     listing = inputs.scores.with_suffix(".sha256")
-    digests.verify_listing(listing, f"delete {listing} and run again")
+    listed = ("scores", "comparisons", "curves", "audit", "notes", "submissions")
+    names = [getattr(inputs, name).name for name in listed]
+    digests.verify_all(listing, names, f"delete {listing} and run again")
     results = Results(
         read_run(inputs.run),
         read_scores(inputs.scores),

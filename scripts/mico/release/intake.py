@@ -68,24 +68,23 @@ class Rejected(InputError):
 def read(
     path: Path,
     track: str,
-    challenges: Sequence[str],
+    challenges: Mapping[str, int],
     phases: Phases,
-    count: int,
     max_packed: int = MAX_PACKED,
     state: str | None = None,
     ignored: list[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Read a submission: each challenge's predictions (dev + final models, count) in [0, 1].
+    """Read a submission: each challenge's predictions (dev + final models, 2m) in [0, 1].
 
     Args:
         track: the name of the top folder, which may be left out in the submission.
-        count: how many numbers a model has, 2m.
+        challenges: how many numbers each of their models has, 2m.
         max_packed: the largest size of the submission in bytes.
         state: what `submission_file.state` must say of it, if that is known.
         ignored: gets a line on all that the submission holds or does beyond what is expected.
 
     Raises:
-        Rejected: it holds anything else than one row of `count` numbers in [0, 1] for every model.
+        Rejected: it holds anything else than one row of 2m numbers in [0, 1] for every model.
     """
     models = {
         name: [f"{name}/{model_folder(phase, i)}" for phase in ATTACKED for i in phases.of(phase)]
@@ -113,11 +112,12 @@ def read(
     if sum(member.compress_size for some in given.values() for _, member in some) > len(packed):
         raise Rejected(["the submission: smaller than the files in it, expected no overlap"])
     problems[:0] = (
-        _missing(challenges, phases, given) + _mixed(given) + _unknown(found.strange, known)
+        _missing(list(challenges), phases, given) + _mixed(given) + _unknown(found.strange, known)
     )
     rows, columns = {}, 0
     for model, some in given.items():
         try:
+            count = challenges[model.partition("/")[0]]
             rows[model], is_column = _row(unzipped, model, some, count)
             columns += is_column
         except Rejected as error:

@@ -9,13 +9,13 @@ import numpy as np
 
 from mico.challenge import model_table
 from mico.challenge.layout import SOLUTION, model_folder, model_name, seed_files
-from mico.challenge.model_table import DIGEST
+from mico.challenge.model_table import DIGEST, SCENARIO
 from mico.challenge.phases import Phases
 from mico.challenge.seeds import Seeds
 from mico.networks.facts import networks
 from mico.support import digests
 from mico.support.atomic import atomic_directory, atomic_file, link_or_copy
-from mico.support.errors import InputError, damaged
+from mico.support.errors import InputError, damaged, shown
 from mico.support.private import TIMESTAMP
 
 
@@ -105,18 +105,24 @@ def solution(membership: np.ndarray) -> bytes:
     return (",".join(str(int(value)) for value in membership) + "\r\n").encode()
 
 
-def verified(models: Sequence[Path], tables: Iterable[Path]) -> list[dict[str, str]]:
+def verified(models: Sequence[Path], tables: Iterable[Path], scenario: str) -> list[dict[str, str]]:
     """The SHA-256 of each model's files by name, refused if they are not those that were trained.
 
     Args:
         models: their folders, in order; tables: of their shards, with a hash of each one's files.
+        scenario: the id of that which they were trained for.
 
     Raises:
-        InputError: a model is in no table, or its files are others than its table says.
+        InputError: a model is in no table or another scenario's, or its files are others than its
+            table says.
     """
     known: dict[int, tuple[str, Path]] = {}
     for table in tables:
-        known |= {model: (row[DIGEST], table) for model, row in model_table.read(table).items()}
+        for model, row in model_table.read(table).items():
+            if row.get(SCENARIO) != scenario:
+                given = shown(row.get(SCENARIO))
+                raise InputError(f"{table}: models of scenario {given}, expected of {scenario}")
+            known[model] = row[DIGEST], table
     found = []
     for model, folder in enumerate(models):
         if model not in known:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mico.support.errors import InputError
+from mico.support.errors import InputError, shown
+from mico.support.private import TIMESTAMP
 
 ROOM = 1 << 20  # bytes; where fewer are free, a disk counts as full
 
@@ -19,8 +20,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write a file to; it is renamed to `path` if the block succeeds.
 
     Raises:
-        InputError: it cannot be written there: the disk is full, or the folder read-only.
+        InputError: it cannot be written there: the disk is full, or the folder read-only, or what
+            is there is no plain file, such as a device, which a name for it would put an end to.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no plain file, expected one, or none")
     temporary: Path | None = None
     try:
         temporary = _temporary(path)
@@ -57,8 +61,18 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def move_directory(source: Path, target: Path) -> None:
-    """Rename a directory to `target`, in place of one that is there."""
+    """Rename a directory to `target`, in place of an earlier one that is there.
+
+    Raises:
+        InputError: what is there holds something that the new one does not: it is somebody's own.
+    """
     if target.exists():
+        strange = set(os.listdir(target)) - {TIMESTAMP, *os.listdir(source)}
+        if strange:
+            raise InputError(
+                f"{target}: not replaced, since it holds {shown(min(strange))}; expected a folder "
+                "that is not there, or an earlier output"
+            )
         shutil.rmtree(target)
     os.rename(source, target)
 

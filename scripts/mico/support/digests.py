@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mico.support.errors import AGAIN, InputError, damaged
@@ -42,7 +42,7 @@ def verify(path: Path, expected: str | None, source: Path, remedy: str = AGAIN) 
         InputError: the file is another, or is not listed, or cannot be read.
     """
     if expected is None:
-        raise InputError(f"{path}: not listed in {source}")
+        raise damaged(path, f"not listed in {source}", remedy)
     found = of_file(path)
     if found != expected:
         raise damaged(path, f"another SHA-256 than {source} lists", remedy)
@@ -94,23 +94,34 @@ def listed(folder: Path) -> dict[str, str] | None:
 
 
 def verify_folder(folder: Path) -> None:
-    """Refuse a folder with a listing where a listed file is missing or another.
+    """Refuse a folder with a listing where a file is missing, another, or not listed.
 
     Raises:
         InputError: names the file.
     """
-    verify_listing(folder / LISTING, f"delete {folder} and run again")
+    sums = listed(folder)
+    if sums is None:
+        return
+    found = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != LISTING and not path.name.startswith(".")
+    }
+    verify_all(folder / LISTING, found | sums.keys(), f"delete {folder} and run again")
 
 
-def verify_listing(path: Path, remedy: str) -> None:
-    """Refuse what is beside a listing, if there is one, where a listed file is missing or another.
+def verify_all(path: Path, names: Iterable[str], remedy: str) -> None:
+    """Refuse files beside a listing, if there is one, of which one is missing, another or unlisted.
+
+    A listing that was cut off after a line, or is empty, is still one.
 
     Args:
-        remedy: what to do about another file.
+        names: of the files; remedy: what to do about another file.
 
     Raises:
         InputError: names the file.
     """
     if path.exists():
-        for name, expected in read_listing(path).items():
-            verify(path.parent / name, expected, path, remedy)
+        sums = read_listing(path)
+        for name in sorted(names):
+            verify(path.parent / name, sums.get(name), path, remedy)

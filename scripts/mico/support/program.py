@@ -15,6 +15,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         _end(str(error))
+    except MemoryError as error:
+        _end(f"not enough memory ({error})" if str(error) else "not enough memory")
     except OSError as error:  # a disk that is full or read-only, a file that is not there
         where = "" if error.filename is None else f"{error.filename}: "
         _end(f"{where}{error.strerror or error}")
@@ -23,6 +25,19 @@ def run(main: Callable[[], None]) -> None:
 def _end(reason: str) -> None:
     print(f"error: {reason}{clear_line()}", file=sys.stderr)
     sys.exit(1)
+
+
+def as_many(args: argparse.Namespace, first: str, *others: str) -> None:
+    """Refuse arguments of which there are to be as many as of the first, and are not.
+
+    Raises:
+        InputError: names the argument.
+    """
+    expected = len(getattr(args, first))
+    for name in others:
+        found = len(getattr(args, name))
+        if found != expected:
+            raise InputError(f"--{name}: {found} given, expected {expected}, as many as --{first}")
 
 
 def from_1(text: str) -> int:

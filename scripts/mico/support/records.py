@@ -18,8 +18,8 @@ from mico.support.numbers import whole_numbers, written_number
 
 CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-# Of a path: Snakemake takes braces and angle brackets for its own.
-PATH = "^[^{}<>]+$"
+# Of a path: Snakemake takes braces and angle brackets for its own, and no path holds a NUL.
+PATH = r"^[^{}<>\x00-\x1f\x7f]+$"
 
 Place = tuple[str | int, ...]
 T = TypeVar("T")
@@ -46,6 +46,7 @@ LIMITS = {
     "string_pattern_mismatch": ("pattern", "does not match {!r}"),
     "too_short": ("min_length", "is shorter than {}"),
     "string_too_short": ("min_length", "is shorter than {}"),
+    "string_too_long": ("max_length", "is longer than {} characters"),
 }
 NUMBERS = ("int_type", "int_from_float", "float_type")
 MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
@@ -191,7 +192,8 @@ def _reason(error: ErrorDetails) -> str:
     if error["type"] in LIMITS:
         key, words = LIMITS[error["type"]]
         if context[key] == PATH:
-            return f"{shown(given)}: expected a path without braces and angle brackets"
+            expected = "a path without braces, angle brackets and invisible characters"
+            return f"{shown(given)}: expected {expected}"
         limit = context[key]
         if isinstance(limit, float) and limit.is_integer():
             limit = int(limit)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mico.support.atomic import atomic_file
-from mico.support.errors import AGAIN, InputError, damaged
+from mico.support.errors import AGAIN, InputError, damaged, shown
 
 CHECK = "sha256"  # the last column: of the row's other values
 # What pandas reads as a missing value, in small letters.
@@ -50,6 +50,12 @@ def read(path: Path, needed: Iterable[str], remedy: str = AGAIN) -> list[dict[st
     missing = [name for name in needed if name not in columns]
     if missing:
         raise InputError(f"{path}: missing column {', '.join(missing)}")
+    for name in columns:
+        if columns.count(name) > 1:
+            raise InputError(f"{path}: column {shown(name)} is there twice")
+    for number, row in enumerate(rows, 1):
+        if len(row) > len(columns):
+            raise InputError(f"{path}: row {number}: expected {len(columns)} fields, found more")
     if CHECK in columns:
         columns.remove(CHECK)
         for number, row in enumerate(rows, 1):

@@ -38,8 +38,10 @@ def available(name: str) -> torch.device:
     """Whether `auto`, `cpu` or `cuda` means the CPU or a GPU.
 
     Raises:
-        InputError: `cuda` on a machine without one.
+        InputError: another name, or `cuda` on a machine without one.
     """
+    if name not in (known := ("auto", "cpu", "cuda")):
+        raise InputError(f"device {name!r}: expected one of {', '.join(known)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda: torch sees no GPU on this machine; use auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -4,6 +4,7 @@ An error names the file that set the key, the scenario, attack or data set, and 
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,16 @@ from mico.data.registry import formats
 from mico.release import names
 from mico.support.errors import InputError, did_you_mean, shown
 from mico.support.records import CONFIG, PATH, Place, Refused, parse
-from mico.workflow import scenarios, yaml_files
+from mico.workflow import scenarios, submissions, yaml_files
 
 MISSING = object()
 # A path, in which `{scenario}` may stand for a scenario's id.
-SEEDS_FILE = "^([^{}<>]|\\{scenario\\})+[.]csv$"
+SEEDS_FILE = r"^([^{}<>\x00-\x1f\x7f]|\{scenario\})+[.]csv$"
 # An option of any attack that looks at models: how many shared references are shadow models too.
 SHARED = registry.SHARED
 OF_EVERY = ("name", "attack", SHARED)
+# Beside the folders of scenarios lies a file of this name.
+MASTER_SEED = "master_seed"
 
 Ids = Annotated[
     list[Name],
@@ -250,11 +253,16 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         resolved = scenarios.resolve(checked.scenarios, library, checked.datasets)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
+    if MASTER_SEED in resolved:
+        reason = "expected another id, since a file of the run has this name"
+        raise refuse(("scenarios",), f"scenario {MASTER_SEED}: {reason}")
     attacks: dict[str, Attack] = {}
     for attack in checked.attacks:
         try:
             if attack.name in attacks:
                 raise InputError("this name is there twice")
+            if re.fullmatch(submissions.ENTRY, attack.name):
+                raise InputError("expected another name, since submissions are called so")
             if same := names.alike(attack.name, attacks):
                 raise InputError(f"looks like the name {same[0]}")
             _check_attack(attack, checked)

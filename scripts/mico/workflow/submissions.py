@@ -15,6 +15,8 @@ from pathlib import Path
 from mico.release import submission_file
 
 ENDING = ".zip"
+# What entries of submissions are called, which no built-in attack may be.
+ENTRY = "zip-[0-9a-f]{20}"
 PLACE = f"<track>/<participant>/<file>{ENDING}"
 SHOWN_IN_FOLDER = 5  # things passed over that are told of one folder
 SHOWN = 50  # and in all

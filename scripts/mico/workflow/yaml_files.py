@@ -18,6 +18,7 @@ from mico.support.errors import InputError, shown
 # The one in C, where PyYAML has it, takes a tenth of the time.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE = "tag:yaml.org,2002:merge"
+TEXT = "tag:yaml.org,2002:str"
 INTEGER = "tag:yaml.org,2002:int"
 # YAML 1.1 reads 010 as 8 and 1:30 as 90, which nobody means.
 NOT_AS_IT_LOOKS = re.compile("[-+]?(0[0-9_]+|[0-9_]+:.*)")
@@ -67,7 +68,9 @@ def _json(text: str, where: str) -> Any:
 
     try:
         return json.loads(text, object_pairs_hook=distinct)
-    except json.JSONDecodeError as error:
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
         raise InputError(f"{where}not JSON ({error})") from None
 
 
@@ -95,22 +98,33 @@ def _yaml(text: str, where: str, numbered: bool = False) -> Any:
     return content
 
 
-def _wrong(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[yaml.Node, str]]:
-    """The nodes that would be read otherwise than they are meant, and why."""
+def _wrong(
+    node: yaml.Node | None, seen: set[int], around: frozenset[int] = frozenset()
+) -> Iterator[tuple[yaml.Node, str]]:
+    """The nodes that would be read otherwise than they are meant, and why.
+
+    Args:
+        seen: nodes that were looked at; around: those that this one is in.
+    """
+    if node is not None and id(node) in around:
+        yield node, "holds itself, by an alias of its own anchor"
     if node is None or id(node) in seen:  # an anchor's
         return
     seen.add(id(node))
+    around |= {id(node)}
     if isinstance(node, yaml.ScalarNode):
         if node.tag == INTEGER and NOT_AS_IT_LOOKS.fullmatch(node.value):
             yield node, f"{shown(node.value)} is not written as an integer"
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _wrong(item, seen)
+            yield from _wrong(item, seen, around)
     elif isinstance(node, yaml.MappingNode):
         names: set[str] = set()
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
                 if key.value in names:
                     yield key, f"key {shown(key.value)} is there twice"
+                if key.tag != TEXT:
+                    yield key, f"key {shown(key.value)}: expected a text, in quotation marks"
                 names.add(key.value)
-            yield from _wrong(value, seen)
+            yield from _wrong(value, seen, around)

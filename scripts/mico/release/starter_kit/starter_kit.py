@@ -9,6 +9,7 @@ import hashlib
 import json
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import random_split
 
 Track = dict[str, Any]  # what track.json says
+PACKED = (tarfile.TarError, zlib.error)  # what a damaged archive raises besides
 Predictions = dict[str, np.ndarray]  # by the model's folder: <challenge>/<phase>/model_<i>
 
 IMAGE = (3, 32, 32)  # channels, rows, columns of CIFAR-10
@@ -114,6 +116,15 @@ def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Bits are (N, d) of 0/1, images (N, 3, 32, 32) of 0 to 255, sentences (N, d) token ids. They are
     read from the organiser's directory, CIFAR-10's official binary files, or Shokri et al.'s CSV.
     """
+    try:
+        return read_data(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, *PACKED) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SystemExit(f"{path}: not a data set ({reason})") from None
+
+
+def read_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What `load_data` gives, with the errors of whatever is wrong with the files."""
     if (path / "dataset.json").exists():
         description = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
         features = np.load(path / "features.npy")
@@ -136,8 +147,7 @@ def shokri(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     if path.name.endswith(".tgz"):
         with tarfile.open(path) as archive:
-            opened = [archive.extractfile(member) for member in archive if member.isfile()]
-            content = b"".join(file.read() for file in opened if file)
+            content = b"".join(in_archive(archive).values())
     else:
         content = path.read_bytes()
     labels: list[int] = []
@@ -148,8 +158,8 @@ def shokri(path: Path) -> tuple[np.ndarray, np.ndarray]:
         row = np.frombuffer(bits + b",", np.uint8).reshape(-1, 2) if len(bits) % 2 else None
         if (
             row is None
-            or not label.isdigit()
-            or int(label) < 1
+            or not (label.isdigit() and len(label) < 4)
+            or not 1 <= int(label) <= 256
             or ((row[:, 0] | 1) != ord("1")).any()
             or (row[:, 1] != ord(",")).any()
             or (features and len(row) != len(features[0]))
@@ -162,16 +172,27 @@ def shokri(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(features), np.array(labels)
 
 
+def in_archive(archive: tarfile.TarFile) -> dict[str, bytes]:
+    """An archive's files by their paths, without those that macOS adds."""
+    members = [one for one in archive if not Path(one.name).name.startswith(".")]
+    opened = {one.name: archive.extractfile(one) for one in members if one.isfile()}
+    return {name: file.read() for name, file in opened.items() if file}
+
+
 def check_data(path: Path, expected: Track, features: np.ndarray, labels: np.ndarray) -> None:
     """Stop unless the records are the published ones, in their order.
 
     Args:
         expected: what track.json says of the data set.
     """
+    if not len(features) == len(labels) > 0:
+        raise SystemExit(f"{path}: {len(features):,} records and {len(labels):,} labels")
     found = f"{len(labels):,} records of {features[0].size:,} features"
     published = f"{expected['records']:,} records of {expected['features']:,} features"
     if found != published:
         raise SystemExit(f"{path}: {found}, expected {published}")
+    if labels.min() < 0 or labels.max() > 255:
+        raise SystemExit(f"{path}: labels {labels.min()} to {labels.max()}, expected 0 to 255")
     digest = hashlib.sha256(labels.astype(np.uint8).tobytes())
     digest.update(features.astype(features.dtype.newbyteorder("<")).tobytes())
     if digest.hexdigest() != expected["sha256"]:
@@ -182,11 +203,10 @@ def cifar10(path: Path) -> np.ndarray:
     """Records (N, 3073), a label and the pixels, of an official file, directory or .tar.gz."""
     if path.name.endswith(".tar.gz"):
         with tarfile.open(path) as archive:
-            names = [name for name in archive.getnames() if name.endswith(".bin")]
-            opened = {name: archive.extractfile(name) for name in names}
-            files = {name: file.read() for name, file in opened.items() if file}
+            found = in_archive(archive)
+            files = {name: found[name] for name in found if name.endswith(".bin")}
     else:
-        paths = path.glob("*.bin") if path.is_dir() else [path]
+        paths = path.glob("[!.]*.bin") if path.is_dir() else [path]
         files = {file.name: file.read_bytes() for file in paths}
     if not files:
         raise SystemExit(f"{path}: no dataset.json in it, and no .bin files of CIFAR-10")
@@ -239,8 +259,15 @@ def read_track(release: Path) -> Track:
 @cache
 def checksums(release: Path) -> dict[str, str]:
     """The published files' SHA-256 sums, by their names below the track's folder."""
-    lines = (release / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    listing = release / "SHA256SUMS"
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{listing}: cannot be read ({error}); unzip the track again") from None
+    if "track.json" not in sums:
+        raise SystemExit(f"{listing}: does not list track.json; unzip the track again")
+    return sums
 
 
 def challenges(release: Path) -> list[Path]:
@@ -343,6 +370,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="submission.zip to write")
     args = parser.parse_args()
 
+    if args.output.is_dir() or not args.output.absolute().parent.is_dir():
+        raise SystemExit(f"{args.output}: expected a file in a folder that is there")
     release = args.release.resolve()
     track = read_track(release)
     found = challenges(release)
