@@ -97,7 +97,7 @@ def test_configuration_is_laid_over_the_defaults(tmp_path: Path) -> None:
     folder = importing(tmp_path, {"benchmark": {"run": "mine", "shard_size": 50}})
     plan = planned(snakemake(folder, "--dry-run", "mico_all"))
     assert plan["mico_train"] == 4 * 4
-    assert plan["mico_attack"] == 4 * 25
+    assert plan["mico_attack"] == 4 * 27
 
 
 def test_results_go_where_the_other_workflow_wants(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ def repository():
     if here.is_local:
         # Relative to the working directory, so that a checkout that is moved is not run again.
         path = Path(here.get_path_or_uri(secret_free=True))
-        if set("{}<>") & set(str(path)):
+        if set("{}<>'\"") & set(str(path)):
             sys.exit(
-                f"error: {path.parents[1]}: Snakemake takes braces and angle brackets in a path for"
-                " its own, expected the checkout in another folder"
+                f"error: {path.parents[1]}: Snakemake takes braces, angle brackets and quotes in a"
+                " path for its own, expected the checkout in another folder"
             )
         return Path(os.path.relpath(path.parents[1]))
     commit = here.hosted_repo.repo.commit(here.ref)
