@@ -33,7 +33,9 @@ from mico.networks import model_files
 from mico.networks.mlp import MLP
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
+from mico.support import tables
 from mico.support.errors import InputError
+from mico.support.private import TIMESTAMP
 from mico.training import checkpoint
 from mico.training.checkpoint import Checkpoint
 from mico.training.engine import Records, State, train
@@ -142,7 +144,9 @@ def contents(saved: Checkpoint) -> tuple[object, ...]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    """The contents of a folder, by path, without Snakemake's mark."""
+    paths = sorted(folder.rglob("*"))
+    paths = [path for path in paths if path.is_file() and path.name != TIMESTAMP]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
@@ -512,8 +516,10 @@ def jobs(
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
+    """Without their checksums, which are of the times too."""
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    return [{key: value for key, value in row.items() if key != tables.CHECK} for row in rows]
 
 
 # By moment: which job; how many times it comes there, with that of the kill; after how many
