@@ -14,9 +14,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from mico.support.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 SHOWN = 10  # names in a message at most
 # What csv, gzip, tarfile and zipfile raise where a file is cut off or is of another form.
@@ -180,12 +183,13 @@ class _Bytes(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        wanted = min(len(buffer), self._left)
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        place = memoryview(buffer)
+        wanted = min(len(place), self._left)
         block = self._file.read(wanted)
         if wanted and not block:
             raise EOFError("a member is truncated")
-        buffer[: len(block)] = block
+        place[: len(block)] = block
         self._left -= len(block)
         return len(block)
 
