@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from functools import cache
 from pathlib import Path
 
 from mico.challenge import split_file
@@ -59,11 +58,7 @@ def main() -> None:
             "for an exercise seeds_are_public: true"
         )
     phases = Phases(*args.phases)
-
-    @cache
-    def digest(path: Path) -> str:
-        return bundle.content_digest(store.read(path))
-
+    contents = {path: bundle.content_digest(store.read(path)) for path in set(args.data)}
     columns = {
         "scenarios": [
             build(Scenario, fields, "--scenarios: ") for fields in json.loads(args.scenarios)
@@ -73,7 +68,7 @@ def main() -> None:
         "privacy": [budget.read(path) for path in args.privacy],
         "splits": [split_file.read(path) for path in args.splits],
         "data": [store.describe(path) for path in args.data],
-        "content": [digest(path) for path in args.data],
+        "content": [contents[path] for path in args.data],
     }
     for name, column in columns.items():
         if len(column) != len(args.challenges):
