@@ -54,8 +54,11 @@ def main() -> None:
         scenarios = {row["challenge"]: row["scenario"] for row in entry.scores}
         for challenge, scenario in scenarios.items():
             name = entry.participant
-            curves.setdefault(scenario, {})[name] = entry.curves[challenge]["both"]
-            audits.setdefault(scenario, {})[name] = entry.audit[challenge]
+            of_phases = entry.curves[challenge]
+            if drawn := scorer.pooled(of_phases):
+                curves.setdefault(scenario, {})[name] = of_phases[drawn]
+            if challenge in entry.audit:
+                audits.setdefault(scenario, {})[name] = entry.audit[challenge]
             if challenge in entry.notes:
                 notes.setdefault(scenario, {})[name] = entry.notes[challenge]
 

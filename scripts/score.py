@@ -35,6 +35,9 @@ def main() -> None:
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
     )
+    parser.add_argument(
+        "--unsolved", nargs="*", default=[], help="challenges of which only train is known"
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--predictions", type=Path, nargs="+", help="a built-in attack's directories"
@@ -81,7 +84,8 @@ def main() -> None:
             split = splits[name]
             labels = store.read_labels(dataset)[split.challenge]
             delta = budget.read(privacy).delta
-            challenge = Challenge(name, scenario, data, split.membership, labels, delta)
+            solved = name not in args.unsolved
+            challenge = Challenge(name, scenario, data, split.membership, labels, delta, solved)
             entry = scorer.score(entry, phases, challenge, predictions[name])
     entries.write(args.output, entry)
 

@@ -29,6 +29,38 @@ rule release:
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 
 
+# A release that somebody else made is no input, since its times may be anything, and is only read.
+rule given_challenge:
+    output:
+        challenge=directory("<results>/challenge/{track}/{challenge}"),
+        checksums="<results>/challenge/{track}/{challenge}.sha256",
+    log:
+        "<logs>/given_challenge/{track}/{challenge}.log",
+    benchmark:
+        "<benchmarks>/given_challenge/{track}/{challenge}.tsv"
+    wildcard_constraints:
+        challenge=plan.given_names("challenge"),
+    conda:
+        environment("train")
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(60),
+    params:
+        program=program("given_challenge"),
+        code=code("given_challenge"),
+        release=job(jobs.released),
+        state=job(jobs.released_state),
+        architecture=field("architecture"),
+        disclosed=field("disclosed"),
+    shell:
+        "{params.program} --release {params.release:q} --architecture {params.architecture:q}"
+        " --disclosed {params.disclosed} --output {output.challenge}"
+        " --checksums {output.checksums} 2> {log}"
+
+
+ruleorder: given_challenge > release
+
+
 rule bundle:
     input:
         challenges=plan.for_track("<results>/challenge/{track}/{challenge}"),
@@ -65,3 +97,29 @@ rule bundle:
         " --privacy {input.privacy} --splits {input.splits} --data {input.data}"
         " --phases {params.phases} --max-bytes {params.max_bytes} {params.seeds}"
         " --output {output.public} --solutions {output.solutions} 2> {log}"
+
+
+# What a participant hands in, of a built-in attack.
+rule submission:
+    input:
+        predictions=job(jobs.track_predictions),
+    output:
+        "<results>/submissions/{participant}/{track}.zip",
+    log:
+        "<logs>/submission/{participant}/{track}.log",
+    benchmark:
+        "<benchmarks>/submission/{participant}/{track}.tsv"
+    conda:
+        "../../envs/score.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        program=program("submission"),
+        code=code("submission"),
+        phases=plan.phases,
+        numbers=job(jobs.numbers_json),
+    shell:
+        "{params.program} --predictions {input.predictions} --phases {params.phases}"
+        " --numbers {params.numbers:q}"
+        " --output {output} 2> {log}"

@@ -120,3 +120,38 @@ rule splits:
     shell:
         "{params.program} --seeds {input.seeds} --draws {input.draws} --data {input.data}"
         " --n {params.n} --m {params.m} --output {output} 2> {log}"
+
+
+rule given_splits:
+    input:
+        challenge=job(jobs.released_challenge),
+        data=job(jobs.scenario_data),
+    output:
+        "<results>/private/{scenario}/splits.npz",
+    log:
+        "<logs>/given_splits/{scenario}.log",
+    benchmark:
+        "<benchmarks>/given_splits/{scenario}.tsv"
+    wildcard_constraints:
+        scenario=plan.given_names("id"),
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        program=program("given_splits"),
+        code=code("given_splits"),
+        phases=plan.phases,
+        n=field("n"),
+        m=field("m"),
+        release=job(jobs.released),
+        state=job(jobs.released_state),
+        solutions=job(jobs.solutions_flag),
+    shell:
+        "{params.program} --challenge {input.challenge} --data {input.data}"
+        " --phases {params.phases} --n {params.n} --m {params.m} {params.solutions}"
+        " --release {params.release:q} --output {output} 2> {log}"
+
+
+ruleorder: given_splits > splits

@@ -77,6 +77,23 @@ class Scenario(Optimisation):
             "or `[seed_training]`"
         ),
     ] = ()
+    released: Annotated[
+        str | None,
+        Field(
+            pattern=PATH,
+            description="the folder of its challenge, `train`, `dev` and `final` in it, where "
+            "somebody else trained the models: they are attacked as they are, and nothing is "
+            "written there; see [docs/original.md](../docs/original.md)",
+        ),
+    ] = None
+    solutions: Annotated[
+        str | None,
+        Field(
+            pattern=PATH,
+            description="with `released`: the folder of the `solution.csv` of dev and final "
+            "models, `dev` and `final` in it; `null`: they are not known, and are not scored",
+        ),
+    ] = None
     null_run: Annotated[
         bool,
         Field(
@@ -98,9 +115,18 @@ class Scenario(Optimisation):
             if self.private != (getattr(self, name) is not None):
                 expected = "a number" if self.private else "null without epsilon"
                 raise ValueError(f"{name}: {getattr(self, name)}: expected {expected}")
+        if self.solutions is not None and self.released is None:
+            raise ValueError("solutions: expected null without released")
+        if self.null_run and self.released is not None:
+            raise ValueError("null_run: expected false with released, whose models are trained")
         if len(set(self.disclosed)) < len(self.disclosed):
             raise ValueError(f"disclosed: {list(self.disclosed)}: expected each once")
         super().__post_init__()
+
+    @property
+    def solved(self) -> bool:
+        """Whether the memberships of dev and final models are known here."""
+        return self.released is None or self.solutions is not None
 
     @property
     def private(self) -> bool:

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from mico.attacks.computing import outputs
-from mico.challenge.layout import SOLUTION, model_folder, model_name
+from mico.challenge.layout import ATTACKED, SOLUTION, model_folder, model_name
 from mico.challenge.phases import PHASES, Phases
 from mico.data import store
 from mico.library.challenge import Challenge
 from mico.networks.build import build
+from mico.release import given_release
 from mico.support.arrays import Ints
 from mico.support.errors import InputError
 from mico.training import engine
@@ -36,23 +37,16 @@ def load_release(
     phases = _phases(folder)
     network = build(architecture, dataset.description)
     records = engine.load(network, dataset, torch.device(available(device)))
-    first = _solution(folder / model_folder("train", 0))
-    if first is None:
-        raise InputError(f"{folder / model_folder('train', 0) / SOLUTION}: missing")
-    m = len(first) // 2
+    m = len(given_release.solution(folder / model_folder("train", 0))) // 2
     with torch.no_grad():
         signals = outputs.compute(folder, phases, network, records, n, m)
     membership = np.zeros((phases.models, 2 * m), bool)
     known: dict[str, list[int]] = {}
     for phase, model in phases.named():
-        row = _solution(folder / model_folder(phase, model))
-        if row is None:
+        of_model = folder / model_folder(phase, model)
+        if phase in ATTACKED and not (of_model / SOLUTION).exists():
             continue
-        if len(row) != 2 * m or row.sum() != m:
-            path = folder / model_folder(phase, model) / SOLUTION
-            found = f"{len(row)} memberships, {row.sum()} members"
-            raise InputError(f"{path}: {found}, expected {2 * m} and {m}")
-        membership[model] = row
+        membership[model] = given_release.solution(of_model, m)
         known.setdefault(phase, []).append(model)
     scored: dict[str, Ints] = {phase: np.array(models) for phase, models in known.items()}
     if {"dev", "final"} <= scored.keys():
@@ -73,18 +67,3 @@ def _phases(folder: Path) -> Phases:
         return Phases(*counts)
     except InputError as error:
         raise InputError(f"{folder}: no released challenge: {error}") from None
-
-
-def _solution(folder: Path) -> np.ndarray | None:
-    """A model's memberships (2m,), if they are given."""
-    path = folder / SOLUTION
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    values = text.split(",")
-    if not {*values} <= {"0", "1"}:
-        raise InputError(f"{path}: expected a row of 0 and 1")
-    return np.array([value == "1" for value in values])

@@ -158,7 +158,7 @@ def read_parameters(folder: Path, architecture: Architecture) -> Parameters:
     try:
         return architecture.from_state_dicts([state_dict])
     except ValueError as error:
-        weights = max(architecture.facts.files)
+        weights = max(architecture.facts.found(folder))
         raise InputError(f"{folder / weights}: {error}") from None
 
 

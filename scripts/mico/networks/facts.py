@@ -39,6 +39,8 @@ class Facts:
     files: dict[str, str] = field(
         default_factory=lambda: {MODEL: "its state dict, for `torch.load(path, weights_only=True)`"}
     )
+    # Of those files, the name of another that stands in for one in what others released.
+    older: dict[str, str] = field(default_factory=dict)
     weights_mb: int = 0  # of one model, where that counts
     feature_mb: float = 0.0  # of activations, for a feature of an example of the physical batch
     features: int | None = None  # for which the rates are, where they grow with the features
@@ -53,6 +55,17 @@ class Facts:
         if self.features is not None:
             seconds *= features / self.features
         return seconds / int(variant) ** self.narrower if self.divisors and variant else seconds
+
+    def found(self, folder: Path) -> list[str]:
+        """The names of a released model's files; of an older form where that lies there instead."""
+        return [
+            old
+            if (old := self.older.get(name))
+            and not (folder / name).exists()
+            and (folder / old).exists()
+            else name
+            for name in self.files
+        ]
 
 
 @cache

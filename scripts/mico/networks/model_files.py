@@ -1,6 +1,7 @@
 """Trained models on disk as the competition published them: a folder of a model.pt."""
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -54,8 +55,11 @@ def write_state_dict(path: Path, state_dict: StateDict, private: bool) -> None:
         torch.save(whole, file)
 
 
-def read_state_dict(path: Path) -> StateDict:
+def read_state_dict(path: Path, skipped: Collection[str] = ()) -> StateDict:
     """Read a model.pt without unpickling anything but tensors; the prefix of Opacus is removed.
+
+    Args:
+        skipped: the last parts of the names of tensors that are no weights.
 
     Raises:
         InputError: the file is missing, corrupt, or holds anything but named tensors.
@@ -72,6 +76,9 @@ def read_state_dict(path: Path) -> StateDict:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
     ):
         raise InputError(f"{path}: expected a state dict, names to tensors")
+    loaded = {
+        name: value for name, value in loaded.items() if name.rpartition(".")[2] not in skipped
+    }
     for name, value in loaded.items():
         if value.dtype != torch.float32 or not value.isfinite().all():
             raise InputError(f"{path}: {name}: expected finite float32 numbers")

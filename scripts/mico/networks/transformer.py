@@ -40,10 +40,14 @@ from mico.data.store import Description
 from mico.networks import dropout
 from mico.networks.architecture import SMALLEST, ExampleGradients, Parameters, StateDict
 from mico.networks.facts import Facts, networks, parse
+from mico.networks.model_files import read_state_dict
 from mico.networks.randomness import RandomStream
 from mico.support.errors import InputError
 
 Layer = nn.Linear | nn.Embedding | nn.LayerNorm
+
+# What older versions of the library stored beside the weights: numbers from 0 on.
+BUFFERS = ("position_ids",)
 
 # The rates of RoBERTa-base are reckoned from a smaller encoder's, by the parameters of a token.
 FACTS = {
@@ -60,6 +64,7 @@ FACTS = {
             "config.json": "its configuration, for `AutoConfig.from_pretrained(folder)`",
             "model.safetensors": "its weights, for `safetensors.torch.load_file(path)`",
         },
+        "older": {"model.safetensors": "pytorch_model.bin"},
         "forward": 0.3333333333333333,  # 1 / 3, as a literal
         "accuracy_records": 2_000,
         "white_box_records": 500,
@@ -218,14 +223,16 @@ class Transformer:
         save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
 
     def read_model(self, folder: Path) -> StateDict:
-        """Read the weights that `write_model` wrote.
+        """Read the weights that `write_model` wrote, or those of an older version of the library.
 
         Raises:
             InputError: the file is missing or corrupt, or holds other than finite float32 numbers.
         """
         from safetensors.torch import load_file
 
-        path = folder / "model.safetensors"
+        path = folder / max(self.facts.found(folder))
+        if path.suffix == ".bin":
+            return read_state_dict(path, skipped=BUFFERS)
         try:
             state_dict: StateDict = load_file(path)
         except Exception as error:  # safetensors has its own

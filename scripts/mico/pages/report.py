@@ -217,6 +217,9 @@ def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str,
 
     A metric's pairs are those of the first participant with each later one, then of the second, ...
     """
+    # Some may leave out train models, and are compared with nobody there.
+    most = max(row["models"] for row in rows)
+    rows = [row for row in rows if row["models"] == most]
     names = [row["participant"] for row in rows]
     pairs = {metric: results.pairs.get((scenario, metric), {}) for metric in COMPARED}
     if len(names) < 2 or (names[0], names[1]) not in pairs[HEADLINE]:

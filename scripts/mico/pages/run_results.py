@@ -47,7 +47,8 @@ class Results:
     scores: pd.DataFrame  # a row per (scenario, participant, phase)
     curves: dict[str, dict[str, Any]]  # scenario -> participant -> fpr, tpr, models
     models: pd.DataFrame  # a row per trained model
-    pairs: dict[tuple[str, str], Pairs]  # (scenario, metric), on dev and final together
+    # (scenario, metric), on dev and final together, or on train where these are not known
+    pairs: dict[tuple[str, str], Pairs]
     audit: dict[str, dict[str, Any]]  # scenario -> participant -> what `audit.audit` finds
     notes: dict[str, dict[str, str]]  # scenario -> participant -> what it did, after its name
     privacy: dict[str, Privacy]  # scenario -> what training spends
@@ -94,7 +95,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", type=Path, required=True, help="scores.csv of the run")
     parser.add_argument("--curves", type=Path, required=True, help="ROC curves, JSON")
     parser.add_argument(
-        "--models", type=Path, nargs="+", required=True, help="tables of the trained models, CSV"
+        "--models", type=Path, nargs="*", required=True, help="tables of the trained models, CSV"
     )
     parser.add_argument("--comparisons", type=Path, required=True, help="paired differences, CSV")
     parser.add_argument("--audit", type=Path, required=True, help="audits of all entries, JSON")
@@ -182,12 +183,14 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def read_models(paths: Iterable[Path]) -> pd.DataFrame:
-    """A row per trained model, from all shards of all scenarios."""
+    """A row per trained model, from all shards of all scenarios; none if nothing was trained."""
     texts, key = ["scenario", "device"], ["scenario", "model"]
     paths = list(paths)
     shards = [_read_csv(path, texts, MODEL_NUMBERS, key) for path in paths]
     for path in paths:
         tables.read(path, (), model_table.REMEDY)  # as they were written
+    if not shards:
+        return pd.DataFrame(columns=[*texts, *MODEL_NUMBERS])
     models = pd.concat(shards, ignore_index=True)
     for row in models[models.duplicated(key)].itertuples():
         raise InputError(f"model {row.model:g} of {row.scenario} is in two of the models files")

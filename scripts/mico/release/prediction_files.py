@@ -1,6 +1,8 @@
 """A participant's predictions in the published form: for each model one row of 2m numbers."""
 
 import csv
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from mico.challenge.layout import ATTACKED, PREDICTION, model_folder
 from mico.challenge.phases import Phases
 from mico.support import digests
-from mico.support.atomic import atomic_directory
+from mico.support.atomic import atomic_directory, atomic_file
 from mico.support.errors import InputError
 
 NOTE = "note.txt"
@@ -73,6 +75,41 @@ def read(directory: Path, phases: Phases, count: int) -> np.ndarray:
         left_out = phase not in ATTACKED and directory.is_dir() and not path.parent.exists()
         rows.append(np.full(count, np.nan) if left_out else _read_row(path, count))
     return np.stack(rows)
+
+
+def pack(
+    path: Path,
+    directories: Iterable[Path],
+    phases: Phases,
+    numbers: Mapping[str, Mapping[str, Sequence[int]]],
+) -> None:
+    """Write a submission: the predictions for the models that are attacked, as a .zip.
+
+    Args:
+        directories: of predictions, by the names of their challenges.
+        numbers: challenge -> phase -> the numbers of its models in the submission, in order.
+
+    Raises:
+        InputError: a prediction is missing, or is not as its checksum says.
+    """
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
+        for directory in directories:
+            digests.verify_folder(directory)
+            for phase in ATTACKED:
+                published = numbers[directory.name][phase]
+                for model, number in zip(phases.of(phase), published, strict=True):
+                    source = directory / model_folder(phase, model) / PREDICTION
+                    name = f"{directory.name}/{model_folder(phase, number)}/{PREDICTION}"
+                    # It has one time, so that equal predictions make equal bytes.
+                    member = zipfile.ZipInfo(name)
+                    packed.writestr(member, _content(source), zipfile.ZIP_DEFLATED)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_note(directory: Path) -> str:

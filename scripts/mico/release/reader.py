@@ -71,7 +71,7 @@ def models(
     checksums = _Checksums(directory)
     for phase, model in phases.named():
         folder = directory / model_folder(phase, model)
-        for name in architecture.facts.files:
+        for name in architecture.facts.found(folder):
             checksums.verified(folder / name)
         parameters = read_parameters(folder, architecture)
         yield {name: value.to(device) for name, value in parameters.items()}

@@ -1,6 +1,6 @@
 """The scores of entries: rows, curves and audits of each, and comparisons of any two."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -15,7 +15,10 @@ from mico.scoring.entries import Entry, Row
 
 CURVE_POINTS = 400
 # Metrics whose replicates are kept: scoreboards rank by dev or final, pairs are compared on both.
-REPLICATED = {"dev": (metrics.HEADLINE,), "final": (metrics.HEADLINE,), "both": metrics.COMPARED}
+REPLICATED = {"dev": (metrics.HEADLINE,), "final": (metrics.HEADLINE,)}
+# The models that pages draw and compare: those that are attacked, or if nothing is known of them,
+# those of train.
+POOLED = ("both", "train")
 COMPARISON = ("scenario", "metric", "participant", "other", "difference", "low", "high")
 
 
@@ -29,6 +32,7 @@ class Challenge:
     membership: np.ndarray  # (models, 2m) bool
     classes: np.ndarray  # (models, 2m)
     delta: float | None  # the scenario's; None without DP
+    solved: bool = True  # the memberships of dev and final models are known
 
 
 def score(entry: Entry, phases: Phases, challenge: Challenge, predictions: np.ndarray) -> Entry:
@@ -39,10 +43,20 @@ def score(entry: Entry, phases: Phases, challenge: Challenge, predictions: np.nd
     """
     models = {phase: np.array(phases.of(phase)) for phase in PHASES}
     models["both"] = np.concatenate([models["dev"], models["final"]])
+    if not challenge.solved:
+        models = {"train": models["train"]}
     attacked = given(models, predictions)
     about = {"scenario": challenge.scenario, "challenge": challenge.name, "track": entry.track}
     about |= {"data": challenge.data, "participant": entry.participant}
     found_rows, rocs, replicates = _score(about, attacked, predictions, challenge.membership)
+    scored = replace(
+        entry,
+        scores=[*entry.scores, *found_rows],
+        curves={**entry.curves, challenge.name: rocs},
+        replicates={**entry.replicates, challenge.name: replicates},
+    )
+    if not challenge.solved:  # it takes thresholds from dev and looks at them on final
+        return scored
     found = audit(
         challenge.name,
         attacked,
@@ -51,13 +65,12 @@ def score(entry: Entry, phases: Phases, challenge: Challenge, predictions: np.nd
         challenge.classes,
         challenge.delta,
     )
-    return replace(
-        entry,
-        scores=[*entry.scores, *found_rows],
-        curves={**entry.curves, challenge.name: rocs},
-        replicates={**entry.replicates, challenge.name: replicates},
-        audit={**entry.audit, challenge.name: found},
-    )
+    return replace(scored, audit={**entry.audit, challenge.name: found})
+
+
+def pooled(phases: Container[str]) -> str | None:
+    """Which of some phases is drawn and compared; None without one of `POOLED`."""
+    return next((phase for phase in POOLED if phase in phases), None)
 
 
 def given(phases: Mapping[str, np.ndarray], predictions: np.ndarray) -> dict[str, np.ndarray]:
@@ -92,6 +105,7 @@ def _score(
     rows: list[Row] = []
     rocs: dict[str, Any] = {}
     replicates: dict[str, dict[str, list[float]]] = {}
+    drawn = pooled(phases)
     for phase, models in phases.items():
         chosen, truth = predictions[models], membership[models]
         roc = curves.roc(chosen, truth, np.ones(len(models)))
@@ -102,16 +116,15 @@ def _score(
             row[f"{name}_low"], row[f"{name}_high"] = curves.interval(resampled[name]).tolist()
         rows.append(row)
         rocs[phase] = _thinned(roc, (~truth).sum())
-        if phase == "both":
+        if phase == drawn:
             called = chosen >= curves.threshold(roc, metrics.HEADLINE_FPR)
             tprs = (called & truth).sum(axis=1) / truth.sum(axis=1)
             rocs[phase]["models"] = {
                 str(model): round(float(tpr), 6) for model, tpr in zip(models, tprs, strict=True)
             }
-        if phase in REPLICATED:
-            replicates[phase] = {
-                metric: resampled[metric].round(6).tolist() for metric in REPLICATED[phase]
-            }
+        kept = metrics.COMPARED if phase == drawn else REPLICATED.get(phase)
+        if kept:
+            replicates[phase] = {metric: resampled[metric].round(6).tolist() for metric in kept}
     return rows, rocs, replicates
 
 
@@ -128,20 +141,23 @@ def comparisons(entries: Sequence[Entry], challenges: Iterable[str]) -> list[tup
     """A row of `COMPARISON` for each challenge, metric and pair of entries, in the given order.
 
     Both of a pair are scored on the same models, and most of their ups and downs come from those:
-    the 95 % interval of their difference, on dev and final together, is one of differences resample
-    by resample.
+    the 95 % interval of their difference, on dev and final together, or on train where these are
+    not known, is one of differences resample by resample. Some attacks leave out train models, and
+    are not compared there.
     """
     table = []
     for challenge in challenges:
         scored = [
-            (row, entry.replicates[challenge]["both"])
+            (row, entry.replicates[challenge][row["phase"]])
             for entry in entries
             for row in entry.scores
-            if (row["challenge"], row["phase"]) == (challenge, "both")
+            if row["challenge"] == challenge and row["phase"] == pooled(entry.curves[challenge])
         ]
         for metric in metrics.COMPARED:
             sampled = [(row, np.array(replicates[metric])) for row, replicates in scored]
             for (row, replicates), (other, others) in combinations(sampled, 2):
+                if row["models"] != other["models"]:
+                    continue
                 values = [row[metric] - other[metric], *curves.interval(replicates - others)]
                 names = row["scenario"], metric, row["participant"], other["participant"]
                 table.append((*names, *(round(float(value), 6) for value in values)))

@@ -6,7 +6,7 @@ An error names the file that set the key, the scenario, attack or data set, and 
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ from mico.challenge.scenario import Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
-from mico.release import names
+from mico.release import given_release, names
 from mico.support.errors import InputError, did_you_mean, shown
 from mico.support.records import CONFIG, PATH, Place, Refused, parse
 from mico.workflow import scenarios, submissions, yaml_files
@@ -253,6 +253,11 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         resolved = scenarios.resolve(checked.scenarios, library, checked.datasets)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
+    try:
+        models = _models(checked, resolved)
+    except InputError as error:
+        raise refuse(("scenarios",), error) from None
+    checked = replace(checked, models=models)
     if MASTER_SEED in resolved:
         reason = "expected another id, since a file of the run has this name"
         raise refuse(("scenarios",), f"scenario {MASTER_SEED}: {reason}")
@@ -286,6 +291,41 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
             reason = "expected another attack in every scenario"
             raise refuse(("attacks",), f"attacks: {name}: {reason}")
     return Run(checked, resolved, attacks, inputs, entered)
+
+
+def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phases:
+    """How many models each phase has, in all scenarios: as released ones have, if there are any.
+
+    Raises:
+        InputError: a release cannot be read, lies where the run is made, or has other numbers of
+            models than another scenario.
+    """
+    found = {"the others": configuration.models}
+    if all(scenario.released is not None for scenario in known.values()):
+        found = {}
+    for name, scenario in known.items():
+        if scenario.released is None:
+            continue
+        folder = Path(scenario.released)
+        try:
+            _check_place(folder, Path("results") / configuration.run)
+            found[name] = given_release.counts(given_release.models(folder))
+        except InputError as error:
+            raise InputError(f"scenario {name}: released: {error}") from None
+        other, expected = next(iter(found.items()))
+        if found[name] != expected:
+            raise InputError(
+                f"scenario {name}: released: {folder}: {found[name]}, but {other} of the run "
+                f"{'has' if other in known else 'have'} {expected}"
+            )
+    return next(iter(found.values()))
+
+
+def _check_place(folder: Path, run: Path) -> None:
+    """Refuse a folder in which, or in a part of which, the run is made."""
+    own, made = folder.resolve(), run.resolve()
+    if own.is_relative_to(made) or made.is_relative_to(own):
+        raise InputError(f"{folder}: the run is made in {run}, expected a folder that is elsewhere")
 
 
 def _check_attack(attack: Attack, configuration: Configuration) -> None:

@@ -22,12 +22,15 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         dataset.pop("path", None)
         if "tokenizer" in dataset:
             dataset["tokenizer"] = pretrained.without_place(dataset["tokenizer"])
+    for scenario in shareable["scenarios"]:
+        if isinstance(scenario, dict):
+            scenario.pop("released", None)
+            scenario.pop("solutions", None)
     text = json.dumps(shareable, sort_keys=True)
     told = {
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "seeds": seed_source(plan.configuration.seeds),
-        "design": plan.configuration.design,
+        **_memberships(plan),
         "seeds_are_public": plan.configuration.seeds_are_public,
         "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
         "attacks": [
@@ -38,6 +41,14 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "models": asdict(plan.configuration.models),
     }
     return json.dumps(told)
+
+
+def _memberships(plan: Plan) -> dict[str, str]:
+    """Where the memberships of the models come from."""
+    if len(plan.given) == len(plan.run.scenarios):
+        return {"seeds": "those of the release"}
+    configuration = plan.configuration
+    return {"seeds": seed_source(configuration.seeds), "design": configuration.design}
 
 
 def seed_source(seeds: int | str) -> str:

@@ -12,11 +12,13 @@ from shlex import quote
 
 from mico.attacks import registry
 from mico.challenge import seeds
+from mico.challenge.layout import ATTACKED
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
-from mico.release import names
+from mico.release import given_release, names
 from mico.support.records import dump
+from mico.workflow import outside
 from mico.workflow.configuration import Attack
 from mico.workflow.plan import Plan, Wildcards
 from mico.workflow.submissions import Submission
@@ -95,6 +97,30 @@ def scenario_data(plan: Plan, wildcards: Wildcards) -> str:
 def scenario_privacy(plan: Plan, wildcards: Wildcards) -> str:
     """What training a scenario's models spends of privacy, which is public."""
     return f"<results>/privacy/{plan.of(wildcards).id}.json"
+
+
+def released(plan: Plan, wildcards: Wildcards) -> str:
+    """The folder of a release that is given."""
+    return str(plan.of(wildcards).released)
+
+
+def released_challenge(plan: Plan, wildcards: Wildcards) -> str:
+    """A scenario's challenge as a participant gets it."""
+    scenario = plan.of(wildcards)
+    return f"<results>/challenge/{scenario.track}/{scenario.challenge}"
+
+
+def released_state(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """Digests that change with the files of a release and of its solutions."""
+    scenario = plan.of(wildcards)
+    folders = [scenario.released, scenario.solutions]
+    return [outside.state(Path(folder)) for folder in folders if folder is not None]
+
+
+def solutions_flag(plan: Plan, wildcards: Wildcards) -> str:
+    """The flag that names the folder of a release's solutions, if they are known."""
+    folder = plan.of(wildcards).solutions
+    return "" if folder is None else f"--solutions {quote(folder)}"
 
 
 def private_seeds(plan: Plan, wildcards: Wildcards) -> str:
@@ -289,10 +315,30 @@ def entry_columns(plan: Plan, wildcards: Wildcards) -> str:
     """The flags that name the challenges of an entry."""
     scenarios = plan.entered(wildcards["track"], wildcards["entry"])
     columns = {"challenges": "challenge", "scenarios": "id", "data": "data"}
-    return " ".join(
+    flags = [
         f"--{flag} {' '.join(getattr(scenario, field) for scenario in scenarios)}"
         for flag, field in columns.items()
-    )
+    ]
+    if unknown := [scenario.challenge for scenario in scenarios if not scenario.solved]:
+        flags.append(f"--unsolved {' '.join(unknown)}")
+    return " ".join(flags)
+
+
+def numbers_json(plan: Plan, wildcards: Wildcards) -> str:
+    """The numbers of a track's dev and final models by challenge, as they are published: JSON."""
+    found = {}
+    for scenario in plan.of_track(wildcards["track"]):
+        if scenario.released is None:
+            models = {phase: list(plan.configuration.models.of(phase)) for phase in ATTACKED}
+        else:
+            models = given_release.models(Path(scenario.released))
+        found[scenario.challenge] = {phase: models[phase] for phase in ATTACKED}
+    return json.dumps(found)
+
+
+def track_predictions(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """A built-in attack's predictions for all challenges of a track."""
+    return predictions(plan, {"entry": wildcards["participant"], "track": wildcards["track"]})
 
 
 def named_challenges(plan: Plan, wildcards: Wildcards) -> list[str]:

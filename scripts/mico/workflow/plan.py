@@ -79,6 +79,36 @@ class Plan:
             self.challenges[challenge] if challenge else self.run.scenarios[wildcards["scenario"]]
         )
 
+    @cached_property
+    def given(self) -> list[Scenario]:
+        """The scenarios whose models are given, and not trained here."""
+        return [one for one in self.run.scenarios.values() if one.released is not None]
+
+    def given_names(self, field: str) -> str:
+        """A pattern of these scenarios by a field, which matches nothing if there are none."""
+        return "|".join(getattr(scenario, field) for scenario in self.given) or "(?!)"
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The tracks that have a scoreboard: all memberships are known."""
+        return [name for name in self.tracks if all(one.solved for one in self.of_track(name))]
+
+    @property
+    def packed(self) -> list[str]:
+        """The tracks that bundles are made of: all models are trained here."""
+        return sorted(set(self.tracks) - {scenario.track for scenario in self.given})
+
+    @property
+    def handed_in(self) -> list[tuple[str, str]]:
+        """Participants with the tracks that are not ranked, where they can hand in predictions."""
+        return [
+            (name, track)
+            for track in self.tracks
+            if track not in self.ranked
+            for name in self.run.attacks
+            if self.entered(track, name) == self.of_track(track)
+        ]
+
     def of_track(self, track: str) -> list[Scenario]:
         """The scenarios of a track, in the run's order."""
         return [scenario for scenario in self.challenges.values() if scenario.track == track]
@@ -146,7 +176,7 @@ class Plan:
 
     def model_rows(self, wildcards: Wildcards) -> list[str]:
         """The tables of all models of the run."""
-        scenarios = self.run.scenarios.values()
+        scenarios = [one for one in self.run.scenarios.values() if one.released is None]
         return [path for scenario in scenarios for path in self.shard_paths(scenario, ".csv")]
 
     # Attacks and entries
@@ -234,13 +264,16 @@ def make(run: Run, look: bool = True) -> Plan:
     Args:
         look: whether to look for submissions; what SLURM's jobs do is about none.
     """
-    tracks = {scenario.track for scenario in run.scenarios.values()}
+    nobodys: dict[str, dict[str, Submission]] = {
+        scenario.track: {} for scenario in run.scenarios.values()
+    }
+    plan = Plan(run, nobodys)
     if not look:
-        return Plan(run, {track: {} for track in tracks})
+        return plan
     where = run.configuration.submissions
-    inbox = Inbox(Path(where.path), tracks, where.max_bytes)
+    inbox = Inbox(Path(where.path), plan.ranked, where.max_bytes)
     found = {track: {one.id: one for one in some} for track, some in inbox.submissions.items()}
-    return Plan(run, found, inbox.passed_over)
+    return Plan(run, nobodys | found, inbox.passed_over)
 
 
 def ranges(first: int, end: int, size: int) -> list[str]:
@@ -254,5 +287,7 @@ def shard_of(wildcards: Wildcards) -> tuple[int, int]:
 
 
 def public(scenario: Scenario) -> dict[str, object]:
-    """A scenario as others are told of it: nothing of where a checkpoint lies on this machine."""
-    return asdict(scenario) | {"architecture": pretrained.public(scenario.architecture)}
+    """A scenario as others are told of it: nothing of where files lie on this machine."""
+    told = asdict(scenario) | {"architecture": pretrained.public(scenario.architecture)}
+    del told["solutions"]
+    return told | {"released": scenario.released is not None, "solved": scenario.solved}
