@@ -10,54 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mico.challenge.layout import ATTACKED, SOLUTION, model_folder, model_name, seed_files
+from mico.challenge.layout import ATTACKED, SOLUTION, model_folder, seed_files
 from mico.challenge.phases import PHASES, Phases
 from mico.challenge.split_file import Splits
 from mico.networks.facts import Facts
-from mico.release import reader
+from mico.release import folders, reader
+from mico.release.folders import Models
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError, shown
-
-Models = dict[str, list[int]]
-
-
-def models(folder: Path) -> Models:
-    """The numbers of a release's models by phase, in order.
-
-    Raises:
-        InputError: a phase's folder is missing or holds too few models, or two models have the same
-            number.
-    """
-    found: Models = {}
-    for phase in PHASES:
-        inside = folder / phase
-        try:
-            names = [entry.name for entry in os.scandir(inside) if entry.is_dir()]
-        except OSError as error:
-            raise InputError(f"{inside}: cannot be read ({error.strerror})") from None
-        numbers = {name: name.removeprefix(model_name(0)[:-1]) for name in names}
-        for name, number in numbers.items():
-            if not (number.isascii() and number.isdecimal() and name == model_name(int(number))):
-                raise InputError(f"{inside / name}: expected {model_name(0)} or another number")
-        found[phase] = sorted(map(int, numbers.values()))
-    every = [number for numbers in found.values() for number in numbers]
-    twice = next((number for number in every if every.count(number) > 1), None)
-    if twice is not None:
-        raise InputError(f"{folder}: {model_name(twice)} is in two phases")
-    try:
-        counts(found)
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from None
-    return found
-
-
-def counts(numbers: Models) -> Phases:
-    """How many models each phase has.
-
-    Raises:
-        InputError: too few.
-    """
-    return Phases(*(len(numbers[phase]) for phase in PHASES))
 
 
 def link(folder: Path, directory: Path, facts: Facts, disclosed: Collection[str]) -> None:
@@ -73,7 +33,7 @@ def link(folder: Path, directory: Path, facts: Facts, disclosed: Collection[str]
     Raises:
         InputError: a file is missing.
     """
-    numbers = models(folder)
+    numbers = folders.models(folder)
     with atomic_directory(directory) as temporary:
         place = 0
         for phase in PHASES:

@@ -20,7 +20,7 @@ from mico.challenge.scenario import Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
-from mico.release import given_release, names
+from mico.release import folders, names
 from mico.support.errors import InputError, did_you_mean, shown
 from mico.support.records import CONFIG, PATH, Place, Refused, parse
 from mico.workflow import scenarios, submissions, yaml_files
@@ -309,7 +309,7 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
         folder = Path(scenario.released)
         try:
             _check_place(folder, Path("results") / configuration.run)
-            found[name] = given_release.counts(given_release.models(folder))
+            found[name] = folders.counts(folders.models(folder))
         except InputError as error:
             raise InputError(f"scenario {name}: released: {error}") from None
         other, expected = next(iter(found.items()))

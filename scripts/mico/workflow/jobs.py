@@ -16,7 +16,7 @@ from mico.challenge.layout import ATTACKED
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
-from mico.release import given_release, names
+from mico.release import folders, names
 from mico.support.records import dump
 from mico.workflow import outside
 from mico.workflow.configuration import Attack
@@ -331,7 +331,7 @@ def numbers_json(plan: Plan, wildcards: Wildcards) -> str:
         if scenario.released is None:
             models = {phase: list(plan.configuration.models.of(phase)) for phase in ATTACKED}
         else:
-            models = given_release.models(Path(scenario.released))
+            models = folders.models(Path(scenario.released))
         found[scenario.challenge] = {phase: models[phase] for phase in ATTACKED}
     return json.dumps(found)
 
