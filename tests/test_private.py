@@ -222,14 +222,11 @@ def test_another_master_seed_runs_all_that_it_decides(checkout: Path, tiny: Path
     text = (checkout / "tiny.yaml").read_text()
     (checkout / "other.yaml").write_text(f"{text}\nseeds: {MASTER + 1}\n")
     plan = planned(snakemake(checkout, "--dry-run", "--configfile", "other.yaml"))
-    assert {name: plan[name] for name in ("master_seed", "seeds", "shard_seeds", "train")} == {
-        "master_seed": 1,
-        "seeds": 2,
-        "shard_seeds": 6,
-        "train": 6,
-    }
+    decided = {"master_seed": 1, "seeds": 2, "shard_seeds": 6, "train": 6}
+    assert {name: plan[name] for name in decided} == decided
     assert "dataset" not in plan
-    assert not planned(snakemake(checkout, "--dry-run", *TINY))
+    same = planned(snakemake(checkout, "--dry-run", *TINY))
+    assert not decided.keys() & same.keys()
 
 
 def test_the_hash_that_snakemake_logs_says_nothing_of_a_master_seed(checkout: Path) -> None:
