@@ -18,7 +18,7 @@ OF_TEXT = ("transformers", "tokenizers")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="stored data sets")
+    parser.add_argument("--data", type=Path, nargs="*", required=True, help="stored data sets")
     parser.add_argument("--run", required=True, help="JSON of what the configuration says")
     parser.add_argument("--output", type=Path, required=True, help="run.json to write")
     args = parser.parse_args()
@@ -32,7 +32,8 @@ def main() -> None:
     if not isinstance(run, dict):
         raise InputError("--run: expected a JSON object")
     content = run | {
-        "datasets": {description.name: asdict(description) for description in described},
+        "datasets": run.get("datasets", {})
+        | {description.name: asdict(description) for description in described},
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES + OF_TEXT * text},
         "created": date.today().isoformat(),

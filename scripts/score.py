@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,11 @@ def main() -> None:
     parser.add_argument("--scenarios", nargs="+", required=True, help="their scenarios' ids")
     parser.add_argument("--data", nargs="+", required=True, help="the names of their data sets")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="their splits.npz")
-    parser.add_argument("--privacy", type=Path, nargs="+", required=True, help="their privacy.json")
     parser.add_argument(
-        "--datasets", type=Path, nargs="+", required=True, help="their stored data sets"
+        "--privacy", type=Path, nargs="*", default=[], help="their privacy.json, if there is one"
+    )
+    parser.add_argument(
+        "--datasets", type=Path, nargs="*", default=[], help="their stored data sets, if any"
     )
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
@@ -55,8 +58,8 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="the entry's .json to write")
     args = parser.parse_args()
-    columns = ("scenarios", "data", "splits", "privacy", "datasets")
-    program.as_many(args, "challenges", *columns, *(["predictions"] if args.predictions else []))
+    given = [name for name in ("privacy", "datasets", "predictions") if getattr(args, name)]
+    program.as_many(args, "challenges", "scenarios", "data", "splits", *given)
     phases = Phases(*args.phases)
     splits = dict(zip(args.challenges, map(split_file.read, args.splits), strict=True))
     points = {name: one.membership.shape[1] for name, one in splits.items()}
@@ -76,14 +79,16 @@ def main() -> None:
             for name, folder in folders.items()
         }
     if not entry.problems:
-        columns = args.challenges, args.scenarios, args.data, args.datasets, args.privacy
-        rows = zip(*columns, strict=True)
+        columns = args.challenges, args.scenarios, args.data
+        rows = zip_longest(*columns, args.datasets, args.privacy)
         for name, scenario, data, dataset, privacy in progress(
             rows, len(args.challenges), "challenges"
         ):
             split = splits[name]
-            labels = store.read_labels(dataset)[split.challenge]
-            delta = budget.read(privacy).delta
+            # Of outputs that are given there are neither.
+            classes = store.read_labels(dataset) if dataset else np.zeros(split.trained.shape[1])
+            labels = classes[split.challenge]
+            delta = budget.read(privacy).delta if privacy else None
             solved = name not in args.unsolved
             challenge = Challenge(name, scenario, data, split.membership, labels, delta, solved)
             entry = scorer.score(entry, phases, challenge, predictions[name])

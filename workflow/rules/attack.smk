@@ -13,6 +13,8 @@ rule signals:
         "<logs>/signals/{track}/{challenge}.log",
     benchmark:
         "<benchmarks>/signals/{track}/{challenge}.tsv"
+    wildcard_constraints:
+        challenge=one_of("challenge", plan.run.scenarios),
     conda:
         environment("attack")
     threads: 1
@@ -51,6 +53,32 @@ use rule signals as whitebox with:
     params:
         program=program("whitebox"),
         code=code("whitebox", jobs.network_sources),
+
+
+# Outputs that are given are no input, since their times may be anything.
+rule given_signals:
+    output:
+        signals="<results>/signals/{track}/{challenge}.npz",
+        whitebox="<results>/whitebox/{track}/{challenge}.npz",
+    log:
+        "<logs>/given_signals/{track}/{challenge}.log",
+    benchmark:
+        "<benchmarks>/given_signals/{track}/{challenge}.tsv"
+    wildcard_constraints:
+        challenge=one_of("challenge", plan.run.outputs),
+    conda:
+        "../../envs/attack.yaml"
+    resources:
+        mem_mb=growing(resources.attack_mb),
+        runtime=growing(20),
+    params:
+        program=program("given_outputs"),
+        code=code("given_outputs"),
+        outputs=job(jobs.outputs_file),
+        state=job(jobs.outputs_state),
+    shell:
+        "{params.program} --outputs {params.outputs:q} --signals {output.signals}"
+        " --whitebox {output.whitebox} 2> {log}"
 
 
 rule shared_references:

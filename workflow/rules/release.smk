@@ -11,6 +11,8 @@ rule release:
         "<logs>/release/{track}/{challenge}.log",
     benchmark:
         "<benchmarks>/release/{track}/{challenge}.tsv"
+    wildcard_constraints:
+        challenge=one_of("challenge", plan.trained),
     conda:
         environment("train")
     resources:
@@ -39,7 +41,7 @@ rule given_challenge:
     benchmark:
         "<benchmarks>/given_challenge/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=plan.given_names("challenge"),
+        challenge=one_of("challenge", plan.given),
     conda:
         environment("train")
     resources:
@@ -56,9 +58,6 @@ rule given_challenge:
         "{params.program} --release {params.release:q} --architecture {params.architecture:q}"
         " --disclosed {params.disclosed} --output {output.challenge}"
         " --checksums {output.checksums} 2> {log}"
-
-
-ruleorder: given_challenge > release
 
 
 rule bundle:

@@ -1,6 +1,6 @@
 # What every entry is scored on.
 SCORED_ON = {
-    "splits": plan.for_entry("<results>/private/{id}/splits.npz"),
+    "splits": plan.for_entry("<results>/private/{id}/splits.npz", with_outputs=True),
     "privacy": plan.for_entry("<results>/privacy/{id}.json"),
     "data": plan.for_entry("<results>/data/{data}"),
 }

@@ -107,6 +107,8 @@ rule splits:
         "<logs>/splits/{scenario}.log",
     benchmark:
         "<benchmarks>/splits/{scenario}.tsv"
+    wildcard_constraints:
+        scenario=one_of("id", plan.trained),
     conda:
         "../../envs/train.yaml"
     resources:
@@ -133,7 +135,7 @@ rule given_splits:
     benchmark:
         "<benchmarks>/given_splits/{scenario}.tsv"
     wildcard_constraints:
-        scenario=plan.given_names("id"),
+        scenario=one_of("id", plan.given),
     conda:
         "../../envs/train.yaml"
     resources:
@@ -154,4 +156,24 @@ rule given_splits:
         " --release {params.release:q} --output {output} 2> {log}"
 
 
-ruleorder: given_splits > splits
+rule given_membership:
+    output:
+        "<results>/private/{scenario}/splits.npz",
+    log:
+        "<logs>/given_membership/{scenario}.log",
+    benchmark:
+        "<benchmarks>/given_membership/{scenario}.tsv"
+    wildcard_constraints:
+        scenario=one_of("id", plan.run.outputs),
+    conda:
+        "../../envs/attack.yaml"
+    resources:
+        mem_mb=growing(resources.attack_mb),
+        runtime=growing(20),
+    params:
+        program=program("given_outputs"),
+        code=code("given_outputs"),
+        outputs=job(jobs.outputs_file),
+        state=job(jobs.outputs_state),
+    shell:
+        "{params.program} --outputs {params.outputs:q} --splits {output} 2> {log}"

@@ -24,8 +24,8 @@ class Phases:
     final: Annotated[int, Field(ge=1, le=MOST, description="models that decide who has won")]
 
     def __post_init__(self) -> None:
-        if self.train < 2 or min(self.dev, self.final) < 1:
-            raise InputError(f"{self}: expected at least 2 train, 1 dev and 1 final models")
+        if self.train < 2 or min(self.dev, self.final) < 0:
+            raise InputError(f"{self}: expected at least 2 train models, and no fewer than 0")
         if max(astuple(self)) > MOST:
             raise InputError(f"{self}: expected at most {MOST:,} of each")
 

@@ -28,6 +28,35 @@ Disclosable = Literal["seed_training"]
 
 
 @dataclass(frozen=True, config=CONFIG, kw_only=True)
+class GivenOutputs:
+    """One challenge of a run that attacks models by their outputs alone."""
+
+    id: Annotated[Name, Field(description="its short name in results")]
+    outputs: Annotated[
+        str,
+        Field(
+            pattern=PATH,
+            description="an `.npz` or a folder of what models put out, of labels, and of who "
+            "trained on what; see [docs/your-models.md](../docs/your-models.md)",
+        ),
+    ]
+    challenge: Annotated[Name, Field(description="a longer name; by default its id")]
+    track: Annotated[
+        Name, Field(description="the challenges that are shown together; by default its id")
+    ]
+
+    @property
+    def data(self) -> str:
+        """The name of the records in results."""
+        return self.id
+
+    @property
+    def solved(self) -> bool:
+        """Every model is a train model, and no other is asked about."""
+        return False
+
+
+@dataclass(frozen=True, config=CONFIG, kw_only=True)
 class Scenario(Optimisation):
     """One challenge of a run."""
 

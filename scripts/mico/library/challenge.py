@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from mico.attacks import registry
+from mico.attacks.computing.from_arrays import plain_array
 from mico.attacks.given import shared_references
 from mico.attacks.given.signals import Signals
 from mico.release.prediction_files import to_predictions
@@ -20,21 +20,6 @@ from mico.support.errors import InputError
 def attack_names() -> list[str]:
     """The names of the attacks."""
     return list(registry.attacks())
-
-
-def plain_array(what: str, values: ArrayLike) -> np.ndarray:
-    """Values as an array.
-
-    Raises:
-        InputError: they are of no regular shape, or some are masked, which no array here can be.
-    """
-    try:
-        found = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{what}: no array ({error})") from None
-    if np.ma.is_masked(values):
-        raise InputError(f"{what}: some are masked, expected an array of which all are known")
-    return found
 
 
 @dataclass(frozen=True)

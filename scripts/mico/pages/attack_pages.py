@@ -91,7 +91,7 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
     shown: dict[str, Any] = dict.fromkeys(["roc", "by_class"]) | {
         "id": scenario,
         "setting": setting,
-        "epsilon_spent": results.privacy[scenario].epsilon_spent,
+        "epsilon_spent": results.epsilon_spent(scenario),
         "note": results.notes.get(scenario, {}).get(name),
         "row": row,
         "place": row and _place(rows, row),
@@ -103,9 +103,9 @@ def _scenario(results: Results, setting: Mapping[str, Any], name: str) -> dict[s
     }
     if curve and row:
         marks = {name: (figures.PALETTE[0], "o")}
-        nonmembers = row["models"] * setting["m"]
+        smallest = figures.smallest_fpr(setting, row["models"], curves)
         ceiling = results.ceilings[scenario]
-        shown["roc"] = figures.roc(scenario, {name: curve}, marks, nonmembers, ceiling)
+        shown["roc"] = figures.roc(scenario, {name: curve}, marks, smallest, ceiling)
         shown["roc_table"] = figures.roc_table({name: curve})
     if shown["audit"]:
         rates = shown["audit"]["calibration"]

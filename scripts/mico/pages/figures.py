@@ -57,7 +57,8 @@ def scenario_figures(
     with matplotlib.rc_context(SVG_STYLE):
         figures["intervals"] = _svg(_draw_intervals(best, marks), f"Intervals, {scenario}")
         if marks:
-            figures["roc"] = roc(scenario, curves, marks, best[0]["models"] * setting["m"], ceiling)
+            lowest = smallest_fpr(setting, best[0]["models"], curves)
+            figures["roc"] = roc(scenario, curves, marks, lowest, ceiling)
             tprs = {name: curves[name]["models"] for name in marks}
             colours = [colour for colour, _ in marks.values()]
             figures["strip"] = _svg(_draw_strip(tprs, colours), f"TPR per model, {scenario}")
@@ -71,11 +72,18 @@ def scenario_figures(
     return figures
 
 
+def smallest_fpr(setting: Mapping[str, Any], models: int, curves: Mapping[str, Any]) -> float:
+    """That of a single non-member of so many models; of given outputs, the first in any curve."""
+    if setting["m"] is None:
+        return min((rate for one in curves.values() for rate in one["fpr"] if rate > 0), default=1)
+    return 1 / (models * float(setting["m"]))
+
+
 def roc(
-    scenario: str, curves: Mapping[str, Any], marks: Marks, nonmembers: float, ceiling: Ceiling
+    scenario: str, curves: Mapping[str, Any], marks: Marks, smallest: float, ceiling: Ceiling
 ) -> Markup:
-    """A scenario's ROC curves, down to the FPR of a single one of so many non-members."""
-    lowest = min(0.1, max(0.001, 1 / nonmembers))
+    """A scenario's ROC curves, down to the smallest FPR above 0."""
+    lowest = min(0.1, max(0.001, smallest))
     with matplotlib.rc_context(SVG_STYLE):
         return _svg(_draw_roc(curves, marks, lowest, ceiling), f"ROC curves, {scenario}")
 

@@ -106,7 +106,7 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
     `exceeding` holds what cannot be on a correct implementation, a sentence each: an interval above
     the bound at a published FPR, or a lower bound of epsilon above the accountant's.
     """
-    spent = results.privacy[scenario].epsilon_spent
+    spent = results.epsilon_spent(scenario)
     if spent is None:
         return None
     exceeding: list[str] = []

@@ -34,6 +34,7 @@ CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
 CLASS_RATES = ["tpr", "fpr"]  # null in a class without members, or without non-members
 SUBMISSION_KEYS = ["track", "participant", "id", "file", "time", "outcome", "details"]
 CEILINGS = {"bound": "Bound", "heuristic": "Heuristic"}
+NO_LIMIT: dict[str, list[float]] = {"fpr": [], **{name: [] for name in CEILINGS}}
 
 # (participant, other) -> the paired difference and its interval; either of a pair may come first
 Pairs = dict[tuple[str, str], tuple[float, float, float]]
@@ -51,7 +52,8 @@ class Results:
     pairs: dict[tuple[str, str], Pairs]
     audit: dict[str, dict[str, Any]]  # scenario -> participant -> what `audit.audit` finds
     notes: dict[str, dict[str, str]]  # scenario -> participant -> what it did, after its name
-    privacy: dict[str, Privacy]  # scenario -> what training spends
+    # Scenario -> what training spends; nothing is known where only outputs are given.
+    privacy: dict[str, Privacy]
     ceilings: dict[str, dict[str, list[float]]]  # scenario -> fpr, bound, heuristic
     submissions: dict[str, Any]  # what became of each, and lines on what was passed over
 
@@ -59,6 +61,10 @@ class Results:
     def ids(self) -> list[str]:
         """The scenarios' ids, in the run's order."""
         return [setting["id"] for setting in self.run["scenarios"]]
+
+    def epsilon_spent(self, scenario: str) -> float | None:
+        """What training spends of epsilon; None without DP, or if nothing is known."""
+        return self.privacy[scenario].epsilon_spent if scenario in self.privacy else None
 
     @property
     def synthetic(self) -> list[str]:
@@ -101,10 +107,10 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audit", type=Path, required=True, help="audits of all entries, JSON")
     parser.add_argument("--notes", type=Path, required=True, help="notes of attacks, JSON")
     parser.add_argument(
-        "--privacy", type=Path, nargs="+", required=True, help="what is spent, <scenario>.json each"
+        "--privacy", type=Path, nargs="*", required=True, help="what is spent, <scenario>.json each"
     )
     parser.add_argument(
-        "--ceilings", type=Path, nargs="+", required=True, help="limits, <scenario>.json each"
+        "--ceilings", type=Path, nargs="*", required=True, help="limits, <scenario>.json each"
     )
     parser.add_argument("--submissions", type=Path, required=True, help="what became of them, JSON")
 
@@ -119,8 +125,10 @@ def read(inputs: argparse.Namespace) -> Results:
     listed = ("scores", "comparisons", "curves", "audit", "notes", "submissions")
     names = [getattr(inputs, name).name for name in listed]
     digests.verify_all(listing, names, f"delete {listing} and run again")
+    run = read_run(inputs.run)
+    unlimited = {setting["id"]: NO_LIMIT for setting in run["scenarios"] if setting.get("outputs")}
     results = Results(
-        read_run(inputs.run),
+        run,
         read_scores(inputs.scores),
         read_curves(inputs.curves),
         read_models(inputs.models),
@@ -128,7 +136,7 @@ def read(inputs: argparse.Namespace) -> Results:
         read_audit(inputs.audit),
         read_notes(inputs.notes),
         {path.stem: read_privacy(path) for path in inputs.privacy},
-        {path.stem: read_ceilings(path) for path in inputs.ceilings},
+        unlimited | {path.stem: read_ceilings(path) for path in inputs.ceilings},
         read_submissions(inputs.submissions),
     )
     _check(results)
@@ -152,11 +160,11 @@ def _check(results: Results) -> None:
             if name not in known:
                 raise InputError(f"{what} {name!r}: the run only has {', '.join(known)}")
     for name in results.ids:
-        if name not in results.privacy:
+        if name not in results.privacy and results.ceilings.get(name) is not NO_LIMIT:
             raise InputError(f"privacy: scenario {name!r} is missing")
         if name not in results.ceilings:
             raise InputError(f"ceilings: scenario {name!r} is missing")
-        private = results.privacy[name].epsilon_spent is not None
+        private = results.epsilon_spent(name) is not None
         if private != bool(results.ceilings[name]["fpr"]):
             expected = "some with DP" if private else "none without DP"
             raise InputError(f"ceilings: scenario {name!r}: expected {expected}, as privacy says")

@@ -46,4 +46,7 @@ def counts(numbers: Models) -> Phases:
     Raises:
         InputError: too few.
     """
-    return Phases(*(len(numbers[phase]) for phase in PHASES))
+    found = Phases(*(len(numbers[phase]) for phase in PHASES))
+    if min(found.dev, found.final) < 1:
+        raise InputError(f"{found}: expected at least 1 dev and 1 final model")
+    return found

@@ -14,9 +14,10 @@ import pydantic.dataclasses
 from pydantic import Field
 
 from mico.attacks import registry
+from mico.attacks.computing import array_files
 from mico.challenge.phases import Phases
 from mico.challenge.recipe import Precision
-from mico.challenge.scenario import Name, Scenario
+from mico.challenge.scenario import GivenOutputs, Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
@@ -210,6 +211,7 @@ class Run:
 
     configuration: Configuration
     scenarios: dict[str, Scenario]  # by id
+    outputs: dict[str, GivenOutputs]  # by id; either these or the scenarios are none
     attacks: dict[str, Attack]  # by participant
     inputs: dict[str, list[str]]  # by participant: the kinds of input that its attack asks for
     entered: dict[str, list[str]]  # by participant: ids of the scenarios that it attacks
@@ -250,15 +252,14 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
             raise refuse(("datasets", name, "format"), reason)
     library = yaml_files.read(published)
     try:
-        resolved = scenarios.resolve(checked.scenarios, library, checked.datasets)
-    except InputError as error:
-        raise refuse(("scenarios",), error) from None
-    try:
-        models = _models(checked, resolved)
+        outputs = scenarios.outputs(checked.scenarios)
+        trained = [] if outputs else checked.scenarios
+        resolved = scenarios.resolve(trained, library, checked.datasets)
+        models = _models_of_outputs(outputs) if outputs else _models(checked, resolved)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
     checked = replace(checked, models=models)
-    if MASTER_SEED in resolved:
+    if MASTER_SEED in (ids := [*resolved, *outputs]):
         reason = "expected another id, since a file of the run has this name"
         raise refuse(("scenarios",), f"scenario {MASTER_SEED}: {reason}")
     attacks: dict[str, Attack] = {}
@@ -284,13 +285,13 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     inputs = {
         name: registry.inputs(attack.attack, attack.options) for name, attack in attacks.items()
     }
-    entered = _entered(checked, inputs, list(resolved))
+    entered = _entered(checked, inputs, ids)
     attacked = {one for name in attacks if "others" not in inputs[name] for one in entered[name]}
     for name, wanted in inputs.items():
-        if "others" in wanted and not attacked.issuperset(resolved):
+        if "others" in wanted and not attacked.issuperset(ids):
             reason = "expected another attack in every scenario"
             raise refuse(("attacks",), f"attacks: {name}: {reason}")
-    return Run(checked, resolved, attacks, inputs, entered)
+    return Run(checked, resolved, outputs, attacks, inputs, entered)
 
 
 def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phases:
@@ -319,6 +320,25 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
                 f"{'has' if other in known else 'have'} {expected}"
             )
     return next(iter(found.values()))
+
+
+def _models_of_outputs(known: Mapping[str, GivenOutputs]) -> Phases:
+    """How many models there are in all scenarios, each of which is attacked with all others.
+
+    Raises:
+        InputError: the outputs cannot be read, or two are of different numbers of models.
+    """
+    found: dict[str, int] = {}
+    for name, scenario in known.items():
+        try:
+            found[name] = array_files.models(Path(scenario.outputs))
+            other, expected = next(iter(found.items()))
+            if found[name] != expected:
+                raise InputError(f"{found[name]} models, but {other} has {expected}")
+            models = Phases(found[name], 0, 0)
+        except InputError as error:
+            raise InputError(f"scenario {name}: outputs: {error}") from None
+    return models
 
 
 def _check_place(folder: Path, run: Path) -> None:

@@ -9,6 +9,14 @@ from typing import Any
 from mico.networks import pretrained
 from mico.workflow.plan import Plan, public
 
+PLACES = ("released", "solutions", "outputs")  # keys of a scenario that say where files lie
+# What is told of the records of given outputs, of which there is no data set.
+RECORDS = {
+    "synthetic": False,
+    **dict.fromkeys(["records", "features", "classes"]),
+    "source": "records of one's own, of which only outputs of models are given",
+}
+
 
 def description(plan: Plan, config: Mapping[str, Any]) -> str:
     """What the report says about how the run was made, as JSON.
@@ -24,15 +32,16 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
             dataset["tokenizer"] = pretrained.without_place(dataset["tokenizer"])
     for scenario in shareable["scenarios"]:
         if isinstance(scenario, dict):
-            scenario.pop("released", None)
-            scenario.pop("solutions", None)
+            for key in PLACES:
+                scenario.pop(key, None)
     text = json.dumps(shareable, sort_keys=True)
     told = {
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         **_memberships(plan),
         "seeds_are_public": plan.configuration.seeds_are_public,
-        "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
+        "scenarios": [public(scenario) for scenario in plan.challenges.values()],
+        "datasets": {one.data: RECORDS for one in plan.run.outputs.values()},
         "attacks": [
             {"name": name, "attack": attack.attack, **attack.options}
             for name, attack in plan.run.attacks.items()
@@ -45,6 +54,8 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
 
 def _memberships(plan: Plan) -> dict[str, str]:
     """Where the memberships of the models come from."""
+    if plan.run.outputs:
+        return {"seeds": "not known"}
     if len(plan.given) == len(plan.run.scenarios):
         return {"seeds": "those of the release"}
     configuration = plan.configuration

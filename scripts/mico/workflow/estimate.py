@@ -7,6 +7,7 @@ for nothing.
 """
 
 import math
+from pathlib import Path
 
 from mico.challenge.scenario import Scenario
 from mico.data.options import DataOptions
@@ -89,6 +90,12 @@ def attack_mb(scenario: Scenario, data: DataOptions, models: int) -> int:
     """MiB of a process that computes on the signals of a challenge."""
     signal = 8 * models * challenge_points(scenario, data, models)
     return PROCESS_MB + math.ceil(6 * signal / 2**20)
+
+
+def array_mb(path: Path) -> int:
+    """MiB of a process that computes on outputs that are given, in a file or a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return PROCESS_MB + math.ceil(6 * sum(one.stat().st_size for one in files) / 2**20)
 
 
 def minutes(seconds: float) -> int:

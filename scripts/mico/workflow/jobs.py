@@ -123,6 +123,16 @@ def solutions_flag(plan: Plan, wildcards: Wildcards) -> str:
     return "" if folder is None else f"--solutions {quote(folder)}"
 
 
+def outputs_file(plan: Plan, wildcards: Wildcards) -> str:
+    """The file or folder of outputs that are given."""
+    return plan.outputs_of(wildcards).outputs
+
+
+def outputs_state(plan: Plan, wildcards: Wildcards) -> str:
+    """A digest that changes with that file, or with the files in that folder."""
+    return outside.state(Path(plan.outputs_of(wildcards).outputs))
+
+
 def private_seeds(plan: Plan, wildcards: Wildcards) -> str:
     """The organiser's seeds of a challenge."""
     return f"<results>/private/{plan.of(wildcards).id}/seeds.csv"
@@ -343,7 +353,7 @@ def track_predictions(plan: Plan, wildcards: Wildcards) -> list[str]:
 
 def named_challenges(plan: Plan, wildcards: Wildcards) -> list[str]:
     """A track's challenges and their scenarios' ids."""
-    return [f"{one.challenge}={one.id}" for one in plan.of_track(wildcards["track"])]
+    return [f"{one.challenge}={one.id}" for one in plan.in_track(wildcards["track"])]
 
 
 def synthetic_flag(plan: Plan, wildcards: Wildcards) -> str:

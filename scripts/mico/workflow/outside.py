@@ -8,21 +8,20 @@ from pathlib import Path
 
 @cache
 def state(folder: Path) -> str:
-    """A digest of what the file system says of all plain files below a folder, but the contents.
+    """A digest of what the file system says of a file, or of all below a folder; no contents.
 
     Whoever changes a file changes one of its times, which nobody can set back.
     """
     found: list[tuple[str, ...]] = []
-    for inside, _, names in os.walk(folder):
-        for name in sorted(names):
-            path = Path(inside, name)
-            try:
-                about = path.stat()
-            except OSError as error:
-                found.append((str(path.relative_to(folder)), str(error.strerror)))
-                continue
-            told = about.st_size, about.st_mtime_ns, about.st_ctime_ns
-            found.append((str(path.relative_to(folder)), *map(str, told)))
+    inside = [Path(within, name) for within, _, names in os.walk(folder) for name in names]
+    for path in inside if folder.is_dir() else [folder]:
+        place = str(path.relative_to(folder))
+        try:
+            about = path.stat()
+        except OSError as error:
+            found.append((place, str(error.strerror)))
+            continue
+        found.append((place, *map(str, (about.st_size, about.st_mtime_ns, about.st_ctime_ns))))
     return hashlib.sha256(ascii(sorted(found)).encode()).hexdigest()
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mico.challenge.recipe import Optimisation, Recipe
-from mico.challenge.scenario import Scenario
+from mico.challenge.scenario import GivenOutputs, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import pretrained
@@ -19,6 +19,7 @@ from mico.workflow.configuration import SHARED, Configuration, Run
 from mico.workflow.submissions import Inbox, Submission
 
 Wildcards = Mapping[str, str]
+Attacked = Scenario | GivenOutputs
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ class Plan:
     # Scenarios and their data
 
     @cached_property
-    def challenges(self) -> dict[str, Scenario]:
-        """The scenarios by the names of their challenges, in the run's order."""
-        return {scenario.challenge: scenario for scenario in self.run.scenarios.values()}
+    def challenges(self) -> dict[str, Attacked]:
+        """All that is attacked, by the names of the challenges, in the run's order."""
+        every: list[Attacked] = [*self.run.scenarios.values(), *self.run.outputs.values()]
+        return {one.challenge: one for one in every}
 
     @cached_property
     def tracks(self) -> list[str]:
         """The names of the tracks, sorted."""
-        return sorted({scenario.track for scenario in self.run.scenarios.values()})
+        return sorted({one.track for one in self.challenges.values()})
 
     @property
     def datasets(self) -> list[str]:
@@ -73,30 +75,38 @@ class Plan:
         return [name for name in self.datasets if formats()[options[name].format].kind != "tokens"]
 
     def of(self, wildcards: Wildcards) -> Scenario:
-        """The scenario of a job, by its id or by the name of its challenge."""
+        """The scenario of a job that has to do with models, by its id or its challenge's name."""
         challenge = wildcards.get("challenge")
-        return (
-            self.challenges[challenge] if challenge else self.run.scenarios[wildcards["scenario"]]
-        )
+        id = self.challenges[challenge].id if challenge else wildcards["scenario"]
+        return self.run.scenarios[id]
+
+    def outputs_of(self, wildcards: Wildcards) -> GivenOutputs:
+        """The outputs that a job reads, by their id or their challenge's name."""
+        challenge = wildcards.get("challenge")
+        id = self.challenges[challenge].id if challenge else wildcards["scenario"]
+        return self.run.outputs[id]
 
     @cached_property
-    def given(self) -> list[Scenario]:
-        """The scenarios whose models are given, and not trained here."""
-        return [one for one in self.run.scenarios.values() if one.released is not None]
+    def trained(self) -> dict[str, Scenario]:
+        """The scenarios whose models are trained here, by id."""
+        return {name: one for name, one in self.run.scenarios.items() if one.released is None}
 
-    def given_names(self, field: str) -> str:
-        """A pattern of these scenarios by a field, which matches nothing if there are none."""
-        return "|".join(getattr(scenario, field) for scenario in self.given) or "(?!)"
+    @cached_property
+    def given(self) -> dict[str, Scenario]:
+        """The scenarios whose models are given, and not trained here, by id."""
+        known = self.run.scenarios
+        return {name: one for name, one in known.items() if one.released is not None}
 
     @cached_property
     def ranked(self) -> list[str]:
         """The tracks that have a scoreboard: all memberships are known."""
-        return [name for name in self.tracks if all(one.solved for one in self.of_track(name))]
+        return [name for name in self.tracks if all(one.solved for one in self.in_track(name))]
 
     @property
     def packed(self) -> list[str]:
         """The tracks that bundles are made of: all models are trained here."""
-        return sorted(set(self.tracks) - {scenario.track for scenario in self.given})
+        given: list[Attacked] = [*self.given.values(), *self.run.outputs.values()]
+        return sorted(set(self.tracks) - {one.track for one in given})
 
     @property
     def handed_in(self) -> list[tuple[str, str]]:
@@ -104,14 +114,18 @@ class Plan:
         return [
             (name, track)
             for track in self.tracks
-            if track not in self.ranked
+            if track not in self.ranked and self.of_track(track)
             for name in self.run.attacks
-            if self.entered(track, name) == self.of_track(track)
+            if self.entered(track, name) == self.in_track(track)
         ]
 
+    def in_track(self, track: str) -> list[Attacked]:
+        """All that is attacked in a track, in the run's order."""
+        return [one for one in self.challenges.values() if one.track == track]
+
     def of_track(self, track: str) -> list[Scenario]:
-        """The scenarios of a track, in the run's order."""
-        return [scenario for scenario in self.challenges.values() if scenario.track == track]
+        """The scenarios of a track that have models, in the run's order."""
+        return [one for one in self.run.scenarios.values() if one.track == track]
 
     def data(self, scenario: Scenario) -> DataOptions:
         """What the configuration says of a scenario's data set."""
@@ -176,7 +190,7 @@ class Plan:
 
     def model_rows(self, wildcards: Wildcards) -> list[str]:
         """The tables of all models of the run."""
-        scenarios = [one for one in self.run.scenarios.values() if one.released is None]
+        scenarios = self.trained.values()
         return [path for scenario in scenarios for path in self.shard_paths(scenario, ".csv")]
 
     # Attacks and entries
@@ -195,7 +209,7 @@ class Plan:
     def _input(self, kind: str, wildcards: Wildcards) -> str | list[str]:
         where = f"{wildcards['track']}/{wildcards['challenge']}"
         if kind == "others":
-            scenario = self.of(wildcards).id
+            scenario = self.challenges[wildcards["challenge"]].id
             return [
                 f"<results>/predictions/{name}/{where}"
                 for name, wanted in self.run.inputs.items()
@@ -210,11 +224,11 @@ class Plan:
             return [f"<results>/{kind}/{where}/{shard}.npz" for shard in shards[kind]]
         return f"<results>/{kind}/{where}.npz"
 
-    def entered(self, track: str, entry: str) -> list[Scenario]:
-        """The scenarios of a track that an entry takes part in; a submission must in all."""
+    def entered(self, track: str, entry: str) -> list[Attacked]:
+        """What of a track an entry takes part in; a submission must in all."""
         return [
             scenario
-            for scenario in self.of_track(track)
+            for scenario in self.in_track(track)
             if entry in self.submissions[track] or scenario.id in self.run.entered[entry]
         ]
 
@@ -229,7 +243,7 @@ class Plan:
         return [
             f"<results>/entries/{track}/{entry}.json"
             for entry in self.entries(track)
-            if self.entered(track, entry) == self.of_track(track)
+            if self.entered(track, entry) == self.in_track(track)
         ]
 
     def all_entries(self, wildcards: Wildcards) -> list[str]:
@@ -248,12 +262,22 @@ class Plan:
 
         return paths
 
-    def for_entry(self, pattern: str) -> Callable[[Wildcards], list[str]]:
-        """An input function: a file for every challenge of an entry, named by scenario fields."""
+    def for_entry(
+        self, pattern: str, with_outputs: bool = False
+    ) -> Callable[[Wildcards], list[str]]:
+        """An input function: a file for every challenge of an entry, named by scenario fields.
+
+        Args:
+            with_outputs: there is one of given outputs, too.
+        """
 
         def paths(wildcards: Wildcards) -> list[str]:
-            scenarios = self.entered(wildcards["track"], wildcards["entry"])
-            return [pattern.format(**vars(scenario)) for scenario in scenarios]
+            entered = self.entered(wildcards["track"], wildcards["entry"])
+            return [
+                pattern.format(**vars(one))
+                for one in entered
+                if with_outputs or isinstance(one, Scenario)
+            ]
 
         return paths
 
@@ -264,9 +288,8 @@ def make(run: Run, look: bool = True) -> Plan:
     Args:
         look: whether to look for submissions; what SLURM's jobs do is about none.
     """
-    nobodys: dict[str, dict[str, Submission]] = {
-        scenario.track: {} for scenario in run.scenarios.values()
-    }
+    plan = Plan(run, {})
+    nobodys: dict[str, dict[str, Submission]] = {track: {} for track in plan.tracks}
     plan = Plan(run, nobodys)
     if not look:
         return plan
@@ -274,6 +297,11 @@ def make(run: Run, look: bool = True) -> Plan:
     inbox = Inbox(Path(where.path), plan.ranked, where.max_bytes)
     found = {track: {one.id: one for one in some} for track, some in inbox.submissions.items()}
     return Plan(run, nobodys | found, inbox.passed_over)
+
+
+def one_of(field: str, scenarios: Mapping[str, Attacked]) -> str:
+    """A wildcard's pattern: this field of any of them; of none, one that nothing matches."""
+    return "|".join(getattr(one, field) for one in scenarios.values()) or "(?!)"
 
 
 def ranges(first: int, end: int, size: int) -> list[str]:
@@ -286,8 +314,12 @@ def shard_of(wildcards: Wildcards) -> tuple[int, int]:
     return int(wildcards["first"]), int(wildcards["last"])
 
 
-def public(scenario: Scenario) -> dict[str, object]:
+def public(scenario: Attacked) -> dict[str, object]:
     """A scenario as others are told of it: nothing of where files lie on this machine."""
+    if isinstance(scenario, GivenOutputs):
+        unknown = dict.fromkeys(field.name for field in fields(Scenario))
+        named = {"id": scenario.id, "challenge": scenario.challenge, "track": scenario.track}
+        return unknown | named | {"data": scenario.data, "outputs": True}
     told = asdict(scenario) | {"architecture": pretrained.public(scenario.architecture)}
     del told["solutions"]
     return told | {"released": scenario.released is not None, "solved": scenario.solved}

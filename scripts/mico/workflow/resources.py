@@ -1,5 +1,7 @@
 """Time and memory of a job, for schedulers: from its wildcards and the plan of the run."""
 
+from pathlib import Path
+
 from mico.workflow import estimate
 from mico.workflow.plan import Plan, Wildcards, shard_of
 
@@ -48,6 +50,8 @@ def bundle_mb(plan: Plan, wildcards: Wildcards) -> int:
 
 def attack_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that computes on the signals of a challenge."""
+    if plan.run.outputs:
+        return estimate.array_mb(Path(plan.outputs_of(wildcards).outputs))
     scenario = plan.of(wildcards)
     return estimate.attack_mb(scenario, plan.data(scenario), plan.models)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mico.challenge.scenario import Scenario
+from mico.challenge.scenario import GivenOutputs, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.data.tokens import BPE, is_checkpoint
@@ -48,6 +48,28 @@ def resolve(
         check_buildable(resolved[name], datasets)
     _check_distinct(resolved.values())
     return resolved
+
+
+def outputs(items: Sequence[str | Mapping[str, Any]]) -> dict[str, GivenOutputs]:
+    """The scenarios of a run that are outputs of models, by id; none if they all are others.
+
+    Raises:
+        InputError: some are and some are not, or names the scenario and the key.
+    """
+    given = [item for item in items if isinstance(item, Mapping) and "outputs" in item]
+    if given and len(given) < len(items):
+        raise InputError("outputs: expected in all scenarios of a run, or in none")
+    found: dict[str, GivenOutputs] = {}
+    for number, item in enumerate(given, 1):
+        if "id" not in item:
+            raise InputError(f"scenario number {number}: missing key 'id'")
+        name = str(item["id"])
+        if name in found:
+            raise InputError(f"scenario {name}: its id is there twice")
+        whole = {"challenge": item["id"], "track": item["id"], **item}
+        found[name] = build(GivenOutputs, whole, f"scenario {name}: ")
+    _check_distinct(found.values())
+    return found
 
 
 def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -104,7 +126,7 @@ def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> 
         raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {data.records} records")
 
 
-def _check_distinct(scenarios: Iterable[Scenario]) -> None:
+def _check_distinct(scenarios: Iterable[Scenario | GivenOutputs]) -> None:
     owner: dict[str, str] = {}
     for scenario in scenarios:
         other = owner.setdefault(scenario.challenge, scenario.id)

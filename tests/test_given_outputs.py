@@ -1,0 +1,354 @@
+"""Outputs of anybody's models in files: read as they are, and attacked by a run of the workflow."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_library import CLASSES, MODELS, RECORDS, made, naive_margins
+from test_plan import configuration
+from test_plan import run as checked
+from workflow_runs import planned, snakemake
+
+import mico
+from mico.attacks.computing import array_files
+from mico.attacks.given import signals, whitebox
+from mico.challenge import split_file
+from mico.challenge.phases import Phases
+from mico.support.errors import InputError
+from mico.workflow import jobs, resources
+from mico.workflow.plan import make, public
+
+LOGITS, LABELS, TRAINED = made()
+MARGINS = naive_margins(LOGITS, LABELS)
+SHARES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=2, keepdims=True)
+
+
+def archive(folder: Path, **arrays: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "outputs.npz", **arrays)
+    return folder / "outputs.npz"
+
+
+def loose(folder: Path, **arrays: np.ndarray) -> Path:
+    """A folder of .npy."""
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def by_model(folder: Path, epochs: bool, labels: str = "labels", **arrays: np.ndarray) -> Path:
+    """A folder for each model, with or without a folder of epochs, as LiRA's programs have it."""
+    keep = arrays.pop("keep")
+    for model in range(len(keep)):
+        # The order of the names is not that of the numbers.
+        own = folder / f"experiment-{model}_{len(keep)}"
+        own.mkdir(parents=True)
+        np.save(own / "keep.npy", keep[model])
+        for name, array in arrays.items():
+            if epochs:
+                (own / name).mkdir()
+                np.save(own / name / "0000000050.npy", np.zeros_like(array[model]))
+                np.save(own / name / "0000000100.npy", array[model])
+            else:
+                np.save(own / f"{name}.npy", array[model])
+    np.save(folder / f"{labels}.npy", LABELS)
+    np.save(folder / "x_train.npy", np.zeros((RECORDS, 2)))
+    return folder
+
+
+def queries(array: np.ndarray) -> np.ndarray:
+    """The array with two axes of queries after the records: one of 1, and one of 2 about a mean."""
+    return np.stack([array - 0.25, array + 0.25], axis=2)[:, :, None]
+
+
+FORMS = {
+    "logits": lambda path: archive(path, logits=LOGITS, labels=LABELS, trained=TRAINED),
+    "single precision": lambda path: archive(
+        path, logits=LOGITS.astype(np.float32), labels=LABELS.astype(np.uint8), trained=TRAINED
+    ),
+    "probabilities": lambda path: archive(path, probabilities=SHARES, labels=LABELS, keep=TRAINED),
+    "scores": lambda path: archive(path, scores=MARGINS, keep=TRAINED),
+    "numbers for bool": lambda path: archive(path, scores=MARGINS, keep=TRAINED.astype(np.int8)),
+    "more records kept": lambda path: archive(
+        path, scores=MARGINS, keep=np.concatenate([TRAINED, ~TRAINED], axis=1)
+    ),
+    "queries": lambda path: archive(path, scores=queries(MARGINS), keep=TRAINED),
+    "queries of logits": lambda path: archive(
+        path, logits=np.stack([LOGITS, LOGITS], axis=2), y_train=LABELS, keep=TRAINED
+    ),
+    "folder": lambda path: loose(path, scores=MARGINS, keep=TRAINED, labels=LABELS),
+    "folder of logits": lambda path: loose(path, logits=LOGITS, trained=TRAINED, labels=LABELS),
+    "models": lambda path: by_model(path, False, scores=MARGINS[:, :, None], keep=TRAINED),
+    "models, epochs": lambda path: by_model(
+        path, True, "y_train", scores=queries(MARGINS), logits=LOGITS, keep=TRAINED
+    ),
+    "models, logits": lambda path: by_model(path, True, logits=LOGITS[:, :, None], keep=TRAINED),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_all_forms_of_the_same_outputs_are_read(tmp_path: Path, form: str) -> None:
+    path = FORMS[form](tmp_path / "outputs")
+    assert array_files.models(path) == MODELS
+    found = array_files.read(path)
+    order = np.arange(MODELS)
+    if form.startswith("models"):
+        order = np.array(sorted(order, key=lambda model: f"experiment-{model}_{MODELS}"))
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(found.signals.margin, MARGINS[order], **close)
+    np.testing.assert_allclose(found.signals.loss, -np.log1p(np.exp(-MARGINS[order])), **close)
+    np.testing.assert_array_equal(found.membership, TRAINED[order])
+    expected = LABELS if form not in FORMS or found.classes is not None else np.zeros(RECORDS)
+    np.testing.assert_array_equal(found.whitebox.classes, expected)
+    assert (found.classes is None) == (
+        form in ("scores", "numbers for bool", "more records kept", "queries")
+    )
+
+
+def changed(name: str, place: tuple[int, ...], value: float) -> dict[str, np.ndarray]:
+    arrays = {"logits": LOGITS, "labels": LABELS, "trained": TRAINED}
+    arrays[name] = arrays[name].astype(type(value)) if name == "trained" else arrays[name].copy()
+    arrays[name][place] = value
+    return arrays
+
+
+BAD = {
+    "nothing": (lambda path: path / "nowhere", "nowhere: expected an .npz or a folder (No such"),
+    "empty folder": (lambda path: loose(path), "nothing in it, expected one of"),
+    "no outputs": (
+        lambda path: archive(path, keep=TRAINED),
+        "keep in it, expected one of scores, logits, probabilities",
+    ),
+    "no memberships": (
+        lambda path: archive(path, scores=MARGINS),
+        "scores in it, expected one of trained, keep",
+    ),
+    "no labels": (
+        lambda path: archive(path, logits=LOGITS, keep=TRAINED),
+        "labels or y_train: missing, which logits need",
+    ),
+    "pickles": (
+        lambda path: archive(path, scores=np.array([{}], object), keep=TRAINED),
+        "scores: expected an array (Object arrays cannot be loaded",
+    ),
+    "other models": (
+        lambda path: archive(path, scores=MARGINS[1:], keep=TRAINED),
+        "trained: shape (12, 80) of bool, expected shape (11, 80) of bool",
+    ),
+    "fewer records": (
+        lambda path: archive(path, scores=MARGINS, keep=TRAINED[:, 1:]),
+        "trained: shape (12, 79) of bool, expected shape (12, 80) of bool",
+    ),
+    "one axis": (
+        lambda path: archive(path, scores=MARGINS[0], keep=TRAINED),
+        "margins: shape (80,) of float64, expected numbers (models, records)",
+    ),
+    "one axis of memberships": (
+        lambda path: archive(path, scores=MARGINS, keep=TRAINED[0]),
+        "keep: shape (80,), expected (models, records)",
+    ),
+    "two models": (
+        lambda path: archive(path, scores=MARGINS[:2], keep=TRAINED[:2]),
+        "2 models: expected at least 3",
+    ),
+    "texts": (
+        lambda path: archive(path, scores=MARGINS.astype(str), keep=TRAINED),
+        "of <U32, expected numbers",
+    ),
+    "half a member": (
+        lambda path: archive(path, scores=MARGINS, keep=TRAINED / 2),
+        "trained: shape (12, 80) of float64, expected shape (12, 80) of bool",
+    ),
+    "a model of all": (
+        lambda path: archive(path, **(changed("trained", (3,), True))),
+        "trained: model 3 trained on all of the records",
+    ),
+    "not a number": (
+        lambda path: archive(path, **changed("logits", (2, 7, 1), np.nan)),
+        "logits: nan at (2, 7, 1), expected finite numbers",
+    ),
+    "a class too many": (
+        lambda path: archive(path, **changed("labels", (5,), CLASSES)),
+        "labels: 3 of record 5, expected 0 to 2",
+    ),
+    "no probabilities": (
+        lambda path: archive(path, probabilities=LOGITS, labels=LABELS, keep=TRAINED),
+        "probabilities: expected numbers in [0, 1] that add up to 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_outputs_that_are_none_are_one_clear_line(tmp_path: Path, case: str) -> None:
+    make_files, said = BAD[case]
+    path = make_files(tmp_path / "outputs")
+
+    def look() -> None:
+        array_files.models(path)
+        array_files.read(path)
+
+    with pytest.raises(InputError) as refused:
+        look()
+    assert said in str(refused.value)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_text_or_half_a_file_is_no_archive(tmp_path: Path) -> None:
+    whole = archive(tmp_path, scores=MARGINS, keep=TRAINED)
+    content = whole.read_bytes()
+    for part in b"", b"models,records\n1,2\n", content[:1000], content[: len(content) // 2]:
+        (tmp_path / "part.npz").write_bytes(part)
+        for look in array_files.models, array_files.read:
+            with pytest.raises(InputError, match=r"part\.npz: expected an \.npz or a folder"):
+                look(tmp_path / "part.npz")
+    # A flipped bit in an array.
+    damaged = bytearray(content)
+    damaged[500] ^= 1
+    (tmp_path / "part.npz").write_bytes(damaged)
+    with pytest.raises(InputError, match=r"part\.npz: scores: expected an array"):
+        array_files.read(tmp_path / "part.npz")
+
+
+def test_folders_of_models_must_be_alike(tmp_path: Path) -> None:
+    folder = by_model(tmp_path / "models", False, scores=MARGINS, keep=TRAINED)
+    own = folder / f"experiment-4_{MODELS}"
+    np.save(own / "scores.npy", MARGINS[4, :10])
+    with pytest.raises(InputError, match=r"4_12/scores\.npy: shape \(10,\), expected \(80,\) as"):
+        array_files.read(folder)
+    (own / "scores.npy").unlink()
+    with pytest.raises(InputError, match=r"4_12/scores\.npy: expected an array \(No such file"):
+        array_files.read(folder)
+
+
+def test_the_program_writes_what_attacks_and_the_scorer_read(
+    tmp_path: Path, call: Callable[..., None]
+) -> None:
+    path = archive(tmp_path, logits=LOGITS, labels=LABELS, trained=TRAINED)
+    written = {name: tmp_path / f"{name}.npz" for name in ("signals", "whitebox", "splits")}
+    for name, file in written.items():
+        call("given_outputs", "--outputs", path, f"--{name}", file)
+    phases = Phases(MODELS, 0, 0)
+    found = signals.read([written["signals"]], phases)
+    np.testing.assert_allclose(found.margin, MARGINS)
+    assert found.train_models == MODELS
+    read = whitebox.read([written["whitebox"]], found, phases)
+    assert read.features.shape == (MODELS, RECORDS, 0)
+    assert read.classes.tolist() == LABELS.tolist()
+    splits = split_file.read(written["splits"])
+    np.testing.assert_array_equal(splits.membership, TRAINED)
+    assert splits.challenge.tolist() == [list(range(RECORDS))] * MODELS
+
+
+def test_a_plan_of_outputs(tmp_path: Path) -> None:
+    path = archive(tmp_path, scores=MARGINS, keep=TRAINED)
+    second = archive(tmp_path / "more", scores=-MARGINS, keep=TRAINED)
+    references = {"count": 4, "train_models": 0, "shard_size": 2, "scenarios": []}
+    others = {"target_references": references}
+    others |= {"shared_references": {"scenarios": [], "count": 3, "shard_size": 2}}
+    items = [
+        {"id": "A", "outputs": str(path)},
+        {"id": "B", "outputs": str(second), "challenge": "long", "track": "A"},
+    ]
+    plan = make(checked(scenarios=items, **others), look=False)
+    assert plan.phases == [MODELS, 0, 0]
+    assert plan.tracks == ["A"]
+    assert list(plan.challenges) == ["A", "long"]
+    assert plan.ranked == plan.packed == plan.handed_in == plan.datasets == []
+    assert plan.model_rows({}) == []
+    job = {"track": "A", "challenge": "long", "participant": "lira", "entry": "lira"}
+    assert plan.inputs(job) == {"signals": "<results>/signals/A/long.npz"}
+    assert jobs.outputs_file(plan, job) == str(second)
+    assert "--unsolved A long" in jobs.entry_columns(plan, job)
+    assert plan.for_entry("{id}")(job) == []
+    assert plan.for_entry("{id}", with_outputs=True)(job) == ["A", "B"]
+    assert resources.attack_mb(plan, job) > 600
+    told = public(plan.challenges["long"])
+    assert told["outputs"] is True
+    assert told["n"] is told["epsilon"] is None
+    assert str(tmp_path) not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([{"id": "A", "outputs": "{}"}, "T1"], "outputs: expected in all scenarios of a run"),
+        ([{"outputs": "{}"}], "scenario number 1: missing key 'id'"),
+        ([{"id": "A", "outputs": "{}"}] * 2, "scenario A: its id is there twice"),
+        (
+            [{"id": "A", "outputs": "{}"}, {"id": "B", "outputs": "{}", "challenge": "A"}],
+            "scenario B: challenge 'A' is that of A too",
+        ),
+        ([{"id": "A", "outputs": "nowhere.npz"}], "scenario A: outputs: nowhere.npz: expected an"),
+        ([{"id": "A", "outputs": "{}", "n": 5}], "scenario A: unknown key 'n', known: id, outputs"),
+        ([{"id": "A", "outputs": 5}], "scenario A: outputs: 5 is not of type 'string'"),
+        (
+            [{"id": "A", "outputs": "{}"}, {"id": "B", "outputs": "{few}"}],
+            "scenario B: outputs: 11 models, but A has 12",
+        ),
+    ],
+)
+def test_plans_that_are_refused(tmp_path: Path, items: list, said: str) -> None:
+    paths = {
+        "{}": str(archive(tmp_path, scores=MARGINS, keep=TRAINED)),
+        "{few}": str(archive(tmp_path / "few", scores=MARGINS[1:], keep=TRAINED[1:])),
+    }
+    given = [
+        {key: paths.get(value, value) for key, value in item.items()}
+        if isinstance(item, dict)
+        else item
+        for item in items
+    ]
+    with pytest.raises(InputError) as refused:
+        checked(scenarios=given, **{key: configuration()[key] for key in ("datasets",)})
+    assert said in str(refused.value)
+
+
+@pytest.mark.slow
+def test_a_run_on_outputs_scores_as_the_library_does(checkout: Path) -> None:
+    """Every attack that needs no training, to the last digit; the pages say what is not known."""
+    logits = archive(checkout / "theirs", logits=LOGITS, labels=LABELS, trained=TRAINED)
+    margins = by_model(checkout / "lira", True, scores=MARGINS[:, :, None], keep=TRAINED)
+    (checkout / "outputs.yaml").write_text(
+        "run: outputs\nscenarios:\n"
+        f"  - {{id: mine, outputs: {logits}}}\n"
+        f"  - {{id: lira, outputs: {margins.relative_to(checkout)}}}\n"
+    )
+    arguments = ("--configfile", "outputs.yaml")
+    snakemake(checkout, "--cores", "2", *arguments)
+    results = checkout / "results/outputs"
+    table = pd.read_csv(results / "scores.csv")
+    assert set(table.phase) == {"train"}
+    assert set(table.models) == {MODELS}
+    attacks = {
+        one["name"]: one for one in json.loads((results / "run.json").read_text())["attacks"]
+    }
+    trained = {name for name in attacks if "shared" in name or name.startswith("references")}
+    challenge = mico.from_logits(LOGITS, LABELS, TRAINED, name="mine")
+    mine = table[table.scenario == "mine"].set_index("participant")
+    assert set(mine.index) == set(attacks) - trained
+    for name, about in attacks.items():
+        if name in trained or about["attack"] == "auto":
+            continue
+        options = {key: value for key, value in about.items() if key not in ("name", "attack")}
+        found = challenge.score(challenge.attack(about["attack"], **options)).loc["all"]
+        for metric, value in found.items():
+            assert mine.loc[name, metric] == value, (name, metric)
+    assert mine.loc["auto", "auc"] > 0.55
+    report = (results / "report.html").read_text()
+    assert report.count("given as they are; each model is attacked with all the others") == 2
+    assert "ε not known" in report
+    assert str(checkout) not in report
+    assert not (results / "scoreboard").exists()
+    assert not planned(snakemake(checkout, "--dry-run", *arguments))
+    # Other contents run the attacks on them again, and no others.
+    shutil.copy(archive(checkout / "other", scores=-MARGINS, keep=TRAINED), logits)
+    jobs = planned(snakemake(checkout, "--dry-run", *arguments))
+    assert jobs["given_signals"] == jobs["given_membership"] == 1
+    assert jobs["attack"] == len(mine)
