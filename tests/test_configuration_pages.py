@@ -13,7 +13,14 @@ from mico.data.registry import formats
 from mico.networks.facts import networks
 from mico.workflow.configuration import Configuration
 
-RECORDS = ["Configuration", "Scenario", "TargetReferences", "SharedReferences", "DataOptions"]
+RECORDS = [
+    "Configuration",
+    "Scenario",
+    "GivenOutputs",
+    "TargetReferences",
+    "SharedReferences",
+    "DataOptions",
+]
 
 
 def test_committed_schema_is_what_the_tool_writes() -> None:
@@ -84,6 +91,8 @@ def test_every_top_level_key_has_the_default_of_the_configuration() -> None:
         ("seeds", -1, False),
         ("models", {"train": 1, "dev": 1, "final": 1}, False),
         ("scenarios", ["T1", {"id": "T1", "from": "T1", "epochs": 0}], False),
+        ("scenarios", [{"id": "mine", "outputs": "mine.npz"}], True),
+        ("scenarios", [{"id": "mine", "outputs": "mine.npz", "n": 5}], False),
         ("datasets", {"d": {"format": "sst2", "records": 3, "features": 1}}, False),
     ],
 )

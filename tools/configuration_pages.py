@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from mico.challenge.scenario import Scenario
+from mico.challenge.scenario import GivenOutputs, Scenario
 from mico.data.registry import formats
 from mico.networks.facts import networks
 from mico.support.records import PATH
@@ -57,7 +57,10 @@ def schema() -> Schema:
     scenario["required"] = ["id"]
     definitions["Scenario"] = scenario
     of_scenarios = found["properties"]["scenarios"]["items"]["anyOf"]
-    of_scenarios[1] = {"$ref": "#/$defs/Scenario"}
+    outputs = TypeAdapter(GivenOutputs).json_schema()
+    outputs["required"] = ["id", "outputs"]  # the others are by default its id
+    definitions["GivenOutputs"] = outputs
+    of_scenarios[1:] = [{"$ref": f"#/$defs/{name}"} for name in ("Scenario", "GivenOutputs")]
     defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     _add_defaults(found, defaults, definitions)
     _drop_titles(found)
