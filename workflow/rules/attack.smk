@@ -125,5 +125,5 @@ rule attack:
         options=job(jobs.attack_json),
         inputs=job_files(jobs.attack_inputs),
     shell:
-        "{params.program} --attack {params.attack} --options {params.options:q}"
+        "{params.program} --attack {params.attack:q} --options {params.options:q}"
         " --phases {params.phases} {params.inputs} --output {output} 2> {log}"

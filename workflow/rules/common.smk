@@ -46,6 +46,7 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
+from mico.support import argument_files
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
 from mico.workflow import failures, jobs, outside, resources, start, submissions

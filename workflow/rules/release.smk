@@ -22,9 +22,10 @@ rule release:
         phases=plan.phases,
         scenario=field("id"),
         disclosed=field("disclosed"),
+        shards=job_files(jobs.listed_shards),
     shell:
         "{params.program} --scenario {params.scenario} --seeds {input.seeds} --splits {input.splits}"
-        " --shards {input.shards}"
+        " --shards {params.shards}"
         " --phases {params.phases} --disclosed {params.disclosed}"
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mico.networks import pretrained
@@ -18,6 +19,8 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
     """
     shareable = json.loads(json.dumps(config))
     shareable["seeds"] = seed_source(plan.configuration.seeds)  # nobody may try seeds on the hash
+    for attack in [*shareable["attacks"], *shareable["extra_attacks"]]:
+        attack["attack"] = Path(attack["attack"]).name
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
         if "tokenizer" in dataset:
@@ -31,7 +34,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "seeds_are_public": plan.configuration.seeds_are_public,
         "scenarios": [public(scenario) for scenario in plan.run.scenarios.values()],
         "attacks": [
-            {"name": name, "attack": attack.attack, **attack.options}
+            {"name": name, "attack": Path(attack.attack).name, **attack.options}
             for name, attack in plan.run.attacks.items()
             if plan.run.entered[name]
         ],
