@@ -1,23 +1,28 @@
 """Run one attack on a challenge, as a participant would, and write its predictions."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mico.attacks import registry
 from mico.attacks.given import shared_references, signals
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
-from mico.support import program
+from mico.support import argument_files, program
+from mico.support.arrays import Floats
 from mico.support.errors import InputError, shown
 from mico.support.numbers import whole_numbers
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--attack", required=True, help=f"one of {', '.join(registry.attacks())}")
+    parser = argument_files.parser(__doc__)
+    known = ", ".join(registry.attacks())
+    parser.add_argument(
+        "--attack", required=True, help=f"one of {known}, or the path of a {registry.ENDING} file"
+    )
     parser.add_argument("--options", default="{}", help="JSON of the attack's options")
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"
@@ -46,7 +51,23 @@ def main() -> None:
     asked = {kind: given[kind] for kind in registry.inputs(args.attack) if kind != "signals"}
     found = registry.load(args.attack).scores(signals=released, **asked, options=options)
     scores, note = found if isinstance(found, tuple) else (found, "")
-    prediction_files.write(args.output, phases, prediction_files.to_predictions(scores), note)
+    checked = _checked(scores, args.attack, released.challenge.shape, phases)
+    prediction_files.write(args.output, phases, prediction_files.to_predictions(checked), note)
+
+
+def _checked(scores: Any, attack: str, shape: tuple[int, ...], phases: Phases) -> Floats:
+    """Scores as an array of this shape, in which only train models are left out."""
+    try:
+        found = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"attack {attack}: its scores are no numbers ({error})") from None
+    if found.shape != shape:
+        raise InputError(f"attack {attack}: scores of shape {found.shape}, expected {shape}")
+    missing = np.isnan(found)
+    for model in np.flatnonzero(missing.any(axis=1)):
+        if model >= phases.train or not missing[model].all():
+            raise InputError(f"attack {attack}: a score of model {model} is not a number")
+    return found
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 And what became of all submissions.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -11,13 +10,13 @@ import pandas as pd
 
 from mico.release import names
 from mico.scoring import entries, scorer
-from mico.support import digests, program
+from mico.support import argument_files, digests, program
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_files.parser(__doc__)
     parser.add_argument("--entries", type=Path, nargs="+", required=True, help="JSON of score.py")
     parser.add_argument("--challenges", nargs="+", required=True, help="in the order of the table")
     parser.add_argument("--scores", type=Path, required=True, help=".csv to write")

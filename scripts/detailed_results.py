@@ -1,17 +1,16 @@
 """Write for every entry of a track what its participant is told: scores.txt and a page."""
 
-import argparse
 from pathlib import Path
 
 from mico.pages import detailed_results
 from mico.scoring import entries
-from mico.support import program
+from mico.support import argument_files, program
 from mico.support.atomic import atomic_directory
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=Path, nargs="+", required=True, help="JSON of score.py")
+    parser = argument_files.parser(__doc__)
+    parser.add_argument("--entries", type=Path, nargs="*", required=True, help="JSON of score.py")
     parser.add_argument(
         "--reveal", choices=["dev", "final"], required=True, help="the last phase to be told of"
     )

@@ -1,6 +1,5 @@
 """Write a challenge as a participant gets it, from the organiser's private files."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,12 @@ from mico.challenge import model_table, seeds, split_file, splits
 from mico.challenge.layout import model_folder
 from mico.challenge.phases import Phases
 from mico.release import writer
-from mico.support import program
+from mico.support import argument_files, program
 from mico.support.errors import InputError, damaged
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_files.parser(__doc__)
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
     parser.add_argument("--splits", type=Path, required=True, help="the scenario's splits.npz")

@@ -1,17 +1,16 @@
 """Write a track's scoreboard, one self-contained HTML page, and its winners after the reveal."""
 
-import argparse
 import json
 from pathlib import Path
 
 from mico.pages.scoreboard import REVEALED, announcement, read, render
+from mico.support import argument_files, program
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
-from mico.support.program import run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_files.parser(__doc__)
     parser.add_argument("--track", required=True)
     parser.add_argument("--entries", type=Path, nargs="*", required=True, help="JSON of score.py")
     parser.add_argument(
@@ -44,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    program.run(main)

@@ -111,17 +111,18 @@ def test_an_attack_without_a_module_has_a_page_that_says_so(paths: dict) -> None
     assert "There is no description of this attack." in page(paths)
 
 
-def test_fingerprint_is_that_of_the_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(formulas, "__path__", [str(tmp_path)])
+def test_fingerprint_is_that_of_the_words(tmp_path: Path) -> None:
     source = '"""Some words."""\n\nclass Options:\n    """More."""\n'
-    (tmp_path / "new.py").write_text(source)
-    assert docstrings.docstrings("new") == {"module": "Some words.", "Options": "More."}
-    assert docstrings.docstrings("old") == {}
-    before = docstrings.fingerprint(["new", "old"])
-    (tmp_path / "new.py").write_text(source + "\nCODE = 1  # a comment\n")
-    assert docstrings.fingerprint(["old", "new", "new"]) == before
-    (tmp_path / "new.py").write_text(source.replace("More", "Less"))
-    assert docstrings.fingerprint(["new", "old"]) != before
+    new, old = tmp_path / "new.py", tmp_path / "old.py"
+    new.write_text(source)
+    old.write_text("CODE = 1\n")
+    assert docstrings.docstrings(new) == {"module": "Some words.", "Options": "More."}
+    assert docstrings.docstrings(old) == {}
+    before = docstrings.fingerprint([new, old])
+    new.write_text(source + "\nCODE = 1  # a comment\n")
+    assert docstrings.fingerprint([old, new, new]) == before
+    new.write_text(source.replace("More", "Less"))
+    assert docstrings.fingerprint([new, old]) != before
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -27,7 +27,10 @@ from sklearn.metrics import roc_auc_score
 
 from mico.attacks import formulas, registry
 from mico.attacks import given as kinds
+from mico.attacks.given.shared_references import SharedReferences, add
 from mico.attacks.given.signals import Signals
+from mico.attacks.given.target_references import TargetReferences
+from mico.attacks.given.whitebox import WhiteBox
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.support import arrays
@@ -821,8 +824,12 @@ def test_an_attack_and_a_kind_of_input_are_one_file_each(
 
 @each(
     case=[
-        ("def scores", "def score", "attack new: .*new.py has no 'scores'$"),
-        ("class Options", "class Option", "attack new: .*new.py has no 'Options'$"),
+        ("def scores", "def score", "new.py: there is no 'scores', expected"),
+        (
+            "class Options",
+            "class Option",
+            "new.py: there is no 'Options', expected",
+        ),
         ("signals, colours", "signals, colour", "attack new: there is no input 'colour' in mico"),
         ("signals, colours", "colours", "attack new: expected 'signals' among what it asks for$"),
     ]
@@ -856,3 +863,54 @@ def test_planning_imports_what_is_asked_for_only() -> None:
     assert "mico.attacks.formulas.stacked" in found
     assert "mico.attacks.formulas.rmia" not in found
     assert found.isdisjoint({"torch", "sklearn", "scipy"})
+
+
+# ---- Shared reference models.
+
+# Each attack in the ways in which it looks at shadow models.
+ONCE = [
+    *((name, {"signal": "loss"}) for name in ("threshold", "lira", "bavaria", "effect")),
+    *(("centred", {"centre": centre, "signal": "conf"}) for centre in ("mid", "in", "one")),
+    *(("lira", {"variant": variant}) for variant in ("offline", "offline-global-variance")),
+    *(("rmia", {"variant": variant}) for variant in ("online", "offline")),
+    *(("base", {"variant": variant}) for variant in ("base1", "base3")),
+    *(("stacked", {"white_box": value}) for value in (False, True)),
+    *(("target-references", {"count": 2, "score": score}) for score in ("ratio", "centred")),
+    *(("rest-reference", {}), ("auto", {})),
+]
+
+
+def test_no_attack_is_forgotten() -> None:
+    assert {name for name, _ in ONCE} == set(registry.attacks())
+
+
+@each(setting=ONCE)
+def test_shared_references_are_refused_where_they_change_nothing(setting: Setting) -> None:
+    name, values = setting
+    alone, rng = make_signals(3), np.random.default_rng(4)
+    size, (models, points) = alone.loss.shape[1], alone.challenge.shape
+    loss, margin = -rng.random((2, 6, size))
+    joined = add(alone, SharedReferences(loss, margin, rng.random((6, size)) < 0.5), 6)
+    every = rng.random((4, models, 4, points))
+    given = {
+        "whitebox": WhiteBox(
+            np.array(["a"]),
+            rng.random((models, size, 1)).astype(np.float32),
+            rng.integers(0, 3, size),
+        ),
+        "target_references": TargetReferences(
+            np.arange(models), -every[0], every[1], every[2] < 0.5, -every[3, :, 0], every[3, :, 1]
+        ),
+        "others": {"one": rng.random((models, points)), "other": rng.random((models, points))},
+    }
+    asked = {kind: given[kind] for kind in registry.inputs(name) if kind != "signals"}
+    options = registry.options(name, values)
+    found = [
+        registry.load(name).scores(signals=one, **asked, options=options) for one in (alone, joined)
+    ]
+    scores = [one[0] if isinstance(one, tuple) else one for one in found]
+    if np.array_equal(*scores):
+        with pytest.raises(InputError, match=f"^shared_references 6: has no effect on.* {name} "):
+            registry.options(name, values | {"shared_references": 6})
+    else:
+        registry.options(name, values | {"shared_references": 6})

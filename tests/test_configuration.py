@@ -522,7 +522,16 @@ def test_fewer_shared_references_than_an_attack_wants(tmp_path) -> None:
         ("rmia, shared_references: true", "shared_references: True is not of type 'integer'"),
         ("rmia, shared_references: 2.5", "shared_references: 2.5 is not of type 'integer'"),
         ("rmia, shard: 2", "'shard'"),
-        ("auto, shared_references: 2", "mine: shared_references: it looks at no models itself"),
+        ("auto, shared_references: 2", "mine: shared_references 2: has no effect on attack auto"),
+        (
+            "threshold, signal: loss, shared_references: 2",
+            "mine: shared_references 2: has no effect",
+        ),
+        ("rest-reference, shared_references: 2", "mine: shared_references 2: has no effect"),
+        (
+            "centred, centre: one, signal: loss, shared_references: 2",
+            "mine: shared_references 2: has no effect on attack centred with these options",
+        ),
     ],
 )
 def test_bad_numbers_of_shared_references(tmp_path, attack, message) -> None:

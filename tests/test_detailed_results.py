@@ -92,6 +92,16 @@ def test_a_rejected_entry_is_told_why_and_names_stay_text(written: Path) -> None
     assert "Synthetic data." in text
 
 
+def test_equal_predictions_have_a_page() -> None:
+    membership = np.tile([True, False], (10, 20))
+    challenge = Challenge("toys_lo", "T3", "data", membership, np.zeros((10, 40), int), None)
+    made = Entry("alice", "toys", builtin=False, file="a.zip", submitted=0)
+    scored = scorer.score(made, Phases(2, 4, 4), challenge, np.full((10, 40), 0.5))
+    text = detailed_results.page(scored, ["dev", "final"], synthetic=False)
+    assert "toys_lo" in text
+    assert "nan" not in text.lower()
+
+
 def test_what_was_ignored_and_a_time_to_come_are_told() -> None:
     made = replace(entry(), submitted=10**30, future=True, ignored=[f"{EVIL}: no predictions"])
     text = detailed_results.page(made, ["dev"], synthetic=False)

@@ -198,6 +198,9 @@ def test_curves_are_drawn() -> None:
     axes = mico.plot_roc({"LiRA": curve})
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["LiRA", "a guess"]
     assert axes.get_xscale() == axes.get_yscale() == "log"
+    equal = pd.DataFrame({"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]})
+    for curves in {"equal scores": equal}, {}:
+        assert mico.plot_roc(curves).get_xlim() == (0.1, 1)
 
 
 X, Y, T = made()

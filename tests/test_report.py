@@ -28,7 +28,9 @@ from run_files import (
     write_run,
 )
 
+from mico.pages import attack_pages
 from mico.pages.report import marks, render
+from mico.pages.run_results import PAIR_NUMBERS
 from mico.scoring.metrics import COMPARED, METRICS, TITLES
 from mico.support.errors import InputError
 
@@ -632,3 +634,64 @@ def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, text: str, tmp_
     assert sorted(seen["names"]) == sorted(tprs.index)
     assert seen["names"].index("coin") < seen["names"].index("gap") < seen["names"].index("loss")
     assert seen["sort"] == ["ascending", None, None]
+
+
+def nothing_found(paths: dict, participants: int) -> None:
+    """Of some participants in one scenario, as if all their scores were equal: only zeros."""
+    for name in NAMES[participants:]:
+        for scenario in "T1", "T2":
+            drop(paths, name, scenario)
+    kept = {*NAMES[:participants]}
+    edit_run(paths, lambda run: run["scenarios"].pop())
+    edit_run(
+        paths,
+        lambda run: run.update(attacks=[one for one in run["attacks"] if one["name"] in kept]),
+    )
+    for kind in "privacy", "ceilings":
+        paths[kind].pop()
+    paths["models"] = paths["models"][:2]
+    for kind in "scores", "comparisons":
+        table = pd.read_csv(paths[kind][0])
+        table = table[table.scenario == "T1"]
+        numbers = [name for name in table.columns if "tpr" in name or name in PAIR_NUMBERS]
+        table[numbers] = 0.0
+        table.to_csv(paths[kind][0], index=False)
+    nothing = {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0], "models": {"100": 0.0, "101": 0.0}}
+
+    def of_audit(content: dict) -> None:
+        del content["T2"]
+        for found in content["T1"].values():
+            found["epsilon_lower"] = 0.0
+            for rates in found["calibration"]:
+                rates |= {key: 0.0 for key in rates if key != "fpr"}
+            for one in found["classes"]:
+                one |= {"fpr": 0.0, "tpr_high": 0.0}
+                one |= {"tpr": 0.0, "tpr_low": 0.0} if one["members"] else {}
+
+    def of_curves(content: dict) -> None:
+        del content["T2"]
+        content["T1"] = dict.fromkeys(content["T1"], nothing)
+
+    edit_json(paths["curves"][0], of_curves)
+    edit_json(paths["audit"][0], of_audit)
+
+
+@pytest.mark.parametrize("participants", [1, 4])
+def test_a_run_in_which_nothing_was_found(paths: dict, participants: int) -> None:
+    """One attack, or several whose scores are all equal, in one scenario: every TPR is 0."""
+    nothing_found(paths, participants)
+    text = page(paths)
+    for metric in COMPARED:
+        rows = table_rows(text, f'aria-label="Scores: {TITLES[metric]}"')
+        assert len(rows) == participants
+        for cells in rows.values():
+            assert cells[0].split()[-2:] == ["0.000", "0.000–0.000"]  # noqa: RUF001
+    # Nothing is drawn at a place that is none, or beyond its bar.
+    assert not re.search("nan|inf%", re.sub('data:[^"]*', "", text))
+    places = [float(place) for place in re.findall(r"(?:left|width):([\d.]+)%", text)]
+    assert set(places) == ({0.0, 100.0} if participants == 1 else {0.0, 50.0, 100.0})
+    results = results_of(paths)
+    for attack in results.run["attacks"]:
+        own = attack_pages.render(results, attack)
+        assert attack["name"] in own
+        assert "nan" not in re.sub('data:[^"]*', "", own)

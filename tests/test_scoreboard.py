@@ -422,6 +422,18 @@ def test_winners_are_announced_after_the_reveal_only(load: Load) -> None:
     assert "Winners</p>" in text
 
 
+def test_a_board_on_which_nobody_found_anything(load: Load) -> None:
+    nothing = {name: 0.0 for metric in METRICS for name in (metric.name, f"{metric.name}_high")}
+    entry = builtin("alone", (0, 0))
+    for row in entry["scores"]:
+        row |= nothing
+    for curves in entry["curves"].values():
+        curves.update({phase: {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]} for phase in curves})
+    text = page(load(entry))
+    assert "alone" in text
+    assert "NaN" not in text
+
+
 def test_a_track_without_participants(load: Load) -> None:
     for entries in load(), load(builtin("lira", (0.1, 0.1)), phase="final"):
         final = announcement("purchase100", CHALLENGES, "final", entries)

@@ -226,6 +226,91 @@ def test_edited_program_runs_again_and_nothing_before_it(checkout: Path, tiny: P
     assert not jobs.keys() & (before | {"target_references", "shared_references"})
 
 
+def of_attacks(plan: dict[str, int]) -> dict[str, int]:
+    """The jobs of a plan in which an attack is new or another; all others only show results."""
+    shown = {"collect_scores", "scoreboard", "detailed_results", "describe"}
+    shown |= {"report", "attack_pages", "all", "total"}
+    return {rule: count for rule, count in plan.items() if rule not in shown}
+
+
+def test_added_attack_runs_alone(checkout: Path, tiny: Path) -> None:
+    """A module, or a file of one's own: two jobs for each challenge.
+
+    `auto` looks at the predictions of all others, and runs again.
+    """
+    added = checkout / "scripts/mico/attacks/formulas/added.py"
+    own = checkout / "own.py"
+    extra = "extra_attacks: [{name: new, attack: ATTACK, signal: margin}]\n"
+    try:
+        for path in added, own:
+            shutil.copy(checkout / "examples/rank.py", path)
+        assert "Nothing to be done" in snakemake(checkout, "--cores", "1", *TINY)
+        for name, attack in ("module", "added"), ("own", "own.py"):
+            (checkout / f"{name}.yaml").write_text(extra.replace("ATTACK", attack))
+            plan = planned(snakemake(checkout, "--dry-run", *TINY, f"{name}.yaml"))
+            assert of_attacks(plan) == {"attack": 2 + 2, "score": 2 + 2}
+    finally:
+        added.unlink()
+        own.unlink()
+
+
+def test_example_alone_and_an_edit_of_it(checkout: Path, tiny: Path, tmp_path: Path) -> None:
+    """One attack, in a file of one's own, on one scenario of a finished run: to the report.
+
+    Then it is edited.
+    """
+    copy = tmp_path / "copy"
+    shutil.copytree(checkout, copy)
+    text = (copy / "tiny.yaml").read_text()
+    one, _, rest = text.partition("  - <<: *tiny\n")
+    rest = rest[rest.index("models:") : rest.index("attacks:")] + rest[rest.index("datasets:") :]
+    mine = "attacks: [{name: mine, attack: examples/rank.py, signal: conf}]\n"
+    (copy / "alone.yaml").write_text(f"{one}\n{mine}\n{rest}")
+    run = ("--configfile", "alone.yaml")
+    plan = planned(snakemake(copy, "--cores", "2", *run))
+    assert of_attacks(plan) == {"attack": 1, "score": 1}
+    rows = (copy / "results/tiny/scores.csv").read_text().splitlines()
+    assert len(rows) == 1 + 4  # phases
+    assert ">mine</a>" in (copy / "results/tiny/report.html").read_text()
+    page = (copy / "results/tiny/attack_pages/mine.html").read_text()
+    assert "The share of a point" in page
+    assert "<dt>attack</dt><dd>rank.py</dd>" in page
+    with edited(copy / "examples/rank.py", "# A comment changes nothing.\n"):
+        assert "Nothing to be done" in snakemake(copy, "--cores", "1", *run)
+    with edited(copy / "examples/rank.py", "EDITED = True\n"):
+        plan = planned(snakemake(copy, "--dry-run", *run))
+    assert of_attacks(plan) == {"attack": 1, "score": 1}
+
+
+def test_lists_that_are_too_long_for_a_command(checkout: Path, tiny: Path) -> None:
+    """Here of a few characters: what is made of them is the same, and the lists do not stay."""
+    before = products(tiny)
+    source = checkout / "scripts/mico/support/argument_files.py"
+    flags = (*TINY, "--rerun-triggers", "mtime", "--forcerun", "collect_scores", "scoreboard")
+    flags += ("detailed_results",)
+    with edited(source, "LONGEST = 9\n"):
+        dry = snakemake(checkout, "--dry-run", "--printshellcmds", *flags)
+        listed = re.findall(r" --(entries|models) @\S+/tiny/\w+[.]txt ", dry)
+        # Those of all tracks and of each of two, twice; of the report and the attacks' pages.
+        assert Counter(listed) == {"entries": 1 + 2 * 2, "models": 2}
+        snakemake(checkout, "--cores", "2", *flags)
+    assert products(tiny) == before
+    assert not list((checkout / ".snakemake/mico/arguments").iterdir())
+
+
+def test_three_thousand_submissions_can_be_planned(checkout: Path) -> None:
+    for number in range(3000):
+        submit(checkout, f"participant-{number % 40}", b"%d" % number, f"{number}.zip")
+    try:
+        flags = ("--dry-run", "--printshellcmds", *TINY, "--config", "run=many")
+        output = snakemake(checkout, *flags)
+    finally:
+        shutil.rmtree(checkout / "submissions")
+    assert planned(output)["score_submission"] == 3000
+    # Linux takes no argument of 128 KiB.
+    assert max(map(len, re.findall("^Shell command: (.*)", output, re.M))) < 10_000
+
+
 def test_attacks_see_nothing_private(checkout: Path) -> None:
     """Walk the job graph back from every attack: only the release may read private files."""
     output = snakemake(checkout, "--dry-run", "--printshellcmds", *TINY, "--config", "run=graph")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts", "tools")
+PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts", "tools", "examples")
 TINY = ("--configfile", "tiny.yaml")
 # Folders of results that hold models, predictions and scores.
 PRODUCTS = (

@@ -14,7 +14,7 @@ rule signals:
     benchmark:
         "<benchmarks>/signals/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=one_of("challenge", plan.run.scenarios),
+        challenge=jobs.one_of("challenge", plan.run.scenarios),
     conda:
         environment("attack")
     threads: 1
@@ -65,7 +65,7 @@ rule given_signals:
     benchmark:
         "<benchmarks>/given_signals/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=one_of("challenge", plan.run.outputs),
+        challenge=jobs.one_of("challenge", plan.run.outputs),
     conda:
         "../../envs/attack.yaml"
     resources:
@@ -153,5 +153,5 @@ rule attack:
         options=job(jobs.attack_json),
         inputs=job_files(jobs.attack_inputs),
     shell:
-        "{params.program} --attack {params.attack} --options {params.options:q}"
+        "{params.program} --attack {params.attack:q} --options {params.options:q}"
         " --phases {params.phases} {params.inputs} --output {output} 2> {log}"

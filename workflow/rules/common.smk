@@ -46,10 +46,10 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
+from mico.support import argument_files
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
 from mico.workflow import failures, jobs, outside, resources, start, submissions
-from mico.workflow.plan import one_of
 
 # Jobs run side by side: none may start threads of its own. Huge pages save training 3 %.
 ENVIRONMENT = (

@@ -12,7 +12,7 @@ rule release:
     benchmark:
         "<benchmarks>/release/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=one_of("challenge", plan.trained),
+        challenge=jobs.one_of("challenge", plan.trained),
     conda:
         environment("train")
     resources:
@@ -24,9 +24,10 @@ rule release:
         phases=plan.phases,
         scenario=field("id"),
         disclosed=field("disclosed"),
+        shards=job_files(jobs.listed_shards),
     shell:
         "{params.program} --scenario {params.scenario} --seeds {input.seeds} --splits {input.splits}"
-        " --shards {input.shards}"
+        " --shards {params.shards}"
         " --phases {params.phases} --disclosed {params.disclosed}"
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"
 
@@ -41,7 +42,7 @@ rule given_challenge:
     benchmark:
         "<benchmarks>/given_challenge/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=one_of("challenge", plan.given),
+        challenge=jobs.one_of("challenge", plan.given),
     conda:
         environment("train")
     resources:

@@ -1,4 +1,3 @@
-from mico.attacks import docstrings
 from mico.workflow.description import description
 
 
@@ -67,11 +66,13 @@ rule report:
     params:
         program=program("report"),
         code=code("report"),
+        models=job_files(jobs.listed_models),
+        own="",
     shell:
         "{params.program} --run {input.run} --scores {input.scores} --curves {input.curves}"
         " --comparisons {input.comparisons} --audit {input.audit} --notes {input.notes}"
-        " --privacy {input.privacy} --ceilings {input.ceilings} --models {input.models}"
-        " --submissions {input.submissions}"
+        " --privacy {input.privacy} --ceilings {input.ceilings} --models {params.models}"
+        " --submissions {input.submissions} {params.own}"
         " --output {output} 2> {log}"
 
 
@@ -94,6 +95,5 @@ use rule report as attack_pages with:
     params:
         program=program("attack_pages"),
         code=code("attack_pages"),
-        formulas=docstrings.fingerprint(
-            attack.attack for attack in plan.run.attacks.values()
-        ),
+        own=job(jobs.own_attacks),
+        words=job(jobs.attack_words),

@@ -55,7 +55,7 @@ ruleorder: score_submission > score
 
 rule collect_scores:
     input:
-        plan.all_entries,
+        entries=plan.all_entries,
     output:
         scores="<results>/scores.csv",
         comparisons="<results>/comparisons.csv",
@@ -79,8 +79,9 @@ rule collect_scores:
         code=code("collect"),
         challenges=list(plan.challenges),
         passed_over=job(jobs.passed_over_json),
+        entries=job_files(jobs.listed_entries),
     shell:
-        "{params.program} --entries {input} --challenges {params.challenges}"
+        "{params.program} --entries {params.entries} --challenges {params.challenges}"
         " --passed-over {params.passed_over:q} --scores {output.scores}"
         " --comparisons {output.comparisons} --curves {output.curves} --audit {output.audit}"
         " --notes {output.notes} --submissions {output.submissions}"

@@ -23,12 +23,13 @@ rule scoreboard:
     params:
         program=program("scoreboard"),
         code=code("scoreboard"),
+        entries=job_files(jobs.listed_entries),
         challenges=job(jobs.named_challenges),
         synthetic=job(jobs.synthetic_flag),
         public_seeds=job(jobs.public_seeds_flag),
         reveal=plan.configuration.reveal,
     shell:
-        "{params.program} --track {wildcards.track} --entries {input.entries}"
+        "{params.program} --track {wildcards.track} --entries {params.entries}"
         " --challenges {params.challenges} {params.synthetic} {params.public_seeds}"
         " --reveal {params.reveal}"
         " --output {output.page} --winners {output.winners} 2> {log}"
@@ -53,8 +54,9 @@ rule detailed_results:
     params:
         program=program("detailed_results"),
         code=code("detailed_results"),
+        entries=job_files(jobs.listed_entries),
         reveal=plan.configuration.reveal,
         synthetic=job(jobs.synthetic_flag),
     shell:
-        "{params.program} --entries {input.entries} --reveal {params.reveal} {params.synthetic}"
+        "{params.program} --entries {params.entries} --reveal {params.reveal} {params.synthetic}"
         " --output {output} 2> {log}"

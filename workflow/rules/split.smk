@@ -108,7 +108,7 @@ rule splits:
     benchmark:
         "<benchmarks>/splits/{scenario}.tsv"
     wildcard_constraints:
-        scenario=one_of("id", plan.trained),
+        scenario=jobs.one_of("id", plan.trained),
     conda:
         "../../envs/train.yaml"
     resources:
@@ -135,7 +135,7 @@ rule given_splits:
     benchmark:
         "<benchmarks>/given_splits/{scenario}.tsv"
     wildcard_constraints:
-        scenario=one_of("id", plan.given),
+        scenario=jobs.one_of("id", plan.given),
     conda:
         "../../envs/train.yaml"
     resources:
@@ -164,7 +164,7 @@ rule given_membership:
     benchmark:
         "<benchmarks>/given_membership/{scenario}.tsv"
     wildcard_constraints:
-        scenario=one_of("id", plan.run.outputs),
+        scenario=jobs.one_of("id", plan.run.outputs),
     conda:
         "../../envs/attack.yaml"
     resources:

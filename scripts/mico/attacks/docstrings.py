@@ -6,15 +6,11 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
-from mico.attacks import registry
 
-
-def docstrings(attack: str) -> dict[str, str]:
-    """Those of an attack's `module` and its `Options`; empty if there is no such attack."""
-    path = registry.attacks().get(attack)
-    if path is None:
-        return {}
+def docstrings(path: Path) -> dict[str, str]:
+    """Those of an attack's file: of its `module` and its `Options`, if they have any."""
     module = ast.parse(path.read_text(encoding="utf-8"))
     documented: dict[str, ast.Module | ast.ClassDef] = {"module": module}
     for node in module.body:
@@ -23,7 +19,7 @@ def docstrings(attack: str) -> dict[str, str]:
     return {name: text for name, node in documented.items() if (text := ast.get_docstring(node))}
 
 
-def fingerprint(attacks: Iterable[str]) -> str:
-    """A hash of what they say: a page is made again when it changes."""
-    text = json.dumps([docstrings(attack) for attack in sorted(set(attacks))])
+def fingerprint(paths: Iterable[Path]) -> str:
+    """A hash of what files say: a page is made again when it changes."""
+    text = json.dumps([docstrings(path) for path in sorted(set(paths))])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,16 +1,22 @@
 """Attacks and kinds of input by name, found by their files.
 
-`formulas/target_references.py` is the attack `target-references`. It has `Options`, a frozen
+`formulas/target_references.py` is the attack `target-references`. A file of somebody's own is an
+attack too, and its path, which ends in `.py`, is the attack's name. Either has `Options`, a frozen
 dataclass that validates itself, and a function `scores`, whose parameters are `signals`, any other
 kinds of input that it asks for (see `mico.attacks.given`) and `options`. It returns (M, 2m)
 float64: higher is more member-like. It may leave out train models, whose rows are then not a
-number.
+number. Where more shadow models in `signals` would change nothing, its options have
+`takes_shared_references = False`, so that nobody adds some for nothing.
 
 A module is imported when its attack is asked for, so that planning a workflow waits for no other.
 """
 
+import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
@@ -21,15 +27,21 @@ from mico.attacks import formulas, given
 from mico.support.errors import InputError, did_you_mean, shown, unknown_key
 from mico.support.numbers import whole_numbers, written_number
 
-# An option that every attack on signals takes: how many shared reference models are shadow models
+# An option of attacks that look at shadow models: how many shared reference models are among them,
 # besides the train models. It is the name of their kind of input as well.
 SHARED = "shared_references"
+ENDING = ".py"
 NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def attacks() -> dict[str, Path]:
-    """The file of every attack, by the attack's name."""
+    """The file of every built-in attack, by the attack's name."""
     return {path.stem.replace("_", "-"): path for path in _modules(formulas)}
+
+
+def is_file(attack: str) -> bool:
+    """Whether an attack is named by the path of its file, and is no built-in one."""
+    return attack.endswith(ENDING)
 
 
 def source(attack: str) -> Path:
@@ -38,6 +50,10 @@ def source(attack: str) -> Path:
     Raises:
         InputError: there is no such attack.
     """
+    if is_file(attack):
+        if not Path(attack).is_file():
+            raise InputError(f"{attack}: there is no such file, expected an attack's")
+        return Path(attack)
     known = attacks()
     if attack not in known:
         raise InputError(f"unknown attack {shown(attack)}, {did_you_mean(attack, known)}")
@@ -54,14 +70,62 @@ def load(attack: str) -> ModuleType:
     """An attack's module.
 
     Raises:
-        InputError: there is no such attack, or its module is not one.
+        InputError: there is no such attack, or its file is none: it cannot be imported, or lacks
+            what an attack has.
     """
     path = source(attack)
-    module = import_module(f"{formulas.__name__}.{path.stem}")
+    with _told(path):
+        builtin = f"{formulas.__name__}.{path.stem}"
+        module = _own(path) if is_file(attack) else import_module(builtin)
     for name in ("Options", "scores"):
         if not hasattr(module, name):
-            raise InputError(f"attack {attack}: {path} has no {name!r}")
+            raise InputError(f"{path}: there is no {name!r}, expected it of an attack")
+    parameters = getattr(module.Options, "__dataclass_params__", None)
+    if not (isinstance(module.Options, type) and parameters and parameters.frozen):
+        raise InputError(f"{path}: Options: expected a frozen dataclass")
+    if not callable(module.scores):
+        raise InputError(f"{path}: scores: expected a function")
     return module
+
+
+def _own(path: Path) -> ModuleType:
+    """The module of a file of somebody's own, run once for each content that the file has.
+
+    Its name is a private one, so that it stands in the way of no other module of the file's name.
+    """
+    text = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()
+    name = f"_attack_{digest[:16]}"
+    if name not in sys.modules:
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        sys.modules[name] = module  # where dataclasses look for what annotations mean
+        try:
+            exec(compile(text, path, "exec", dont_inherit=True), vars(module))
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Make of whatever goes wrong in an attack's file one line that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected UTF-8") from None
+    except SyntaxError as error:
+        where = error.filename or path
+        raise InputError(f"{where}: line {error.lineno}: not Python ({error.msg})") from None
+    except (Exception, SystemExit) as error:
+        steps = traceback.extract_tb(error.__traceback__)
+        lines = [step.lineno for step in steps if step.filename == str(path)]
+        where = f"{path}: line {lines[-1]}" if lines else str(path)
+        reason = " ".join(str(error).split())
+        raise InputError(f"{where}: {type(error).__name__}{reason and f': {reason}'}") from None
 
 
 def inputs(attack: str, values: Mapping[str, Any] = NONE) -> list[str]:
@@ -70,19 +134,20 @@ def inputs(attack: str, values: Mapping[str, Any] = NONE) -> list[str]:
     Raises:
         InputError: there is no such attack, or it asks for a kind that there is not.
     """
-    parameters = inspect.signature(load(attack).scores).parameters
+    parameters = list(inspect.signature(load(attack).scores).parameters)
     kinds = [name for name in parameters if name != "options"]
     known = [path.stem for path in _modules(given)]
     for kind in kinds:
         if kind not in known:
             raise InputError(f"attack {attack}: there is no input {kind!r} in {given.__name__}")
-    if "signals" not in kinds:
-        raise InputError(f"attack {attack}: expected 'signals' among what it asks for")
+    for name in ("signals", "options"):
+        if name not in parameters:
+            raise InputError(f"attack {attack}: expected {name!r} among what it asks for")
     return [*dict.fromkeys([*kinds, *({SHARED} & values.keys())])]
 
 
 def options(attack: str, values: Mapping[str, Any]) -> Any:
-    """The validated options of an attack, without `shared_references`, which all have.
+    """The validated options of an attack, without `shared_references`.
 
     Raises:
         InputError: an unknown attack or option, a missing option, or a value it does not take.
@@ -91,24 +156,28 @@ def options(attack: str, values: Mapping[str, Any]) -> Any:
     shared = written_number(values.get(SHARED, 2))
     if not isinstance(shared, int) or isinstance(shared, bool) or shared < 2:
         raise InputError(f"{SHARED} {shown(shared)}: expected an integer of at least 2")
-    if SHARED in values and "others" in inputs(attack):
-        raise InputError(f"{SHARED}: it looks at no models itself")
     own = {key: whole_numbers(value) for key, value in values.items() if key != SHARED}
     known = {field.name: field for field in fields(kind)}
+    taken = [*known, SHARED] if getattr(kind, "takes_shared_references", True) else [*known]
     for key in own:
         if key not in known:
-            raise InputError(unknown_key(key, [*known, SHARED]))
+            none = f"unknown key {shown(key)}, attack {attack} has no options"
+            raise InputError(unknown_key(key, taken) if taken else none)
     for name, field in known.items():
         needed = field.default is MISSING and field.default_factory is MISSING
         if needed and name not in own:
             raise InputError(f"missing key {name!r}")
-    types = get_type_hints(kind)
-    for key, value in own.items():
-        if types[key] in (int, float):
-            own[key] = written_number(value)
-            if isinstance(own[key], bool):  # which Python takes for 0 or 1
-                raise InputError(f"{key} {value}: expected a number")
-    return kind(**own)
+    with _told(source(attack)):
+        types = get_type_hints(kind)
+        for key, value in own.items():
+            if types[key] in (int, float):
+                own[key] = written_number(value)
+                if isinstance(own[key], bool):  # which Python takes for 0 or 1
+                    raise InputError(f"{key} {value}: expected a number")
+        found = kind(**own)
+    if SHARED in values and not getattr(found, "takes_shared_references", True):
+        raise InputError(f"{SHARED} {shared}: has no effect on attack {attack} with these options")
+    return found
 
 
 def reader(kind: str) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mico.support.errors import InputError
 
 
 def attack_names() -> list[str]:
-    """The names of the attacks."""
+    """The names of the built-in attacks."""
     return list(registry.attacks())
 
 
@@ -37,11 +38,12 @@ class Challenge:
     # Other kinds of input by name, each read when an attack asks for it.
     given: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
-    def attack(self, attack: str, **options: Any) -> Floats:
+    def attack(self, attack: str | Path, **options: Any) -> Floats:
         """Run an attack.
 
         Args:
-            attack: its name, one of `attack_names()`; options: as in a configuration.
+            attack: its name, one of `attack_names()`, or the path of a `.py` file of your own;
+                options: as in a configuration.
 
         Returns:
             scores (M, 2m), higher for members; a row is not a number where an attack leaves a train
@@ -50,6 +52,7 @@ class Challenge:
         Raises:
             InputError: there is no such attack, or an option or an input that it needs is missing.
         """
+        attack = str(attack)
         chosen = registry.options(attack, options)
         kinds = [kind for kind in registry.inputs(attack, options) if kind != "signals"]
         for kind in kinds:

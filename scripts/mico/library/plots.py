@@ -14,7 +14,8 @@ def plot_roc(curves: Mapping[str, pd.DataFrame], axes: Axes | None = None) -> Ax
         curves: by name, as `Challenge.roc` gives them; axes: where to draw, by default new ones.
     """
     axes = axes or plt.subplots(figsize=(5, 5))[1]
-    least = min((float(one.fpr[one.fpr > 0].min()) for one in curves.values()), default=1e-3)
+    # Equal scores have no other FPR than 0 and 1.
+    least = min([0.1, *(float(one.fpr[one.fpr > 0].min()) for one in curves.values())])
     for name, one in curves.items():
         axes.step(one.fpr, one.tpr, where="post", label=name)
     axes.plot([least, 1], [least, 1], color="grey", linestyle=":", label="a guess")

@@ -6,12 +6,14 @@ The same inputs give the same bytes.
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup, escape
 
+from mico.attacks import registry
 from mico.attacks.docstrings import docstrings
 from mico.pages import figures
 from mico.pages.rendering import environment
@@ -22,9 +24,14 @@ from mico.scoring.metrics import HEADLINE, HEADLINE_FPR, METRICS, TITLES
 OPTION = r"\w+:( |$)"  # in a docstring of options, what begins the words on one
 
 
-def render(results: Results, attack: Mapping[str, Any]) -> str:
-    """The page on one of the run's attacks, as HTML."""
-    name, said = attack["name"], docstrings(attack["attack"])
+def render(results: Results, attack: Mapping[str, Any], file: Path | None = None) -> str:
+    """The page on one of the run's attacks, as HTML.
+
+    Args:
+        file: that of an attack that is no built-in one.
+    """
+    file = file or registry.attacks().get(attack["attack"])
+    name, said = attack["name"], docstrings(file) if file else {}
     own = results.scores[results.scores.participant == name]
     scenarios = [
         _scenario(results, setting, name)

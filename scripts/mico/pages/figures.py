@@ -163,7 +163,7 @@ def classes(title: str, rates: Sequence[Mapping[str, float | None]], overall: fl
         axes = _canvas(WIDTH, left=38, top=26)
         values = np.array([[rate["tpr" + end] for end in ENDS] for rate in rates])
         fprs = np.array([rate["fpr"] for rate in rates], dtype=float)  # NaN for none
-        highest = np.nanmax([*values[:, 2], *fprs])
+        highest = np.nanmax([*values[:, 2], *fprs]) or 1  # there may be nothing but 0
         axes.set(xlim=(0, len(rates) + 1), ylim=(0, 1.04 * highest), xticks=[])
         axes.set_xlabel("Classes, from the highest TPR to the lowest")
         axes.set_title("TPR, and FPR, of a class", loc="left", fontsize=10.5)

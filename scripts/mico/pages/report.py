@@ -120,7 +120,7 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
             for row in ordered
             if row[metric + "_low"] > bound
         ]
-        scale = 1.05 * max(bound, ordered[0][metric + "_high"])
+        scale = 1.05 * max(bound, ordered[0][metric + "_high"])  # a bound is no lower than its FPR
         rates[metric] = {"fpr": fpr, "row": ordered[0], "bound": bound}
         rates[metric] |= {"heuristic": heuristic, "scale": scale}
     audit = results.audit.get(scenario, {})
@@ -207,7 +207,11 @@ def _headline_table(
             name: marks(rows, results.pairs.get((name, metric), {}), metric)
             for name, rows in best.items()
         },
-        "scales": {k: max(row[metric + "_high"] for row in v) for k, v in best.items()},
+        # No attack may have found anything. The guess has its place on the bar as well.
+        "scales": {
+            name: max(RATES[metric], *(row[metric + "_high"] for row in rows))
+            for name, rows in best.items()
+        },
         "ceilings": {k: v for k, v in ceilings.items() if any(value is not None for value in v)},
     }
 

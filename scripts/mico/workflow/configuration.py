@@ -88,10 +88,20 @@ class Attack(pydantic.BaseModel):
     __pydantic_extra__: dict[str, Scalar]
 
     name: Annotated[Name, Field(description="the participant's name in results")]
-    attack: Annotated[str, Field(description="a module of `mico.attacks.formulas`")]
+    attack: Annotated[
+        str,
+        Field(
+            pattern=PATH,
+            description="a module of `mico.attacks.formulas`, with hyphens for underscores, or the "
+            "path of a `.py` file of your own",
+        ),
+    ]
     shared_references: Annotated[
         int | None,
-        Field(description="how many shared references are shadow models too; not of `auto`"),
+        Field(
+            description="how many shared references are shadow models too; refused where that "
+            "has no effect"
+        ),
     ] = None
 
     @property
@@ -182,6 +192,10 @@ class Configuration:
         ),
     ]
     attacks: Annotated[list[Attack], Field(min_length=1, description="see [Attacks](#attacks)")]
+    extra_attacks: Annotated[
+        list[Attack],
+        Field(description="attacks besides those of `attacks`, whose list stays as it is"),
+    ]
     target_references: Annotated[
         TargetReferences, Field(description="see [Reference models](#reference-models)")
     ]
@@ -263,7 +277,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         reason = "expected another id, since a file of the run has this name"
         raise refuse(("scenarios",), f"scenario {MASTER_SEED}: {reason}")
     attacks: dict[str, Attack] = {}
-    for attack in checked.attacks:
+    for key, attack in _attacks(checked):
         try:
             if attack.name in attacks:
                 raise InputError("this name is there twice")
@@ -273,7 +287,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
                 raise InputError(f"looks like the name {same[0]}")
             _check_attack(attack, checked)
         except InputError as error:
-            raise refuse(("attacks",), f"attacks: {attack.name}: {error}") from None
+            raise refuse((key,), f"{key}: {attack.name}: {error}") from None
         attacks[attack.name] = attack
     for place, reason in _wrong_references(checked, resolved):
         raise refuse(place, f"{place[0]}: {place[1]}: {reason}")
@@ -290,7 +304,8 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     for name, wanted in inputs.items():
         if "others" in wanted and not attacked.issuperset(ids):
             reason = "expected another attack in every scenario"
-            raise refuse(("attacks",), f"attacks: {name}: {reason}")
+            key = next(key for key, attack in _attacks(checked) if attack.name == name)
+            raise refuse((key,), f"{key}: {name}: {reason}")
     return Run(checked, resolved, outputs, attacks, inputs, entered)
 
 
@@ -346,6 +361,12 @@ def _check_place(folder: Path, run: Path) -> None:
     own, made = folder.resolve(), run.resolve()
     if own.is_relative_to(made) or made.is_relative_to(own):
         raise InputError(f"{folder}: the run is made in {run}, expected a folder that is elsewhere")
+
+
+def _attacks(configuration: Configuration) -> Iterator[tuple[str, Attack]]:
+    """Every attack, and the key that holds it."""
+    for key in "attacks", "extra_attacks":
+        yield from ((key, attack) for attack in getattr(configuration, key))
 
 
 def _check_attack(attack: Attack, configuration: Configuration) -> None:
@@ -417,12 +438,12 @@ def _at(content: Any, path: Sequence[str | int]) -> Any:
 
 def _place(config: Mapping[str, Any], path: Sequence[str | int]) -> str:
     """The key's place in words: `attack mine: signal: `."""
-    if len(path) > 1 and path[0] in ("attacks", "datasets"):
+    if len(path) > 1 and path[0] in ("attacks", "extra_attacks", "datasets"):
         label = path[1]
         if isinstance(label, int):
-            content = config["attacks"][label]
+            content = config[path[0]][label]
             named = isinstance(content, dict) and content.get("name")
             label = named or f"number {label + 1}"
-        kind = "attack" if path[0] == "attacks" else "dataset"
+        kind = str(path[0]).removesuffix("s").replace("_", " ")
         return f"{kind} {label}: " + "".join(f"{key}: " for key in path[2:])
     return "".join(f"{key}: " for key in path)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mico.networks import pretrained
@@ -26,6 +27,8 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
     """
     shareable = json.loads(json.dumps(config))
     shareable["seeds"] = seed_source(plan.configuration.seeds)  # nobody may try seeds on the hash
+    for attack in [*shareable["attacks"], *shareable["extra_attacks"]]:
+        attack["attack"] = Path(attack["attack"]).name
     for dataset in shareable["datasets"].values():
         dataset.pop("path", None)
         if "tokenizer" in dataset:
@@ -43,7 +46,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
         "scenarios": [public(scenario) for scenario in plan.challenges.values()],
         "datasets": {one.data: RECORDS for one in plan.run.outputs.values()},
         "attacks": [
-            {"name": name, "attack": attack.attack, **attack.options}
+            {"name": name, "attack": Path(attack.attack).name, **attack.options}
             for name, attack in plan.run.attacks.items()
             if plan.run.entered[name]
         ],

@@ -5,25 +5,55 @@ Every function takes the plan of the run and the job's wildcards.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
+from typing import cast
 
-from mico.attacks import registry
+from mico.attacks import docstrings, registry
 from mico.challenge import seeds
 from mico.challenge.layout import ATTACKED
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
 from mico.release import folders, names
+from mico.support import argument_files
 from mico.support.records import dump
 from mico.workflow import outside
 from mico.workflow.configuration import Attack
-from mico.workflow.plan import Plan, Wildcards
+from mico.workflow.plan import Attacked, Plan, Wildcards
 from mico.workflow.submissions import Submission
 
 TOKENIZER = (".json", ".txt", ".model")  # how the names of a tokenizer's files end
+
+# Lists of files that may be long
+
+
+def listed_entries(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The scored entries that a job reads, as arguments."""
+    return _listed(plan, files["entries"])
+
+
+def listed_models(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The tables of the models that a job reads, as arguments."""
+    return _listed(plan, files["models"])
+
+
+def listed_shards(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The shards of models that a job reads, as arguments."""
+    return _listed(plan, files["shards"])
+
+
+def _listed(plan: Plan, files: object) -> str:
+    paths = [files] if isinstance(files, str) else list(cast(Iterable[str], files))
+    return argument_files.listed(plan.configuration.run, paths)
+
+
+def one_of(field: str, scenarios: Mapping[str, Attacked]) -> str:
+    """A wildcard's pattern: this field of any of them; of none, one that nothing matches."""
+    return "|".join(getattr(one, field) for one in scenarios.values()) or "(?!)"
+
 
 # Data
 
@@ -269,9 +299,25 @@ def attack_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     return registry.sources(own.attack, own.options)
 
 
+def attack_words(plan: Plan, wildcards: Wildcards) -> str:
+    """A hash of what the run's attacks say of themselves."""
+    return docstrings.fingerprint(registry.source(one.attack) for one in plan.run.attacks.values())
+
+
+def own_attacks(plan: Plan, wildcards: Wildcards) -> str:
+    """The flag that names the files of attacks that are none of the built-in ones."""
+    own = [
+        quote(f"{name}={one.attack}")
+        for name, one in plan.run.attacks.items()
+        if registry.is_file(one.attack)
+    ]
+    return f"--own {' '.join(own)}" if own else ""
+
+
 def attack_inputs(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
     """The flags that hand an attack its files, by the kind of input."""
-    return " ".join(f"--input {kind} {files[kind]}" for kind in plan.inputs(wildcards))
+    kinds = {kind: files[kind] for kind in plan.inputs(wildcards)}
+    return " ".join(f"--input {kind} {_listed(plan, found)}" for kind, found in kinds.items())
 
 
 # Entries

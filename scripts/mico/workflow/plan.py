@@ -299,11 +299,6 @@ def make(run: Run, look: bool = True) -> Plan:
     return Plan(run, nobodys | found, inbox.passed_over)
 
 
-def one_of(field: str, scenarios: Mapping[str, Attacked]) -> str:
-    """A wildcard's pattern: this field of any of them; of none, one that nothing matches."""
-    return "|".join(getattr(one, field) for one in scenarios.values()) or "(?!)"
-
-
 def ranges(first: int, end: int, size: int) -> list[str]:
     """The numbers from `first` to before `end` in shards of a size, as `first-last`."""
     return [f"{start}-{min(start + size, end) - 1}" for start in range(first, end, size)]

@@ -7,6 +7,7 @@ so the comparison is a cross-validation that leaves out one model (the stacked a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ JUDGED_BY = [metrics.tpr_at(fpr).name for fpr in (0.05, 0.1, 0.15, 0.2)]
 @dataclass(frozen=True)
 class Options:
     """It has none."""
+
+    takes_shared_references: ClassVar = False
 
 
 def scores(signals: Signals, others: Mapping[str, Floats], options: Options) -> tuple[Floats, str]:

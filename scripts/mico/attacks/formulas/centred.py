@@ -32,6 +32,11 @@ class Options:
         check_choice("centre", self.centre, CENTRES)
         check_choice("signal", self.signal, SIGNALS)
 
+    @property
+    def takes_shared_references(self) -> bool:
+        """All but `one`, whose only shadow model is a train model."""
+        return self.centre != "one"
+
 
 def scores(signals: Signals, options: Options) -> Floats:
     """The centred signal at each model's own challenge points."""

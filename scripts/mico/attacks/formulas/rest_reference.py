@@ -7,6 +7,7 @@ the reference models without DP in all three scenarios; here they are trained as
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from mico.support.arrays import Floats
 class Options:
     """signal: loss, conf or margin; scaled: each model's scores are scaled to [0, 1]."""
 
+    takes_shared_references: ClassVar = False
     signal: str = "conf"
     scaled: bool = False
 

@@ -1,6 +1,7 @@
 """Score by the signal itself, with no shadow models; scaled, the competition's starter kit."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ class Options:
     classes); scaled: each model's signals are scaled to [0, 1], as in the starter kit.
     """
 
+    takes_shared_references: ClassVar = False
     signal: str
     scaled: bool = False
 
