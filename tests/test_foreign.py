@@ -229,6 +229,32 @@ def test_pages_of_earlier_attacks_are_the_runs(plan: Plan) -> None:
     assert foreign.found(plan, RESULTS) is None
 
 
+def test_what_a_run_that_was_killed_has_half_deleted_is_the_runs(plan: Plan) -> None:
+    """Its mark may be what went first. Once jobs have ended, nothing is half deleted."""
+    write(CHALLENGE, "train/model_0/model.pt")
+    Path(CHALLENGE, TIMESTAMP).touch()
+    write(PAGES, "lira.html")
+    foreign.note(plan, RESULTS)
+    Path(CHALLENGE, TIMESTAMP).unlink()
+    for _ in range(2):  # the second run was killed as well, before it came so far
+        assert f"{PAGES}: holds no {TIMESTAMP}" in refused(plan)
+        Path(PAGES, TIMESTAMP).touch()
+        assert foreign.found(plan, RESULTS) is None
+        Path(PAGES, TIMESTAMP).unlink()
+        foreign.note(plan, RESULTS)
+    write(CHALLENGE, "notes.txt")
+    assert "holds 'notes.txt'" in refused(plan)
+    Path(CHALLENGE, "notes.txt").unlink()
+    foreign.forget(RESULTS)
+    assert f"{CHALLENGE}: holds no {TIMESTAMP}" in refused(plan)
+    foreign.forget(RESULTS)
+
+
+def test_a_first_run_has_nothing_to_note(plan: Plan) -> None:
+    foreign.note(plan, RESULTS)
+    assert not Path("results").exists()
+
+
 @pytest.fixture
 def begin() -> Callable[[str], None]:
     """Note an output as Snakemake itself does when its job starts."""

@@ -3,13 +3,15 @@
 Before a job starts, Snakemake deletes the folder that the job makes, with all that is in it. So
 this is looked for before any job starts. What a folder may hold is known by its names, and that the
 run made it by a mark of Snakemake's: in a finished one lies a file, and of one that was begun there
-is a note elsewhere.
+is a note elsewhere. While jobs run, a note of ours says which were finished, since a run that is
+killed while it deletes one leaves half of it, perhaps without its mark.
 """
 
 import os
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import get_args
 
 from mico.challenge.layout import ATTACKED, PREDICTION, SOLUTION, model_name, seed_files
@@ -18,6 +20,7 @@ from mico.challenge.scenario import Disclosable
 from mico.data.original_form import BATCHES
 from mico.networks.facts import networks
 from mico.release.prediction_files import NOTE
+from mico.support.atomic import atomic_file
 from mico.support.digests import LISTING
 from mico.support.errors import shown
 from mico.support.private import TIMESTAMP
@@ -25,6 +28,7 @@ from mico.workflow.plan import Plan
 from mico.workflow.submissions import ENTRY
 
 BEGUN = ".snakemake/incomplete"  # where Snakemake notes the outputs of jobs that it has started
+NOTED = ".finished_folders"  # in the folder of a run while its jobs run, and after it was killed
 
 
 def found(plan: Plan, results: str) -> str | None:
@@ -35,9 +39,10 @@ def found(plan: Plan, results: str) -> str | None:
     Args:
         results: the folder of the run, from the working directory.
     """
+    noted = _noted(results)
     for folder, files in folders(plan, results):
         try:
-            reason = _reason(folder, re.compile(files))
+            reason = _reason(folder, re.compile(files), folder in noted)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -48,6 +53,27 @@ def found(plan: Plan, results: str) -> str | None:
                 "folder to make it anew: move it elsewhere"
             )
     return None
+
+
+def note(plan: Plan, results: str) -> None:
+    """Note which folders the run has finished, before its jobs delete any to make it anew."""
+    every = [folder for folder, _ in folders(plan, results)]
+    marked = {folder for folder in every if os.path.exists(f"{folder}/{TIMESTAMP}")}
+    if own := sorted(marked | _noted(results)):
+        with atomic_file(Path(results, NOTED)) as temporary:
+            temporary.write_text("".join(f"{folder}\n" for folder in own), encoding="utf-8")
+
+
+def forget(results: str) -> None:
+    """Delete the note, when no job runs any more: what was made anew is marked."""
+    Path(results, NOTED).unlink(missing_ok=True)
+
+
+def _noted(results: str) -> set[str]:
+    try:
+        return set(Path(results, NOTED).read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError):
+        return set()
 
 
 def folders(plan: Plan, results: str) -> Iterator[tuple[str, str]]:
@@ -111,8 +137,11 @@ def _earlier(predictions: str) -> list[str]:
 # What is foreign
 
 
-def _reason(folder: str, files: re.Pattern[str]) -> str | None:
+def _reason(folder: str, files: re.Pattern[str], noted: bool) -> str | None:
     """Why what lies at a folder's place is not the run's; None if it is.
+
+    Args:
+        noted: it was the run's before the run was killed.
 
     Raises:
         FileNotFoundError: nothing lies there, or it has gone.
@@ -136,7 +165,7 @@ def _reason(folder: str, files: re.Pattern[str]) -> str | None:
                     is_finished = True
                 elif entry.is_symlink() or not files.fullmatch(name):
                     return f"holds {shown(name)}"
-    if is_empty or is_finished or _is_begun(folder):
+    if is_empty or is_finished or noted or _is_begun(folder):
         return None
     return f"holds no {TIMESTAMP}, by which Snakemake marks what it has made"
 
