@@ -10,7 +10,7 @@ from mico.challenge.scenario import Scenario
 from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle
-from mico.release.bundle import Challenge
+from mico.release.bundle import Challenge, Track
 from mico.support import private, program
 from mico.support.errors import InputError
 from mico.support.records import build
@@ -57,7 +57,6 @@ def main() -> None:
             "of seeds, computes every membership; expected seeds: random in the configuration, or "
             "for an exercise seeds_are_public: true"
         )
-    phases = Phases(*args.phases)
     contents = {path: bundle.content_digest(store.read(path)) for path in set(args.data)}
     columns = {
         "scenarios": [
@@ -74,13 +73,14 @@ def main() -> None:
         if len(column) != len(args.challenges):
             raise InputError(f"--{name}: {len(column)} given, expected {len(args.challenges)}")
     challenges = [Challenge(*values) for values in zip(*columns.values(), strict=True)]
-    bundle.write(
-        *(args.output, args.track, challenges, phases, args.max_bytes),
+    track = Track(
+        *(args.track, challenges, Phases(*args.phases), args.max_bytes),
         public_seeds=args.public_seeds,
         full_entropy=args.design == "full-entropy",
     )
+    bundle.write(args.output, track)
     with private.only_for_owner(args.solutions):
-        bundle.write_solutions(args.solutions, args.track, challenges, phases)
+        bundle.write_solutions(args.solutions, track)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def main() -> None:
     )
     parser.add_argument("--disclosed", nargs="*", default=[], help="seeds given away everywhere")
     parser.add_argument("--output", type=Path, required=True, help="the directory to write")
-    parser.add_argument("--checksums", type=Path, required=True, help="its SHA-256 sums, beside it")
+    parser.add_argument("--checksums", type=Path, required=True, help="its SHA-256 sums to write")
     args = parser.parse_args()
 
     phases = Phases(*args.phases)

@@ -34,7 +34,8 @@ def main() -> None:
     )
     records = engine.load(architecture, dataset, choose(args.device))
     size = len(records.labels)
-    seeds = reader.read_seeds(args.challenge, Phases(*args.phases), size, recipe.n, recipe.m)
+    released = args.challenge, Phases(*args.phases)
+    seeds = reader.read_seeds(*released, size, recipe.n, recipe.m, args.checksums)
     (loss, margin), trained = reference_training.train_shared(
         architecture,
         records,

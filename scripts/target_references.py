@@ -43,12 +43,12 @@ def main() -> None:
     )
     records = engine.load(architecture, dataset, device)
     size = len(records.labels)
-    seeds = reader.read_seeds(args.challenge, phases, size, recipe.n, recipe.m)
+    seeds = reader.read_seeds(args.challenge, phases, size, recipe.n, recipe.m, args.checksums)
     given_away = len(seeds.training) == phases.models
     if not given_away:
         every = records.take(np.arange(size)[None])
         margin = np.zeros((phases.models, size), np.float32)
-        models = reader.models(args.challenge, phases, architecture, device)
+        models = reader.models(args.challenge, phases, architecture, device, args.checksums)
         for model, parameters in enumerate(models):
             if model < phases.train or model in targets:
                 margin[model] = outputs.on_labels(architecture, parameters, every)[1, 0]

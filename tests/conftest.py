@@ -216,7 +216,7 @@ class Challenge:
     disclosed: tuple[str, ...]
     seeds: list[dict[str, int]]
     organiser: Path  # holds seeds.csv, splits.npz, {0-4,5-6}/model_i, {0-4,5-6}.csv
-    directory: Path  # the released directory; its checksums are beside it
+    directory: Path  # the released directory
     checksums: Path
     release_arguments: tuple[object, ...]  # of release.py, but for the two outputs
 
@@ -271,7 +271,7 @@ def _make(
     arguments += tuple(organiser / shard for shard in shards)
     arguments += ("--phases", 3, 2, 2, "--disclosed", *disclosed)
     directory = root / "challenge" / name
-    checksums = directory.with_suffix(".sha256")
+    checksums = root / "checksums" / f"{name}.sha256"
     written = ("--output", directory, "--checksums", checksums)
     _succeed(run_script("release", *arguments, *written))
     return Challenge(

@@ -128,7 +128,7 @@ def _challenge(
         network.write_model(folder, state_dict, one.private)
     directory = root / "challenge" / name
     writer.write(directory, PHASES, drawn, known.membership, folders, one.disclosed)
-    checksums = directory.with_suffix(".sha256")
+    checksums = root / "checksums" / f"{name}.sha256"
     writer.write_checksums(directory, checksums)
     privacy = Privacy(1 / 2, 4, sigma)
     content = content_digest(data)

@@ -15,6 +15,7 @@ import pytest
 from mico.support import atomic, program
 from mico.support.atomic import atomic_directory, atomic_file
 from mico.support.errors import InputError
+from mico.support.private import TIMESTAMP
 
 HERE = socket.gethostname()
 
@@ -72,8 +73,6 @@ def test_output_and_nothing_else_appears(tmp_path, write, fail) -> None:
 def test_output_replaces_an_older_one(tmp_path, write, fail) -> None:
     path = tmp_path / "output"
     write(path, "old")
-    if path.is_dir():
-        (path / ".snakemake_timestamp").touch()
     write(path, "new")
     assert content_of(path) == "new"
     assert [file.name for file in tmp_path.rglob("*")] in (["output"], ["output", "inside"])
@@ -104,6 +103,20 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path) -> None:
             temporary.write_text("new")
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
+
+
+def test_a_folder_that_is_made_again_stays_as_marked(tmp_path) -> None:
+    """By a job that was left alone when its run was killed, after the next run has made it."""
+    output = tmp_path / "output"
+
+    def make() -> list[str]:
+        with atomic_directory(output) as temporary:
+            (temporary / "file").touch()
+        return sorted(os.listdir(output))
+
+    assert [make(), make()] == [["file"], ["file"]]
+    (output / TIMESTAMP).touch()
+    assert make() == [TIMESTAMP, "file"]
 
 
 @parametrise

@@ -1,6 +1,8 @@
 """What a person sees of Snakemake where something is wrong, and what it takes as it is meant."""
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,65 @@ def test_seeds_of_a_run_are_given_back_to_another(folder: Path) -> None:
     for one, other in zip(SEEDS, again, strict=True):
         assert (folder / one).read_bytes() == (folder / other).read_bytes()
     assert len({(folder / path).read_bytes() for path in SEEDS}) == 2
+
+
+def unpacked(results: Path) -> Path:
+    """A release in a run's folder, of somebody else."""
+    model = results / "challenge/shopping/shopping_inf/train/model_0/model.pt"
+    model.parent.mkdir(parents=True)
+    model.write_text("theirs")
+    return model
+
+
+def noted(results: Path) -> Path:
+    """Somebody's notes in a folder that the run has made."""
+    pages = results / "attack_pages"
+    pages.mkdir(parents=True)
+    for name in ".snakemake_timestamp", "lira.html":
+        (pages / name).touch()
+    (pages / "notes.txt").write_text("mine")
+    return pages / "notes.txt"
+
+
+def linked(results: Path) -> Path:
+    """A data set that lies elsewhere."""
+    elsewhere = results / "elsewhere"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "dataset.json").write_text("another's")
+    (results / "data").mkdir()
+    (results / "data/shopping").symlink_to("../elsewhere")
+    return elsewhere / "dataset.json"
+
+
+@pytest.mark.parametrize("how", [["--dry-run"], ["--cores", "1", "--forceall"]])
+@pytest.mark.parametrize(
+    ("put", "place", "reason"),
+    [
+        (unpacked, "challenge/shopping/shopping_inf", "holds no .snakemake_timestamp, by which "),
+        (noted, "attack_pages", "holds 'notes.txt', "),
+        (linked, "data/shopping", "is a link, "),
+    ],
+)
+def test_what_is_not_the_runs_stops_it_before_it_is_deleted(
+    folder: Path, put: Callable[[Path], Path], place: str, reason: str, how: list[str]
+) -> None:
+    results = folder / "results" / "mine"
+    kept = put(results)
+    before = {path: path.lstat().st_mtime_ns for path in results.rglob("*")}
+    try:
+        flags = [*TINY, "--config", "run=mine"]
+        output = snakemake(folder, *how, *flags, fails=True)
+        assert {path: path.lstat().st_mtime_ns for path in results.rglob("*")} == before
+        assert kept.read_text()
+        # Another run has nothing to do with it.
+        if "--dry-run" in how:
+            snakemake(folder, *how, *TINY, "--config", "run=other")
+    finally:
+        shutil.rmtree(results)
+    last = output.splitlines()[-1]
+    assert last.startswith(f"error: results/mine/{place}: {reason}")
+    assert last.endswith(": move it elsewhere")
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("name", ["a {x}", "a <results>", "it's", 'a "copy"'])

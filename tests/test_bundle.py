@@ -32,7 +32,7 @@ from mico.challenge.seeds import SPLIT_SEEDS
 from mico.networks import model_files
 from mico.privacy.budget import Privacy
 from mico.release import bundle, writer
-from mico.release.bundle import Challenge
+from mico.release.bundle import Challenge, Track
 from mico.support.errors import InputError
 
 MODELS = PHASES.named()
@@ -70,7 +70,7 @@ def test_bundle_is_the_released_directories_and_a_few_files(challenges: dict, pu
     assert len(expected) == 3 * 5 * 2 + 4 * 2 + 4 * 3
     extra = ["README.md", "SHA256SUMS", "track.json"]
     extra += ["starter_kit/README.md", "starter_kit/starter_kit.py"]
-    assert found.keys() == expected | {f"{TRACK}/{name}" for name in extra}
+    assert found.keys() == expected | {*extra}
     for name in expected:
         relative = name.removeprefix(f"{TRACK}/")
         assert found[name] == (challenges["plain"].directory.parent / relative).read_bytes()
@@ -80,7 +80,7 @@ def test_track_json_says_what_the_data_sets_hold(challenges: dict, public: Path)
     """The sum is of the labels and then the bits, a byte each."""
     data = challenges["plain"].data
     expected = hashlib.sha256(data.labels.tobytes() + data.features.tobytes()).hexdigest()
-    assert json.loads(contents(public)[f"{TRACK}/track.json"]) == {
+    assert json.loads(contents(public)["track.json"]) == {
         "track": TRACK,
         "max_bytes": 1_234_567,
         "challenges": {name: {"data": "tiny", "points": 20} for name in NAMES},
@@ -95,13 +95,12 @@ def test_sums_check_inside_the_unzipped_folder(public: Path, tmp_path: Path) -> 
 
     def check() -> subprocess.CompletedProcess[str]:
         command = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
-        folder = tmp_path / TRACK
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (check().returncode, check().stdout) == (0, "")
-    listed = (tmp_path / TRACK / "SHA256SUMS").read_text().splitlines()
+    listed = (tmp_path / "SHA256SUMS").read_text().splitlines()
     assert len(listed) == len(contents(public)) - 1  # all but itself
-    (tmp_path / TRACK / "README.md").write_text("other")
+    (tmp_path / "README.md").write_text("other")
     assert check().returncode == 1
 
 
@@ -147,7 +146,7 @@ def test_order_of_the_challenges_does_not_reach_the_solutions(
     challenges: dict, packed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     ones = [described(challenges, name) for name in reversed(NAMES)]
-    bundle.write_solutions(tmp_path / "other.zip", TRACK, ones, PHASES)
+    bundle.write_solutions(tmp_path / "other.zip", Track(TRACK, ones, PHASES, 1))
     assert (tmp_path / "other.zip").read_bytes() == packed[1].read_bytes()
 
 
@@ -156,7 +155,7 @@ def test_order_of_the_challenges_does_not_reach_the_solutions(
 
 @pytest.fixture(scope="module")
 def card(public: Path) -> str:
-    return contents(public)[f"{TRACK}/README.md"].decode()
+    return contents(public)["README.md"].decode()
 
 
 def row(card: str, name: str) -> list[str]:
@@ -205,14 +204,14 @@ def test_seeds_that_are_known_make_no_bundle_without_a_word(
     given = ("--seeds", "known", "--public-seeds")
     result, paths = packing(run_script, challenges, tmp_path, *given)
     assert result.returncode == 0, result.stderr
-    card = contents(paths[0])["tiny/README.md"].decode()
+    card = contents(paths[0])["README.md"].decode()
     assert card.splitlines()[4].startswith("> **PUBLIC SEEDS**: anyone can compute")
 
 
 def test_the_card_says_where_memberships_come_from(challenges: dict, card: str) -> None:
     assert "No seed gives them" not in " ".join(card.split())
     ones = [described(challenges, "plain")]
-    text = bundle.data_card(TRACK, ones, PHASES, 1, full_entropy=True)
+    text = bundle.data_card(Track(TRACK, ones, PHASES, 1, full_entropy=True))
     assert "Of dev and final models this is so for the seeds" in text
     assert "No seed gives them." in " ".join(text.split())
     assert "$" not in text
@@ -226,7 +225,7 @@ def test_card_gives_the_budget(challenges: dict) -> None:
     one = described(challenges, "private")
     one = replace(one, privacy=Privacy(1 / 10, 60, 0.7071234, 3.97, 1e-5))
     one = replace(one, scenario=replace(one.scenario, epsilon=4))
-    text = bundle.data_card(TRACK, [one], PHASES, 1)
+    text = bundle.data_card(Track(TRACK, [one], PHASES, 1))
     assert row(text, "ε, the target") == ["4"]
     assert row(text, "ε spent") == ["3.97"]
     assert row(text, "δ") == ["1e-05"]
@@ -237,7 +236,7 @@ def test_card_says_at_the_top_that_data_are_synthetic(challenges: dict, card: st
     assert card.splitlines()[2].startswith("> **SYNTHETIC DATA** (tiny)")
     one = described(challenges, "plain")
     one = replace(one, data=replace(one.data, synthetic=False, source="real.tgz"))
-    text = bundle.data_card(TRACK, [one], PHASES, 1)
+    text = bundle.data_card(Track(TRACK, [one], PHASES, 1))
     assert "synthetic" not in text.lower()
     assert "from real.tgz" in text
     assert text.splitlines()[2].startswith("A membership-inference challenge")
@@ -249,7 +248,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
 
 
 def test_card_of_images(images: dict[str, Challenge]) -> None:
-    text = bundle.data_card(TRACK, list(images.values()), PHASES, 1)
+    text = bundle.data_card(Track(TRACK, list(images.values()), PHASES, 1))
     assert row(text, "network") == ["cnn/32", "cnn/64"]
     assert "- pictures: 60 images of 3,072 values from 0 to 255 (red, green, blue;" in text
     weights = "`cnn.0.weight` (4, 3, 8, 8), `cnn.0.bias` (4,), `cnn.3.weight` (8, 4, 3, 3)"
@@ -266,7 +265,7 @@ def test_card_of_images(images: dict[str, Challenge]) -> None:
 
 def test_card_of_bits_and_images(challenges: dict, images: dict[str, Challenge]) -> None:
     ones = [images["image"], described(challenges, "plain")]
-    text = bundle.data_card(TRACK, ones, PHASES, 1)
+    text = bundle.data_card(Track(TRACK, ones, PHASES, 1))
     assert row(text, "data set") == ["pictures", "tiny"]
     assert row(text, "network") == ["cnn/32", "mlp"]
     assert "> **SYNTHETIC DATA** (pictures, tiny)" in text
@@ -281,7 +280,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
 
 
 def test_card_of_text(texts: dict[str, Challenge]) -> None:
-    text = bundle.data_card(TRACK, list(texts.values()), PHASES, 1)
+    text = bundle.data_card(Track(TRACK, list(texts.values()), PHASES, 1))
     assert row(text, "network") == ["roberta-tiny", "transformers/small-bert"]
     assert "- reviews: 60 sentences of at most 12 tokens, special ones included, 2 classes;" in text
     assert (
@@ -301,7 +300,7 @@ def test_card_of_text(texts: dict[str, Challenge]) -> None:
 
 def test_card_of_bits_and_text(challenges: dict, texts: dict[str, Challenge]) -> None:
     ones = [texts["text"], described(challenges, "plain")]
-    text = bundle.data_card(TRACK, ones, PHASES, 1)
+    text = bundle.data_card(Track(TRACK, ones, PHASES, 1))
     for name in "model.pt", "config.json", "model.safetensors":
         assert text.count(f"| `…/{name}` |") == 1
     assert text.count("`AutoModelForSequence") == text.count("`mlp`: Linear") == 1
@@ -601,7 +600,7 @@ def write_from(root: Path, challenges: dict, **changes: object) -> Path:
     ones[0] = replace(ones[0], **changes)
     output = root.parent / "out" / "tiny.zip"
     output.parent.mkdir()
-    bundle.write(output, TRACK, ones, PHASES, 1_234_567)
+    bundle.write(output, Track(TRACK, ones, PHASES, 1_234_567))
     return output
 
 
@@ -696,9 +695,9 @@ def test_what_is_disclosed_is_refused_where_it_is_not(challenges: dict, copied: 
 def test_other_numbers_of_models_are_refused(challenges: dict, tmp_path: Path) -> None:
     one = described(challenges, "plain")
     with pytest.raises(InputError, match="models is 7, expected 8"):
-        bundle.write(tmp_path / "x.zip", TRACK, [one], Phases(3, 3, 2), 1)
+        bundle.write(tmp_path / "x.zip", Track(TRACK, [one], Phases(3, 3, 2), 1))
     with pytest.raises(InputError, match=f"train/model_3: {NOT_PUBLISHED}|dev/model_3"):
-        bundle.write(tmp_path / "x.zip", TRACK, [one], Phases(4, 1, 2), 1)
+        bundle.write(tmp_path / "x.zip", Track(TRACK, [one], Phases(4, 1, 2), 1))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -738,11 +737,12 @@ def test_program_refuses_in_one_line_and_writes_nothing(
 @pytest.fixture
 def copied_images(images: dict[str, Challenge], tmp_path: Path) -> dict[str, Challenge]:
     shutil.copytree(images["image"].directory.parent, tmp_path / "challenge")
+    shutil.copytree(images["image"].checksums.parent, tmp_path / "checksums")
     return {
         name: replace(
             one,
             directory=tmp_path / "challenge" / name,
-            checksums=tmp_path / "challenge" / f"{name}.sha256",
+            checksums=tmp_path / "checksums" / f"{name}.sha256",
         )
         for name, one in images.items()
     }
@@ -751,7 +751,7 @@ def copied_images(images: dict[str, Challenge], tmp_path: Path) -> dict[str, Cha
 def write_track(ones: dict[str, Challenge]) -> Path:
     path = next(iter(ones.values())).directory.parents[1] / "out" / "tiny.zip"
     path.parent.mkdir()
-    bundle.write(path, TRACK, list(ones.values()), PHASES, 1)
+    bundle.write(path, Track(TRACK, list(ones.values()), PHASES, 1))
     return path
 
 
@@ -833,11 +833,12 @@ def test_images_of_a_scenario_with_another_network_are_refused(
 @pytest.fixture
 def copied_texts(texts: dict[str, Challenge], tmp_path: Path) -> dict[str, Challenge]:
     shutil.copytree(texts["text"].directory.parent, tmp_path / "challenge")
+    shutil.copytree(texts["text"].checksums.parent, tmp_path / "checksums")
     return {
         name: replace(
             one,
             directory=tmp_path / "challenge" / name,
-            checksums=tmp_path / "challenge" / f"{name}.sha256",
+            checksums=tmp_path / "checksums" / f"{name}.sha256",
         )
         for name, one in texts.items()
     }
@@ -930,4 +931,4 @@ def test_weights_of_all_models_are_those_released(challenges: dict, public: Path
     for name in NAMES:
         raw = torch.load(challenges[name].directory / "dev/model_3/model.pt", weights_only=True)
         assert all(key.startswith(model_files.OPACUS_PREFIX) == (name == "private") for key in raw)
-    assert set(SPLIT_SEEDS) <= {name.rsplit("/", 1)[1] for name in contents(public)}
+    assert set(SPLIT_SEEDS) <= {name.rsplit("/", 1)[-1] for name in contents(public)}

@@ -1013,6 +1013,10 @@ def test_file_that_is_read_first_and_last_is_the_last(tmp_path) -> None:
             "scenarios: [{id: master_seed, from: T1}]",
             "scenario master_seed: expected another id, since a file of the run has this name",
         ),
+        (
+            "scenarios: [{id: T, from: T1, track: Starter_kit}]",
+            "scenario T: track Starter_kit: expected another, since bundles have one of this name",
+        ),
     ],
 )
 def test_names_and_paths_that_no_file_or_another_has(tmp_path, text, reason) -> None:

@@ -392,19 +392,32 @@ def test_a_released_model_lists_what_was_trained(challenges: dict) -> None:
 
 
 @pytest.mark.parametrize("name", ["seed_challenge", "seed_membership", "model.pt"])
-@pytest.mark.parametrize("program", ["signals", "shared_references", "target_references"])
+@pytest.mark.parametrize(
+    "program", ["signals", "whitebox", "shared_references", "target_references"]
+)
 def test_a_participant_is_told_of_a_damaged_release(
     run_script, challenges: dict, tmp_path: Path, name: str, program: str
 ) -> None:
     one = challenges["plain"]
     directory = tmp_path / "plain"
     shutil.copytree(one.directory, directory)
-    shutil.copy(one.checksums, tmp_path)
+    checksums = shutil.copy(one.checksums, tmp_path / "sums")
     path = directory / "train" / "model_1" / name
     flip(path, path.stat().st_size // 2)
-    given = ["--challenge", directory, "--data", one.data.directory, "--phases", 3, 2, 2]
+    given = [
+        "--challenge",
+        directory,
+        "--checksums",
+        checksums,
+        "--data",
+        one.data.directory,
+        "--phases",
+        3,
+        2,
+        2,
+    ]
     given += ["--device", "cpu", "--output", tmp_path / "out.npz"]
-    if program == "signals":
+    if program in ("signals", "whitebox"):
         given += ["--architecture", "mlp", "--n", 150, "--m", 10]
     else:
         from recipes import recipe
@@ -418,7 +431,7 @@ def test_a_participant_is_told_of_a_damaged_release(
         assert result.returncode == 0  # it reads the seeds alone
         return
     assert result.returncode == 1
-    one_line(result.stderr, path, f"delete {directory} and plain.sha256 beside it")
+    one_line(result.stderr, path, f"delete {directory} and {checksums}, and run again")
     assert not (tmp_path / "out.npz").exists()
 
 
@@ -437,9 +450,10 @@ def test_a_damaged_list_of_a_release(
 ) -> None:
     one = challenges["plain"]
     shutil.copytree(one.directory, tmp_path / "plain")
-    (tmp_path / "plain.sha256").write_text(change(one.checksums.read_text()))
+    checksums = tmp_path / "plain.sha256"
+    checksums.write_text(change(one.checksums.read_text()))
     with pytest.raises(InputError, match=r"plain.sha256"):
-        reader.read_seeds(tmp_path / "plain", one.phases, 300, 150, 10)
+        reader.read_seeds(tmp_path / "plain", one.phases, 300, 150, 10, checksums)
 
 
 # Signals, predictions, entries, results

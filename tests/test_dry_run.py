@@ -70,6 +70,17 @@ def test_the_organisers_recipe_is_the_organisers_alone(checkout: Path) -> None:
     }
 
 
+def test_what_reads_a_challenge_is_given_its_checksums(checkout: Path) -> None:
+    told = ("--printshellcmds", *TINY, "--config", "run=listed")
+    output = snakemake(checkout, "--dry-run", *told)
+    command = r"scripts/(\w+)\.py .*--challenge results/listed/challenge/(\S+)(.*)"
+    found = re.findall(command, output)
+    readers = {"signals", "whitebox", "shared_references", "target_references"}
+    assert {program for program, _, _ in found} == readers
+    for _, challenge, rest in found:
+        assert f"--checksums results/listed/checksums/{challenge}.sha256 " in rest
+
+
 def test_snakemake_has_nothing_to_say_of_the_rules(checkout: Path) -> None:
     assert "your workflow is in a good condition" in snakemake(checkout, "--lint")
 

@@ -106,6 +106,11 @@ def test_results_go_where_the_other_workflow_wants(tmp_path: Path) -> None:
     output = snakemake(folder, "--dry-run", "benchmark/private/S1/seeds.csv")
     assert "log: benchmark/logs/seeds/S1.log" in output
     assert "results/" not in output
+    notes = tmp_path / "benchmark/attack_pages/notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.touch()
+    output = snakemake(folder, "--dry-run", fails=True)
+    assert "error: benchmark/attack_pages: holds 'notes.txt', expected" in output
 
 
 def test_downloads_go_where_the_other_workflow_wants(tmp_path: Path) -> None:

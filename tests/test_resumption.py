@@ -52,6 +52,8 @@ def test_killed_at_any_moment_and_started_again(checkout: Path, tiny: Path) -> N
     snakemake(checkout, "--cores", "1", *run)
     assert products(results) == products(tiny)
     assert not list(results.rglob("*.partial"))
+    # What killed jobs have left, or those that lived on, is not taken for somebody's own.
+    snakemake(checkout, "--dry-run", *run)
 
 
 def test_other_master_seed_gives_other_models(checkout: Path, tiny: Path) -> None:

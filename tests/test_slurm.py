@@ -26,6 +26,7 @@ SLURM = ROOT / "tests" / "slurm.sh"
 SOON = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
 PROFILE = ("--workflow-profile", "profiles/slurm", *SOON, *TINY)
 RELEASED = "challenge/shopping/shopping_inf"
+CHECKSUMS = "checksums/shopping/shopping_inf.sha256"
 GPU_RULES = {"train", "target_references", "shared_references", "signals", "whitebox"}
 # Fails the first time that it runs in a folder.
 FAIL_ONCE = """
@@ -107,7 +108,7 @@ def whole(folder: Path, cluster: Mapping[str, str]) -> subprocess.Popen:
 
 def to_release(folder: Path, cluster: Mapping[str, str], *more: str) -> subprocess.Popen:
     """One scenario, up to what its participants get."""
-    target = f"results/tiny/{RELEASED}.sha256"
+    target = f"results/tiny/{CHECKSUMS}"
     arguments = (target, *PROFILE, "--config", "shard_size=2", *more)
     return start(folder, *arguments, environment=cluster)
 
@@ -263,7 +264,7 @@ def test_run_that_was_killed_is_taken_up_again(runs: dict) -> None:
     assert "Nothing to be done" in snakemake(
         runs[killed].folder,
         "--dry-run",
-        f"results/tiny/{RELEASED}.sha256",
+        f"results/tiny/{CHECKSUMS}",
         *TINY,
         "--config",
         "shard_size=2",

@@ -1,5 +1,6 @@
 """How the workflow starts: layers of configuration, and what is told at once."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def test_a_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(start.os, "access", lambda path, mode: False)
     with pytest.raises(InputError, match=r"cannot be written to, expected a folder for results$"):
         planned()
+
+
+def test_in_a_module_the_line_names_its_users_file() -> None:
+    error = InputError("command line: shard_size: 0")
+    assert start.refusal(error, ["study.yaml"], "") == f"error: {error}"
+    told = start.refusal(error, [os.path.abspath("study.yaml")], "mico")
+    assert told == "error: study.yaml, module mico: shard_size: 0"
+
+
+def test_what_is_not_the_runs_is_a_line_where_one_looks(tmp_path: Path) -> None:
+    plan = planned()
+    assert start.strange(plan, str(tmp_path), look=True) == ""
+    (tmp_path / "attack_pages").mkdir()
+    (tmp_path / "attack_pages" / "notes.txt").touch()
+    told = start.strange(plan, str(tmp_path), look=True)
+    assert told.startswith(f"error: {tmp_path}/attack_pages: holds 'notes.txt', expected")
+    assert start.strange(plan, str(tmp_path), look=False) == ""
 
 
 def test_what_is_not_taken_is_told_in_ten_lines() -> None:

@@ -39,6 +39,7 @@ from mico.data import store
 from mico.data.formats import cifar10_binary
 from mico.networks.build import build
 from mico.release import bundle, intake, reader
+from mico.release.bundle import Track
 from mico.scoring import metrics
 from mico.scoring.curves import roc
 from mico.training import engine
@@ -48,12 +49,12 @@ from mico.training import engine
 def unzipped(
     tmp_path_factory: pytest.TempPathFactory, run_script: Callable, challenges: dict
 ) -> Path:
-    """The track's folder as a participant has it."""
+    """The bundle as a participant has it."""
     folder = tmp_path_factory.mktemp("participant")
     public, _ = pack(run_script, challenges, tmp_path_factory.mktemp("packed"))
     with zipfile.ZipFile(public) as opened:
         opened.extractall(folder)
-    return folder / TRACK
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +79,11 @@ def run(release: Path, *arguments: object, code: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def written(unzipped: Path, challenges: dict) -> tuple[Path, str]:
+def written(
+    tmp_path_factory: pytest.TempPathFactory, unzipped: Path, challenges: dict
+) -> tuple[Path, str]:
     """The submission of the program, and what it printed."""
-    path = unzipped.parent / "submission.zip"
+    path = tmp_path_factory.mktemp("submission") / "submission.zip"
     data = challenges["plain"].data.directory
     return path, run(unzipped, "--data", data, "--output", path)
 
@@ -156,7 +159,7 @@ def test_challenge_points_are_those_of_the_splits(
 ) -> None:
     for name in NAMES:
         known = split_file.read(challenges[name].organiser / "splits.npz")
-        folders = list(kit.models(unzipped / name, "train", "dev", "final"))
+        folders = list(kit.models(unzipped / TRACK / name, "train", "dev", "final"))
         assert [folder.name for folder in folders] == [f"model_{i}" for i in range(7)]
         for model, folder in enumerate(folders):
             points = kit.challenge_points(folder, 300, 10)
@@ -164,7 +167,9 @@ def test_challenge_points_are_those_of_the_splits(
             order = splits.challenge_order(300, challenges[name].seeds[model]["seed_challenge"])
             np.testing.assert_array_equal(points, order[:20])
         train = slice(PHASES.train)
-        np.testing.assert_array_equal(kit.memberships(unzipped / name), known.membership[train])
+        np.testing.assert_array_equal(
+            kit.memberships(unzipped / TRACK / name), known.membership[train]
+        )
 
 
 def test_models_are_read_with_and_without_prefix(
@@ -172,7 +177,7 @@ def test_models_are_read_with_and_without_prefix(
 ) -> None:
     x = torch.from_numpy(challenges["plain"].data.features).float()
     for name in NAMES:
-        for folder in kit.models(unzipped / name, "train", "final"):
+        for folder in kit.models(unzipped / TRACK / name, "train", "final"):
             expected = published_mlp(37, 4)
             state = torch.load(folder / "model.pt", weights_only=True)
             expected.load_state_dict({k.replace("_module.", ""): v for k, v in state.items()})
@@ -254,7 +259,7 @@ def test_what_it_cannot_use_is_said(unzipped: Path, challenges: dict, tmp_path: 
     output = ("--output", tmp_path / "x.zip")
     message = run(unzipped, "--data", *[data] * 3, *output, code=1)
     assert message == "--data: 3 given, expected one, or 2\n"
-    folder = unzipped / "plain"
+    folder = unzipped / TRACK
     message = run(unzipped, "--release", folder, "--data", data, *output, code=1)
     assert message.startswith(f"{folder}: no track.json in it")
     assert list(tmp_path.iterdir()) == []
@@ -366,20 +371,20 @@ def test_the_folder_may_be_called_anything(
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("plain/dev/model_3/model.pt", "missing"),
-        ("plain/train/model_0/solution.csv", "not the published file"),
-        ("private/final/model_6", "missing"),
+        ("tiny/plain/dev/model_3/model.pt", "missing"),
+        ("tiny/plain/train/model_0/solution.csv", "not the published file"),
+        ("tiny/private/final/model_6", "missing"),
         ("track.json", "not the published file"),
     ],
 )
 def test_files_that_are_not_the_published_ones_are_named(
     kit: ModuleType, unzipped: Path, tmp_path: Path, name: str, problem: str
 ) -> None:
-    release = tmp_path / TRACK
+    release = tmp_path / "unzipped"
     shutil.copytree(unzipped, release)
     (release / "README.md").write_text("my notes")
     (release / "starter_kit" / "starter_kit.py").write_text("# better")
-    (release / "plain" / "dev" / "model_3 (copy)").mkdir()
+    (release / TRACK / "plain" / "dev" / "model_3 (copy)").mkdir()
     assert kit.read_track(release)["track"] == TRACK
     changed = release / name
     if problem != "missing":
@@ -392,12 +397,12 @@ def test_files_that_are_not_the_published_ones_are_named(
         kit.read_track(release)
     *lines, summary = str(caught.value).splitlines()
     assert all(re.fullmatch(rf"{re.escape(str(changed))}.*: {problem}", line) for line in lines)
-    assert summary == f"{len(lines)} files: unzip the track again"
+    assert summary == f"{len(lines)} files: unzip the bundle again"
 
 
 def test_a_folder_that_is_no_track_is_named(kit: ModuleType, unzipped: Path) -> None:
-    with pytest.raises(SystemExit, match=rf"^{unzipped / 'plain'}: no track.json in it, expected"):
-        kit.read_track(unzipped / "plain")
+    with pytest.raises(SystemExit, match=rf"^{unzipped / TRACK}: no track.json in it, expected"):
+        kit.read_track(unzipped / TRACK)
 
 
 def test_other_records_are_refused(kit: ModuleType, unzipped: Path, challenges: dict) -> None:
@@ -452,11 +457,11 @@ class Mixed:
 def mixed(tmp_path_factory: pytest.TempPathFactory, challenges: dict) -> Mixed:
     root = tmp_path_factory.mktemp("mixed")
     ones = image_challenges(root) | {"plain": described(challenges, "plain")}
-    bundle.write(root / "mixed.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
+    bundle.write(root / "mixed.zip", Track(TRACK, list(ones.values()), PHASES, 2_000_000))
     with zipfile.ZipFile(root / "mixed.zip") as opened:
         opened.extractall(root / "participant")
     data = [root / "pictures", root / "pictures", challenges["plain"].data.directory]
-    return Mixed(root / "participant" / TRACK, ones, data)
+    return Mixed(root / "participant", ones, data)
 
 
 @pytest.mark.slow
@@ -478,7 +483,7 @@ def test_logits_of_images_are_the_engines(kit: ModuleType, mixed: Mixed, name: s
     encoded = engine.load(network, data, torch.device("cpu")).features[None]
     features, labels = kit.load_data(mixed.data[0])
     np.testing.assert_array_equal(labels, data.labels)
-    folders = list(kit.models(mixed.release / name, "train", "dev", "final"))
+    folders = list(kit.models(mixed.release / TRACK / name, "train", "dev", "final"))
     models = reader.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
@@ -565,10 +570,10 @@ def test_pickled_form_is_not_read(kit: ModuleType, tmp_path: Path) -> None:
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     root = tmp_path_factory.mktemp("texts")
     ones = text_challenges(root)
-    bundle.write(root / "texts.zip", TRACK, list(ones.values()), PHASES, 2_000_000)
+    bundle.write(root / "texts.zip", Track(TRACK, list(ones.values()), PHASES, 2_000_000))
     with zipfile.ZipFile(root / "texts.zip") as opened:
         opened.extractall(root / "participant")
-    return Mixed(root / "participant" / TRACK, ones, [root / "reviews"])
+    return Mixed(root / "participant", ones, [root / "reviews"])
 
 
 @pytest.mark.slow
@@ -590,7 +595,7 @@ def test_logits_of_text_are_the_engines(kit: ModuleType, texts: Mixed, name: str
     encoded = engine.load(network, data, torch.device("cpu")).features[None]
     features, labels = kit.load_data(texts.data[0])
     np.testing.assert_array_equal(labels, data.labels)
-    folders = kit.models(texts.release / name, "train", "dev", "final")
+    folders = kit.models(texts.release / TRACK / name, "train", "dev", "final")
     models = reader.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
@@ -657,7 +662,7 @@ def test_a_damaged_listing_of_a_track_is_named(
     (tmp_path / "track.json").write_text("{}")
     if text is not None:
         (tmp_path / "SHA256SUMS").write_text(text)
-    with pytest.raises(SystemExit, match=r"SHA256SUMS: .*; unzip the track again") as stopped:
+    with pytest.raises(SystemExit, match=r"SHA256SUMS: .*; unzip the bundle again") as stopped:
         kit.read_track(tmp_path)
     assert len(str(stopped.value).splitlines()) == 1
 

@@ -5,7 +5,7 @@
 rule signals:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
-        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        checksums="<results>/checksums/{track}/{challenge}.sha256",
         data=job(jobs.scenario_data),
     output:
         "<results>/signals/{track}/{challenge}.npz",
@@ -32,7 +32,8 @@ rule signals:
         m=field("m"),
         device=plan.configuration.device,
     shell:
-        "{params.program} --challenge {input.challenge} --data {input.data}"
+        "{params.program} --challenge {input.challenge} --checksums {input.checksums}"
+        " --data {input.data}"
         " --architecture {params.architecture:q}"
         " --physical-batch-size {params.physical_batch_size}"
         " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
@@ -84,7 +85,7 @@ rule given_signals:
 rule shared_references:
     input:
         challenge="<results>/challenge/{track}/{challenge}",
-        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        checksums="<results>/checksums/{track}/{challenge}.sha256",
         data=job(jobs.scenario_data),
         privacy=job(jobs.scenario_privacy),
     output:
@@ -108,7 +109,8 @@ rule shared_references:
         each="",
         device=plan.configuration.device,
     shell:
-        "{params.program} --challenge {input.challenge} --data {input.data}"
+        "{params.program} --challenge {input.challenge} --checksums {input.checksums}"
+        " --data {input.data}"
         " --privacy {input.privacy} --phases {params.phases} --recipe {params.recipe:q}"
         " --first {wildcards.first} --last {wildcards.last} {params.each}"
         " --device {params.device} --output {output} 2> {log}"

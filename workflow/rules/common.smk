@@ -46,7 +46,6 @@ REPOSITORY = repository()
 SCRIPTS = REPOSITORY / "scripts"
 sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from mico.support import argument_files
 from mico.support.errors import InputError
 from mico.support.source_hash import source_hash
 from mico.workflow import failures, jobs, outside, resources, start, submissions
@@ -70,13 +69,8 @@ try:
         look=workflow.is_main_process,
     )
 except InputError as error:
-    message = str(error)
-    if IS_MODULE:
-        # Its configuration may be a section of a file, which the check does not look into.
-        given = [*map(os.path.relpath, workflow.configfiles), f"module {__name__}"]
-        message = message.replace("command line", ", ".join(given), 1)
     # An exception would be shown with the lines of this file that it came through.
-    sys.exit(f"error: {message}")
+    sys.exit(start.refusal(error, workflow.configfiles, __name__ if IS_MODULE else ""))
 
 if told := start.not_taken(plan):
     logger.warning(told)
@@ -86,6 +80,12 @@ pathvars:
     results=f"results/{plan.configuration.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
+
+
+# Where results lie may be changed by whoever uses this workflow as a module.
+RESULTS = workflow.modifier.path_modifier.modify(workflow.pathvars.apply("<results>"))
+if strange := start.strange(plan, RESULTS, look=workflow.is_main_process):
+    sys.exit(strange)
 
 
 wildcard_constraints:

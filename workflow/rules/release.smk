@@ -6,7 +6,7 @@ rule release:
         tables=lambda wildcards: plan.shard_paths(plan.of(wildcards), ".csv"),
     output:
         challenge=directory("<results>/challenge/{track}/{challenge}"),
-        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        checksums="<results>/checksums/{track}/{challenge}.sha256",
     log:
         "<logs>/release/{track}/{challenge}.log",
     benchmark:
@@ -36,7 +36,7 @@ rule release:
 rule given_challenge:
     output:
         challenge=directory("<results>/challenge/{track}/{challenge}"),
-        checksums="<results>/challenge/{track}/{challenge}.sha256",
+        checksums="<results>/checksums/{track}/{challenge}.sha256",
     log:
         "<logs>/given_challenge/{track}/{challenge}.log",
     benchmark:
@@ -64,7 +64,7 @@ rule given_challenge:
 rule bundle:
     input:
         challenges=plan.for_track("<results>/challenge/{track}/{challenge}"),
-        checksums=plan.for_track("<results>/challenge/{track}/{challenge}.sha256"),
+        checksums=plan.for_track("<results>/checksums/{track}/{challenge}.sha256"),
         privacy=plan.for_track("<results>/privacy/{id}.json"),
         splits=plan.for_track("<results>/private/{id}/splits.npz"),
         data=plan.for_track("<results>/data/{data}"),

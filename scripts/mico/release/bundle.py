@@ -1,5 +1,7 @@
 """A track as one download: its released challenges, a data card, a starter kit, checksums.
 
+The track's folder holds its challenges alone, as programs expect that walk it; the rest is beside.
+
 The bundle is refused unless every file in it is, to the byte, as the published form wants it: no
 name beyond those of the phase, seeds that give the splits they are released for, models that hold
 the network's parameters and nothing besides. The solutions, which stay with the organiser, hold the
@@ -55,6 +57,18 @@ class Challenge:
     content: str  # `content_digest` of the data set
 
 
+@dataclass(frozen=True)
+class Track:
+    """A track to be handed out."""
+
+    name: str
+    challenges: Sequence[Challenge]
+    phases: Phases
+    max_bytes: int  # the largest packed submission that is taken
+    public_seeds: bool = False  # anyone may know the seeds, and the data card says it
+    full_entropy: bool = False  # memberships of dev and final come from none, as the card says
+
+
 def content_digest(dataset: Dataset) -> str:
     """The SHA-256 of all labels and then all features, as bytes or, of tokens, little-endian words.
 
@@ -66,40 +80,26 @@ def content_digest(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def write(
-    path: Path,
-    track: str,
-    challenges: Sequence[Challenge],
-    phases: Phases,
-    max_bytes: int,
-    public_seeds: bool = False,
-    full_entropy: bool = False,
-) -> None:
+def write(path: Path, track: Track) -> None:
     """Write the bundle of a track.
-
-    Args:
-        max_bytes: the largest packed submission that is taken.
-        public_seeds, full_entropy: anyone may know the seeds; memberships of dev and final come
-            from none. The data card says it.
 
     Raises:
         InputError: a challenge is not exactly in the published form, or not as its checksums say.
     """
     files: dict[str, Path] = {}
     sums: dict[str, str] = {}
-    for challenge in challenges:
-        names = _check(challenge, track, phases)
+    for challenge in track.challenges:
+        names = _check(challenge, track)
         listed = digests.read_listing(challenge.checksums)
         name = challenge.scenario.challenge
         own = {f"{name}/{file}": challenge.directory / file for file in names}
         if unlike := own.keys() ^ listed.keys():
             raise InputError(f"{challenge.checksums}: {min(unlike)}: released or listed, not both")
-        files |= own
-        sums |= listed
+        files |= {f"{track.name}/{name}": file for name, file in own.items()}
+        sums |= {f"{track.name}/{name}": digest for name, digest in listed.items()}
     texts = {f"{KIT.name}/{name}": (KIT / name).read_bytes() for name in KIT_FILES}
-    card = data_card(track, challenges, phases, max_bytes, public_seeds, full_entropy)
-    texts["README.md"] = card.encode()
-    texts["track.json"] = _track_json(track, challenges, max_bytes).encode()
+    texts["README.md"] = data_card(track).encode()
+    texts["track.json"] = _track_json(track).encode()
     sums |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
     texts[digests.LISTING] = digests.listing(sums).encode()
 
@@ -108,18 +108,18 @@ def write(
             content = texts[name] if name in texts else files[name].read_bytes()
             if name in files and hashlib.sha256(content).hexdigest() != sums[name]:
                 raise InputError(f"{files[name]}: not the file that its checksum is of")
-            _add(packed, f"{track}/{name}", content)
+            _add(packed, name, content)
 
 
-def _track_json(track: str, challenges: Sequence[Challenge], max_bytes: int) -> str:
+def _track_json(track: Track) -> str:
     """What the starter kit checks a participant's files by, besides the checksums."""
     return json.dumps(
         {
-            "track": track,
-            "max_bytes": max_bytes,
+            "track": track.name,
+            "max_bytes": track.max_bytes,
             "challenges": {
                 one.scenario.challenge: {"data": one.data.name, "points": 2 * one.scenario.m}
-                for one in challenges
+                for one in track.challenges
             },
             "data": {
                 one.data.name: {
@@ -127,22 +127,21 @@ def _track_json(track: str, challenges: Sequence[Challenge], max_bytes: int) -> 
                     "features": one.data.features,
                     "sha256": one.content,
                 }
-                for one in challenges
+                for one in track.challenges
             },
         },
         indent=2,
     )
 
 
-def write_solutions(
-    path: Path, track: str, challenges: Sequence[Challenge], phases: Phases
-) -> None:
+def write_solutions(path: Path, track: Track) -> None:
     """Write the organiser's .zip: the memberships of dev and final, laid out as in the bundle."""
     with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
-        for challenge in sorted(challenges, key=lambda one: one.scenario.challenge):
-            for phase, model in phases.named():
+        for challenge in sorted(track.challenges, key=lambda one: one.scenario.challenge):
+            top = f"{track.name}/{challenge.scenario.challenge}"
+            for phase, model in track.phases.named():
                 if phase in ATTACKED:
-                    folder = f"{track}/{challenge.scenario.challenge}/{model_folder(phase, model)}"
+                    folder = f"{top}/{model_folder(phase, model)}"
                     _add(
                         packed, f"{folder}/{SOLUTION}", solution(challenge.splits.membership[model])
                     )
@@ -175,7 +174,7 @@ def _names(challenge: Challenge, phases: Phases, files: Sequence[str]) -> list[s
     ]
 
 
-def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
+def _check(challenge: Challenge, track: Track) -> list[str]:
     """Refuse a challenge that is not, to the byte, in the published form.
 
     Returns:
@@ -183,19 +182,19 @@ def _check(challenge: Challenge, track: str, phases: Phases) -> list[str]:
     """
     scenario, directory, known = challenge.scenario, challenge.directory, challenge.splits
     for what, found, expected in (
-        ("track", scenario.track, track),
+        ("track", scenario.track, track.name),
         ("challenge", directory.name, scenario.challenge),
         ("data", challenge.data.name, scenario.data),
-        ("models", len(known.membership), phases.models),
+        ("models", len(known.membership), track.phases.models),
     ):
         if found != expected:
             raise InputError(f"{directory}: {what} is {found}, expected {expected}")
     if scenario.null_run:
         raise InputError(f"{directory}: a null run has no members to find, and is not handed out")
     network = build(scenario.architecture, challenge.data)
-    names = _names(challenge, phases, tuple(network.facts.files))
+    names = _names(challenge, track.phases, tuple(network.facts.files))
     _check_names(directory, set(names))
-    for phase, model in phases.named():
+    for phase, model in track.phases.named():
         folder = directory / model_folder(phase, model)
         _check_seeds(folder, seed_files(phase, scenario.disclosed), challenge, model)
         answer = folder / SOLUTION
@@ -266,15 +265,9 @@ RECORDS = {
 }
 
 
-def data_card(
-    track: str,
-    challenges: Sequence[Challenge],
-    phases: Phases,
-    max_bytes: int,
-    public_seeds: bool = False,
-    full_entropy: bool = False,
-) -> str:
+def data_card(track: Track) -> str:
     """The Markdown page that tells participants all they have to know, with this run's facts."""
+    challenges, phases = track.challenges, track.phases
     datasets = {one.data.name: one.data for one in challenges}.values()
     synthetic = ", ".join(data.name for data in datasets if data.synthetic)
     used = [networks()[parse(one.scenario.architecture)[0]] for one in challenges]
@@ -285,13 +278,13 @@ def data_card(
             f"> **SYNTHETIC DATA** ({synthetic}): generated by a program, so nobody's records;"
             " results say nothing about a real data set.\n\n"
         )
-    if public_seeds:
+    if track.public_seeds:
         warnings.append(
             "> **PUBLIC SEEDS**: anyone can compute the memberships of all models, dev and final"
             " too. This is an exercise; no score in it is proof of an attack.\n\n"
         )
     return Template(CARD.read_text(encoding="utf-8")).substitute(
-        track=track,
+        track=track.name,
         warnings="".join(warnings),
         models=phases.models,
         facts=_facts(challenges, phases),
@@ -306,8 +299,8 @@ def data_card(
         disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
         if disclosing
         else "only in train",
-        drawn=DRAWN if full_entropy else "",
-        max_bytes=f"{max_bytes:,}",
+        drawn=DRAWN if track.full_entropy else "",
+        max_bytes=f"{track.max_bytes:,}",
     )
 
 

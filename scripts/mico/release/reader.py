@@ -1,6 +1,6 @@
 """A released challenge as a participant reads it: what its seeds say, and its models.
 
-Where its checksums lie beside it, `<challenge>.sha256`, every file is verified before it is read.
+Where its checksums are given, every file is verified before it is read.
 """
 
 from collections.abc import Iterator
@@ -30,16 +30,19 @@ class Disclosed:
     training: dict[int, np.ndarray]
 
 
-def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) -> Disclosed:
+def read_seeds(
+    directory: Path, phases: Phases, records: int, n: int, m: int, checksums: Path | None = None
+) -> Disclosed:
     """Read a challenge's seed files, and split the data set as they say.
 
     Args:
         records: of the data set; n, m: of a training set, and of its challenge points.
+        checksums: the challenge's, as `mico.release.writer` writes them; None verifies nothing.
 
     Raises:
         InputError: a seed file is missing, is not as its checksum says, or holds no seed.
     """
-    checksums = _Checksums(directory)
+    listing = _Checksums(directory, checksums)
     challenge = np.empty((phases.models, 2 * m), np.int64)
     trained = np.zeros((phases.train, records), bool)
     training = {}
@@ -47,7 +50,7 @@ def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) ->
         folder = directory / model_folder(phase, model)
         needed = seed_files(phase)
         seeds = {
-            kind: _read_seed(checksums.verified(folder / kind))
+            kind: _read_seed(listing.verified(folder / kind))
             for kind in SPLIT_SEEDS
             if kind in needed or (folder / kind).exists()
         }
@@ -60,30 +63,36 @@ def read_seeds(directory: Path, phases: Phases, records: int, n: int, m: int) ->
 
 
 def models(
-    directory: Path, phases: Phases, architecture: Architecture, device: torch.device
+    directory: Path,
+    phases: Phases,
+    architecture: Architecture,
+    device: torch.device,
+    checksums: Path | None = None,
 ) -> Iterator[Parameters]:
     """All released models in order, each as parameters with a leading dimension of 1.
+
+    Args:
+        checksums: as for `read_seeds`.
 
     Raises:
         InputError: a released file is missing, corrupt, of another architecture, or not as its
             checksum says.
     """
-    checksums = _Checksums(directory)
+    listing = _Checksums(directory, checksums)
     for phase, model in phases.named():
         folder = directory / model_folder(phase, model)
         for name in architecture.facts.found(folder):
-            checksums.verified(folder / name)
+            listing.verified(folder / name)
         parameters = read_parameters(folder, architecture)
         yield {name: value.to(device) for name, value in parameters.items()}
 
 
 class _Checksums:
-    """The listing beside a released challenge, if there is one."""
+    """The listing of a released challenge, if there is one."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._path = directory.parent / f"{directory.name}.sha256"
-        self._sums = digests.read_listing(self._path) if self._path.exists() else None
+    def __init__(self, directory: Path, path: Path | None) -> None:
+        self._directory, self._path = directory, path
+        self._sums = digests.read_listing(path) if path else {}
 
     def verified(self, path: Path) -> Path:
         """The path of a file that is as listed.
@@ -91,9 +100,9 @@ class _Checksums:
         Raises:
             InputError: it is another, or is missing.
         """
-        if self._sums is not None:
+        if self._path:
             name = path.relative_to(self._directory.parent).as_posix()
-            remedy = f"delete {self._directory} and {self._path.name} beside it, and run again"
+            remedy = f"delete {self._directory} and {self._path}, and run again"
             digests.verify(path, self._sums.get(name), self._path, remedy)
         return path
 

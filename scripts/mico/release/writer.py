@@ -138,7 +138,7 @@ def verified(models: Sequence[Path], tables: Iterable[Path], scenario: str) -> l
 
 
 def write_checksums(directory: Path, path: Path, known: Mapping[str, str] | None = None) -> None:
-    """Write the SHA-256 of every file, as `sha256sum --check` reads it beside the directory.
+    """Write the SHA-256 of every file, as `sha256sum --check` reads it in the folder that holds it.
 
     Args:
         known: sums of files below the directory that are known already.

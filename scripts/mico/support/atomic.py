@@ -61,7 +61,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 def move_directory(source: Path, target: Path) -> None:
-    """Rename a directory to `target`, in place of an earlier one that is there.
+    """Rename a directory to `target`, in place of an earlier one that is there, as marked as it.
 
     Raises:
         InputError: what is there holds something that the new one does not: it is somebody's own.
@@ -73,6 +73,9 @@ def move_directory(source: Path, target: Path) -> None:
                 f"{target}: not replaced, since it holds {shown(min(strange))}; expected a folder "
                 "that is not there, or an earlier output"
             )
+        if (target / TIMESTAMP).exists():
+            # A job that a killed run left alone ends after the next run has made its output.
+            (source / TIMESTAMP).touch()
         shutil.rmtree(target)
     os.rename(source, target)
 

@@ -34,6 +34,9 @@ SHARED = registry.SHARED
 OF_EVERY = ("name", "attack", SHARED)
 # Beside the folders of scenarios lies a file of this name.
 MASTER_SEED = "master_seed"
+# In a bundle, a folder and a file of these names lie beside the track's; some systems do not tell
+# capitals from small letters.
+OF_BUNDLE = ("starter_kit", "sha256sums")
 
 Ids = Annotated[
     list[Name],
@@ -276,6 +279,12 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     if MASTER_SEED in (ids := [*resolved, *outputs]):
         reason = "expected another id, since a file of the run has this name"
         raise refuse(("scenarios",), f"scenario {MASTER_SEED}: {reason}")
+    for scenario in resolved.values():
+        if scenario.track.lower() in OF_BUNDLE:
+            reason = "expected another, since bundles have one of this name"
+            raise refuse(
+                ("scenarios",), f"scenario {scenario.id}: track {scenario.track}: {reason}"
+            )
     attacks: dict[str, Attack] = {}
     for key, attack in _attacks(checked):
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mico.support.errors import InputError
-from mico.workflow import configuration, yaml_files
+from mico.workflow import configuration, foreign, yaml_files
 from mico.workflow.plan import Plan, make
 from mico.workflow.submissions import shortened
 
@@ -53,6 +53,30 @@ def _lay_over(config: dict[str, Any], layer: Mapping[str, Any]) -> None:
             _lay_over(config[key], value)
         else:
             config[key] = value
+
+
+def refusal(error: InputError, files: Sequence[str], module: str) -> str:
+    """The line that says what is wrong with the configuration.
+
+    Args:
+        files: the configuration files; module: this workflow's name in one that uses it, or "".
+            Its configuration may be a section of a file, which the check does not look into.
+    """
+    message = str(error)
+    if module:
+        given = ", ".join([*map(os.path.relpath, files), f"module {module}"])
+        message = message.replace("command line", given, 1)
+    return f"error: {message}"
+
+
+def strange(plan: Plan, results: str, look: bool) -> str:
+    """The line that says what is not the run's where it makes a folder; empty if nothing is.
+
+    Args:
+        results: the folder of the run; look: whether to look, which SLURM's jobs need not.
+    """
+    found = foreign.found(plan, results) if look else None
+    return f"error: {found}" if found else ""
 
 
 def not_taken(plan: Plan) -> str:

@@ -12,6 +12,9 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--challenge", type=Path, required=True, help="the released directory")
+    parser.add_argument(
+        "--checksums", type=Path, help="its .sha256 file; without it, no file is verified"
+    )
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     parser.add_argument(
         "--phases", type=int, nargs=3, required=True, help="numbers of train, dev, final models"

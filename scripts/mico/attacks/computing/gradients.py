@@ -19,7 +19,13 @@ from mico.training.engine import Records
 
 
 def compute(
-    directory: Path, phases: Phases, architecture: Architecture, records: Records, n: int, m: int
+    directory: Path,
+    phases: Phases,
+    architecture: Architecture,
+    records: Records,
+    n: int,
+    m: int,
+    checksums: Path | None = None,
 ) -> WhiteBox:
     """The features of every released model on every challenge point of the challenge.
 
@@ -32,11 +38,12 @@ def compute(
     Raises:
         InputError: a released file is missing, corrupt or of another architecture.
     """
-    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m)
+    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m, checksums)
     points, challenge = np.unique(disclosed.challenge, return_inverse=True)
     challenge = challenge.reshape(disclosed.challenge.shape)
     facts = architecture.facts
-    models = reader.models(directory, phases, architecture, records.features.device)
+    device = records.features.device
+    models = reader.models(directory, phases, architecture, device, checksums)
     features, names = [], []
     for model, parameters in enumerate(progress(models, phases.models, "models")):
         compared = {

@@ -20,19 +20,26 @@ PHYSICAL_BATCHES = 128
 
 
 def compute(
-    directory: Path, phases: Phases, architecture: Architecture, records: Records, n: int, m: int
+    directory: Path,
+    phases: Phases,
+    architecture: Architecture,
+    records: Records,
+    n: int,
+    m: int,
+    checksums: Path | None = None,
 ) -> Signals:
     """Run every released model on every challenge point of the challenge in `directory`.
 
     Raises:
         InputError: a released file is missing, corrupt or of another architecture.
     """
-    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m)
+    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m, checksums)
     points, challenge = np.unique(disclosed.challenge, return_inverse=True)
     own = records.take(points[None])
     loss = np.empty((phases.models, len(points)))
     margin = np.empty_like(loss)
-    models = reader.models(directory, phases, architecture, records.features.device)
+    device = records.features.device
+    models = reader.models(directory, phases, architecture, device, checksums)
     for model, parameters in enumerate(progress(models, phases.models, "models")):
         loss[model], margin[model] = on_labels(architecture, parameters, own)[:, 0]
     trained = disclosed.trained[:, points]

@@ -16,8 +16,9 @@ from mico.training import engine
 from mico.training.device import choose
 from mico.training.engine import Records
 
-# Of the released directory, the phases, the network, all records, n and m: what is stored.
-Compute = Callable[[Path, Phases, Architecture, Records, int, int], arrays.Dataclass]
+# Of the released directory, the phases, the network, all records, n, m and the challenge's
+# checksums: what is stored.
+Compute = Callable[[Path, Phases, Architecture, Records, int, int, Path | None], arrays.Dataclass]
 
 
 @torch.no_grad()
@@ -46,7 +47,6 @@ def run(description: str, output: str, compute: Compute) -> None:
     dataset = store.read(args.data)
     architecture = build(args.architecture, dataset.description, args.physical_batch_size)
     records = engine.load(architecture, dataset, choose(args.device))
-    phases = Phases(*args.phases)
-    arrays.write(
-        args.output, compute(args.challenge, phases, architecture, records, args.n, args.m)
-    )
+    released = args.challenge, Phases(*args.phases)
+    found = compute(*released, architecture, records, args.n, args.m, args.checksums)
+    arrays.write(args.output, found)

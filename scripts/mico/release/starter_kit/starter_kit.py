@@ -1,7 +1,7 @@
 """Attack every challenge of a track and write a submission. README.md beside this says more.
 
 pip install numpy torch (and transformers, for text)
-python starter_kit.py --release <unzipped track> --data <data set> --output submission.zip
+python starter_kit.py --release <unzipped bundle> --data <data set> --output submission.zip
 """
 
 import argparse
@@ -237,7 +237,7 @@ def read_track(release: Path) -> Track:
     """What track.json says, if all files of the track's challenges are the published ones."""
     if not (release / "track.json").exists():
         raise SystemExit(
-            f"{release}: no track.json in it, expected the folder of the unzipped track"
+            f"{release}: no track.json in it, expected the folder of the unzipped bundle"
         )
     problems = []
     for name, digest in checksums(release).items():
@@ -250,7 +250,7 @@ def read_track(release: Path) -> Track:
             problems.append(f"{file}: not the published file")
     if problems:
         raise SystemExit(
-            "\n".join([*problems[:10], f"{len(problems):,} files: unzip the track again"])
+            "\n".join([*problems[:10], f"{len(problems):,} files: unzip the bundle again"])
         )
     track: Track = json.loads((release / "track.json").read_text(encoding="utf-8"))
     return track
@@ -258,28 +258,27 @@ def read_track(release: Path) -> Track:
 
 @cache
 def checksums(release: Path) -> dict[str, str]:
-    """The published files' SHA-256 sums, by their names below the track's folder."""
+    """The published files' SHA-256 sums, by their names below the bundle's folder."""
     listing = release / "SHA256SUMS"
     try:
         lines = listing.read_text(encoding="utf-8").splitlines()
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
-        raise SystemExit(f"{listing}: cannot be read ({error}); unzip the track again") from None
+        raise SystemExit(f"{listing}: cannot be read ({error}); unzip the bundle again") from None
     if "track.json" not in sums:
-        raise SystemExit(f"{listing}: does not list track.json; unzip the track again")
+        raise SystemExit(f"{listing}: does not list track.json; unzip the bundle again")
     return sums
 
 
 def challenges(release: Path) -> list[Path]:
     """The challenges of a track, by name."""
-    return sorted(
-        {release / Path(name).parts[0] for name in checksums(release) if "/train/" in name}
-    )
+    folders = {(release / name).parent for name in checksums(release) if "/model_" in name}
+    return sorted({folder.parents[1] for folder in folders})
 
 
 def models(challenge: Path, *phases: str) -> Iterator[Path]:
     """The folders of a challenge's models, by number."""
-    release = challenge.parent
+    release = challenge.parents[1]
     folders = {(release / name).parent for name in checksums(release) if "/model_" in name}
     own = [folder for folder in folders if folder.parents[1] == challenge]
     for phase in phases:
@@ -332,9 +331,9 @@ def write(path: Path, track: str, predictions: Predictions) -> None:
 def check(path: Path, release: Path, track: Track) -> list[str]:
     """What is wrong with a submission to a track, one line each."""
     expected = {
-        f"{track['track']}/{folder.relative_to(release).as_posix()}/prediction.csv": one["points"]
+        f"{folder.relative_to(release).as_posix()}/prediction.csv": one["points"]
         for name, one in track["challenges"].items()
-        for folder in models(release / name, "dev", "final")
+        for folder in models(release / track["track"] / name, "dev", "final")
     }
     problems, max_bytes = [], track["max_bytes"]
     if path.stat().st_size > max_bytes:
@@ -359,7 +358,7 @@ def check(path: Path, release: Path, track: Track) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Attack a track and write a submission.")
-    parser.add_argument("--release", type=Path, required=True, help="the unzipped track")
+    parser.add_argument("--release", type=Path, required=True, help="the unzipped bundle")
     parser.add_argument(
         "--data",
         type=Path,
