@@ -86,11 +86,12 @@ def refused(plan: Plan) -> str:
 
 def test_every_folder_that_a_rule_makes_is_looked_at(plan: Plan) -> None:
     rules = [path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")]
-    assert sum(text.count("directory(") for text in rules) == len(EVERY)
+    # A challenge is made by two rules: of models that are trained, and of a release that is given.
+    assert sum(text.count("directory(") for text in rules) == len(EVERY) + 1
     patterns = [
         one for text in rules for one in re.findall(r'directory\("<results>/(.*?)"\)', text)
     ]
-    assert len(patterns) == len(EVERY)
+    assert len(set(patterns)) == len(EVERY)
     known = [re.compile(re.sub(r"\{\w+\}", "[^/]+", pattern)) for pattern in patterns]
     found = [folder.removeprefix(f"{RESULTS}/") for folder, _ in foreign.folders(plan, RESULTS)]
     assert len(found) == len(set(found))

@@ -64,7 +64,7 @@ def test_models_are_found_by_their_numbers(release: Path) -> None:
         (lambda folder: shutil.rmtree(folder / "dev"), "dev: cannot be read (No such file"),
         (
             lambda folder: [shutil.rmtree(path) for path in folder.glob("final/*")],
-            "final=0): expected at least 2 train, 1 dev and 1 final",
+            "final=0): expected at least 1 dev and 1 final model",
         ),
         (
             lambda folder: (folder / "dev/model_100").rename(folder / "dev/model_5"),

@@ -11,7 +11,7 @@ from mico.challenge.phases import PHASES, Phases
 from mico.data import store
 from mico.library.challenge import Challenge
 from mico.networks.build import build
-from mico.release import given_release
+from mico.release import folders, given_release
 from mico.support.arrays import Ints
 from mico.support.errors import InputError
 from mico.training import engine
@@ -55,15 +55,11 @@ def load_release(
 
 
 def _phases(folder: Path) -> Phases:
-    """How many models each phase has, by the folders."""
-    counts: list[int] = []
+    """How many models each phase has; they are numbered through."""
+    numbers = folders.models(folder)
+    found = folders.counts(numbers)
     for phase in PHASES:
-        found = sorted(path.name for path in folder.glob(f"{phase}/model_*"))
-        expected = [model_name(sum(counts) + number) for number in range(len(found))]
-        if missing := set(expected) - set(found):
-            raise InputError(f"{folder / phase}: {min(missing)} is missing, {len(found)} are there")
-        counts.append(len(found))
-    try:
-        return Phases(*counts)
-    except InputError as error:
-        raise InputError(f"{folder}: no released challenge: {error}") from None
+        if missing := set(found.of(phase)) - set(numbers[phase]):
+            there = f"{len(numbers[phase])} are there"
+            raise InputError(f"{folder / phase}: {model_name(min(missing))} is missing, {there}")
+    return found

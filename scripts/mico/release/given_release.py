@@ -65,7 +65,8 @@ def solution(folder: Path, m: int | None = None) -> np.ndarray:
     try:
         text = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason})") from None
     values = text.split(",")
     if not {*values} <= {"0", "1"}:
         raise InputError(f"{path}: {shown(text)}: expected a row of 0 and 1")

@@ -40,9 +40,11 @@ def found(plan: Plan, results: str) -> str | None:
         results: the folder of the run, from the working directory.
     """
     noted = _noted(results)
+    given = {f"{results}/challenge/{one.track}/{one.challenge}" for one in plan.given.values()}
     for folder, files in folders(plan, results):
         try:
-            reason = _reason(folder, re.compile(files), folder in noted)
+            # A release that is given is kept as links to it.
+            reason = _reason(folder, re.compile(files), folder in noted, folder in given)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -88,7 +90,7 @@ def folders(plan: Plan, results: str) -> Iterator[tuple[str, str]]:
             models = _one_of(map(model_name, range(first, last + 1)))
             yield path.replace("<results>", results), f"{models}/{_one_of(_model_files())}"
     for scenario in plan.run.scenarios.values():
-        yield f"{results}/challenge/{scenario.track}/{scenario.challenge}", RELEASED
+        yield f"{results}/challenge/{scenario.track}/{scenario.challenge}", _released()
     for attacked in plan.challenges.values():
         where = f"{attacked.track}/{attacked.challenge}"
         for participant, scenarios in plan.run.entered.items():
@@ -129,9 +131,6 @@ def _released() -> str:
     return f"train/{MODEL}/{train}|{_one_of(ATTACKED)}/{MODEL}/{attacked}"
 
 
-RELEASED = _released()
-
-
 def _earlier(predictions: str) -> list[str]:
     """Attacks that have predictions: the configuration may no longer have them, but pages do."""
     try:
@@ -143,7 +142,7 @@ def _earlier(predictions: str) -> list[str]:
 # What is foreign
 
 
-def _reason(folder: str, files: re.Pattern[str], noted: bool) -> str | None:
+def _reason(folder: str, files: re.Pattern[str], noted: bool, may_hold_links: bool) -> str | None:
     """Why what lies at a folder's place is not the run's; None if it is.
 
     Args:
@@ -156,8 +155,6 @@ def _reason(folder: str, files: re.Pattern[str], noted: bool) -> str | None:
         return "is a link"
     if os.path.exists(folder) and not os.path.isdir(folder):
         return "is a file"
-    # A release that is given is kept as links to it.
-    may_not_link = files.pattern != RELEASED
     is_empty, is_finished = True, False
     below = [""]
     while below:
@@ -171,7 +168,7 @@ def _reason(folder: str, files: re.Pattern[str], noted: bool) -> str | None:
                 is_empty = False
                 if name == TIMESTAMP:
                     is_finished = True
-                elif not files.fullmatch(name) or (may_not_link and entry.is_symlink()):
+                elif not files.fullmatch(name) or (entry.is_symlink() and not may_hold_links):
                     return f"holds {shown(name)}"
     if is_empty or is_finished or noted or _is_begun(folder):
         return None

@@ -136,8 +136,12 @@ def _folders(path: Path) -> list[Path]:
 def _load(path: Path, name: str | None = None) -> np.ndarray:
     """An .npy, or an array of an .npz; pickles are refused."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        array: np.ndarray = loaded if name is None else loaded[name]
+        array: np.ndarray
+        if name is None:
+            array = np.load(path, allow_pickle=False)
+        else:
+            with np.load(path, allow_pickle=False) as archive:
+                array = archive[name]
     except UNREADABLE as error:
         where = str(path) if name is None else f"{path}: {name}"
         raise _unreadable(f"{where}: expected an array", error) from None
