@@ -17,6 +17,7 @@ RECORDS = [
     "Configuration",
     "Scenario",
     "GivenOutputs",
+    "GivenWeights",
     "TargetReferences",
     "SharedReferences",
     "DataOptions",

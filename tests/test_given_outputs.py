@@ -264,7 +264,8 @@ def test_a_plan_of_outputs(tmp_path: Path) -> None:
     assert plan.model_rows({}) == []
     job = {"track": "A", "challenge": "long", "participant": "lira", "entry": "lira"}
     assert plan.inputs(job) == {"signals": "<results>/signals/A/long.npz"}
-    assert jobs.outputs_file(plan, job) == str(second)
+    assert jobs.outputs_flag(plan, job, {}) == f"--outputs {second}"
+    assert jobs.made_outputs(plan, job) == []
     assert "--unsolved A long" in jobs.entry_columns(plan, job)
     assert plan.for_entry("{id}")(job) == []
     assert plan.for_entry("{id}", with_outputs=True)(job) == ["A", "B"]
@@ -278,7 +279,10 @@ def test_a_plan_of_outputs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("items", "said"),
     [
-        ([{"id": "A", "outputs": "{}"}, "T1"], "outputs: expected in all scenarios of a run"),
+        (
+            [{"id": "A", "outputs": "{}"}, "T1"],
+            "outputs or weights: expected in all scenarios of a run",
+        ),
         ([{"outputs": "{}"}], "scenario number 1: missing key 'id'"),
         ([{"id": "A", "outputs": "{}"}] * 2, "scenario A: its id is there twice"),
         (

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from mico.challenge.scenario import GivenOutputs, Scenario
+from mico.challenge.scenario import GivenOutputs, GivenWeights, Scenario
 from mico.data.registry import formats
 from mico.networks.facts import networks
 from mico.support.records import PATH
@@ -57,10 +57,13 @@ def schema() -> Schema:
     scenario["required"] = ["id"]
     definitions["Scenario"] = scenario
     of_scenarios = found["properties"]["scenarios"]["items"]["anyOf"]
-    outputs = TypeAdapter(GivenOutputs).json_schema()
-    outputs["required"] = ["id", "outputs"]  # the others are by default its id
-    definitions["GivenOutputs"] = outputs
-    of_scenarios[1:] = [{"$ref": f"#/$defs/{name}"} for name in ("Scenario", "GivenOutputs")]
+    for kind in GivenOutputs, GivenWeights:
+        given = definitions[kind.__name__] = TypeAdapter(kind).json_schema()
+        for key in "challenge", "track":  # which are by default its id
+            given["required"].remove(key)
+    of_scenarios[1:] = [
+        {"$ref": f"#/$defs/{name}"} for name in ("Scenario", "GivenOutputs", "GivenWeights")
+    ]
     defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     _add_defaults(found, defaults, definitions)
     _drop_titles(found)

@@ -56,8 +56,43 @@ use rule signals as whitebox with:
         code=code("whitebox", jobs.network_sources),
 
 
-# Outputs that are given are no input, since their times may be anything.
+# Weights and outputs that are given are no inputs, since their times may be anything.
+rule outputs:
+    input:
+        data=job(jobs.weights_data),
+    output:
+        "<results>/outputs/{scenario}.npz",
+    log:
+        "<logs>/outputs/{scenario}.log",
+    benchmark:
+        "<benchmarks>/outputs/{scenario}.tsv"
+    wildcard_constraints:
+        scenario=jobs.one_of("id", plan.weights),
+    conda:
+        environment("attack")
+    threads: 1
+    resources:
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(resources.outputs_minutes),
+        gpu=plan.gpu,
+    params:
+        program=program("outputs"),
+        code=code("outputs", jobs.network_sources),
+        given=job(jobs.weights_flags),
+        state=job(jobs.given_state),
+        architecture=job(jobs.weights_architecture),
+        physical_batch_size=plan.configuration.physical_batch_size,
+        device=plan.configuration.device,
+    shell:
+        "{params.program} {params.given} --data {input.data}"
+        " --architecture {params.architecture:q}"
+        " --physical-batch-size {params.physical_batch_size} --device {params.device}"
+        " --output {output} 2> {log}"
+
+
 rule given_signals:
+    input:
+        made=job(jobs.made_outputs),
     output:
         signals="<results>/signals/{track}/{challenge}.npz",
         whitebox="<results>/whitebox/{track}/{challenge}.npz",
@@ -66,7 +101,7 @@ rule given_signals:
     benchmark:
         "<benchmarks>/given_signals/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=jobs.one_of("challenge", plan.run.outputs),
+        challenge=jobs.one_of("challenge", plan.run.given),
     conda:
         "../../envs/attack.yaml"
     resources:
@@ -75,10 +110,10 @@ rule given_signals:
     params:
         program=program("given_outputs"),
         code=code("given_outputs"),
-        outputs=job(jobs.outputs_file),
-        state=job(jobs.outputs_state),
+        outputs=job_files(jobs.outputs_flag),
+        state=job(jobs.given_state),
     shell:
-        "{params.program} --outputs {params.outputs:q} --signals {output.signals}"
+        "{params.program} {params.outputs} --signals {output.signals}"
         " --whitebox {output.whitebox} 2> {log}"
 
 

@@ -42,7 +42,7 @@ rule given_challenge:
     benchmark:
         "<benchmarks>/given_challenge/{track}/{challenge}.tsv"
     wildcard_constraints:
-        challenge=jobs.one_of("challenge", plan.given),
+        challenge=jobs.one_of("challenge", plan.released),
     conda:
         environment("train")
     resources:

@@ -135,7 +135,7 @@ rule given_splits:
     benchmark:
         "<benchmarks>/given_splits/{scenario}.tsv"
     wildcard_constraints:
-        scenario=jobs.one_of("id", plan.given),
+        scenario=jobs.one_of("id", plan.released),
     conda:
         "../../envs/train.yaml"
     resources:
@@ -157,6 +157,8 @@ rule given_splits:
 
 
 rule given_membership:
+    input:
+        made=job(jobs.made_outputs),
     output:
         "<results>/private/{scenario}/splits.npz",
     log:
@@ -164,7 +166,7 @@ rule given_membership:
     benchmark:
         "<benchmarks>/given_membership/{scenario}.tsv"
     wildcard_constraints:
-        scenario=jobs.one_of("id", plan.run.outputs),
+        scenario=jobs.one_of("id", plan.run.given),
     conda:
         "../../envs/attack.yaml"
     resources:
@@ -173,7 +175,7 @@ rule given_membership:
     params:
         program=program("given_outputs"),
         code=code("given_outputs"),
-        outputs=job(jobs.outputs_file),
-        state=job(jobs.outputs_state),
+        outputs=job_files(jobs.outputs_flag),
+        state=job(jobs.given_state),
     shell:
-        "{params.program} --outputs {params.outputs:q} --splits {output} 2> {log}"
+        "{params.program} {params.outputs} --splits {output} 2> {log}"

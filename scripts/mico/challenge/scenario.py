@@ -57,6 +57,45 @@ class GivenOutputs:
 
 
 @dataclass(frozen=True, config=CONFIG, kw_only=True)
+class GivenWeights:
+    """One challenge of a run that attacks models by what their weights put out."""
+
+    id: Annotated[Name, Field(description="its short name in results")]
+    weights: Annotated[
+        str,
+        Field(
+            pattern=PATH,
+            description="a folder of `model_0.pt` and so on, or of `model_0/` with a released "
+            "model's files; see [docs/your-models.md](../docs/your-models.md)",
+        ),
+    ]
+    members: Annotated[
+        str,
+        Field(
+            pattern=PATH,
+            description="an `.npz`, `.npy` or `.csv` with a row for each model and a column for "
+            "each record of the data set: whether the model was trained on it",
+        ),
+    ]
+    data: Annotated[Name, Field(description="a name in `datasets`")]
+    architecture: Annotated[
+        str, Field(pattern=PATH, description="a network; see [below](#networks)")
+    ]
+    challenge: Annotated[Name, Field(description="a longer name; by default its id")]
+    track: Annotated[
+        Name, Field(description="the challenges that are shown together; by default its id")
+    ]
+
+    @property
+    def solved(self) -> bool:
+        """Every model is a train model, and no other is asked about."""
+        return False
+
+
+Given = GivenOutputs | GivenWeights
+
+
+@dataclass(frozen=True, config=CONFIG, kw_only=True)
 class Scenario(Optimisation):
     """One challenge of a run."""
 

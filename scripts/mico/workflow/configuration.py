@@ -14,10 +14,10 @@ import pydantic.dataclasses
 from pydantic import Field
 
 from mico.attacks import registry
-from mico.attacks.computing import array_files
+from mico.attacks.computing import array_files, weights
 from mico.challenge.phases import Phases
 from mico.challenge.recipe import Precision
-from mico.challenge.scenario import GivenOutputs, Name, Scenario
+from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
@@ -228,7 +228,7 @@ class Run:
 
     configuration: Configuration
     scenarios: dict[str, Scenario]  # by id
-    outputs: dict[str, GivenOutputs]  # by id; either these or the scenarios are none
+    given: dict[str, Given]  # outputs or weights, by id; either these or the scenarios are none
     attacks: dict[str, Attack]  # by participant
     inputs: dict[str, list[str]]  # by participant: the kinds of input that its attack asks for
     entered: dict[str, list[str]]  # by participant: ids of the scenarios that it attacks
@@ -269,14 +269,14 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
             raise refuse(("datasets", name, "format"), reason)
     library = yaml_files.read(published)
     try:
-        outputs = scenarios.outputs(checked.scenarios)
-        trained = [] if outputs else checked.scenarios
-        resolved = scenarios.resolve(trained, library, checked.datasets)
-        models = _models_of_outputs(outputs) if outputs else _models(checked, resolved)
+        given = scenarios.given(checked.scenarios, checked.datasets)
+        others = [] if given else checked.scenarios
+        resolved = scenarios.resolve(others, library, checked.datasets)
+        models = _given_models(given) if given else _models(checked, resolved)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
     checked = replace(checked, models=models)
-    if MASTER_SEED in (ids := [*resolved, *outputs]):
+    if MASTER_SEED in (ids := [*resolved, *given]):
         reason = "expected another id, since a file of the run has this name"
         raise refuse(("scenarios",), f"scenario {MASTER_SEED}: {reason}")
     for scenario in resolved.values():
@@ -300,7 +300,8 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         attacks[attack.name] = attack
     for place, reason in _wrong_references(checked, resolved):
         raise refuse(place, f"{place[0]}: {place[1]}: {reason}")
-    for name in sorted({scenario.data for scenario in resolved.values()}):
+    weighed = {one.data for one in given.values() if isinstance(one, GivenWeights)}
+    for name in sorted({scenario.data for scenario in resolved.values()} | weighed):
         try:
             data_check.check(checked.datasets[name])
         except InputError as error:
@@ -315,7 +316,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
             reason = "expected another attack in every scenario"
             key = next(key for key, attack in _attacks(checked) if attack.name == name)
             raise refuse((key,), f"{key}: {name}: {reason}")
-    return Run(checked, resolved, outputs, attacks, inputs, entered)
+    return Run(checked, resolved, given, attacks, inputs, entered)
 
 
 def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phases:
@@ -346,22 +347,26 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     return next(iter(found.values()))
 
 
-def _models_of_outputs(known: Mapping[str, GivenOutputs]) -> Phases:
+def _given_models(known: Mapping[str, Given]) -> Phases:
     """How many models there are in all scenarios, each of which is attacked with all others.
 
     Raises:
-        InputError: the outputs cannot be read, or two are of different numbers of models.
+        InputError: outputs or weights cannot be read, or two are of different numbers of models.
     """
     found: dict[str, int] = {}
     for name, scenario in known.items():
+        key = "outputs" if isinstance(scenario, GivenOutputs) else "weights"
         try:
-            found[name] = array_files.models(Path(scenario.outputs))
+            if isinstance(scenario, GivenOutputs):
+                found[name] = array_files.models(Path(scenario.outputs))
+            else:
+                found[name] = len(weights.models(Path(scenario.weights)))
             other, expected = next(iter(found.items()))
             if found[name] != expected:
                 raise InputError(f"{found[name]} models, but {other} has {expected}")
             models = Phases(found[name], 0, 0)
         except InputError as error:
-            raise InputError(f"scenario {name}: outputs: {error}") from None
+            raise InputError(f"scenario {name}: {key}: {error}") from None
     return models
 
 

@@ -7,10 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mico.challenge.scenario import GivenOutputs
 from mico.networks import pretrained
 from mico.workflow.plan import Plan, public
 
-PLACES = ("released", "solutions", "outputs")  # keys of a scenario that say where files lie
+PLACES = (
+    "released",
+    "solutions",
+    "outputs",
+    "weights",
+    "members",
+)  # keys of a scenario that say where files lie
 # What is told of the records of given outputs, of which there is no data set.
 RECORDS = {
     "synthetic": False,
@@ -38,13 +45,14 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
             for key in PLACES:
                 scenario.pop(key, None)
     text = json.dumps(shareable, sort_keys=True)
+    given = plan.run.given.values()
     told = {
         "run": plan.configuration.run,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         **_memberships(plan),
         "seeds_are_public": plan.configuration.seeds_are_public,
         "scenarios": [public(scenario) for scenario in plan.challenges.values()],
-        "datasets": {one.data: RECORDS for one in plan.run.outputs.values()},
+        "datasets": {one.data: RECORDS for one in given if isinstance(one, GivenOutputs)},
         "attacks": [
             {"name": name, "attack": Path(attack.attack).name, **attack.options}
             for name, attack in plan.run.attacks.items()
@@ -57,9 +65,9 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
 
 def _memberships(plan: Plan) -> dict[str, str]:
     """Where the memberships of the models come from."""
-    if plan.run.outputs:
+    if plan.run.given:
         return {"seeds": "not known"}
-    if len(plan.given) == len(plan.run.scenarios):
+    if len(plan.released) == len(plan.run.scenarios):
         return {"seeds": "those of the release"}
     configuration = plan.configuration
     return {"seeds": seed_source(configuration.seeds), "design": configuration.design}

@@ -9,7 +9,7 @@ for nothing.
 import math
 from pathlib import Path
 
-from mico.challenge.scenario import Scenario
+from mico.challenge.scenario import GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.networks.facts import Facts, networks, parse
 from mico.privacy.budget import sampling
@@ -51,7 +51,17 @@ def shard_size(seconds: float, models: int, longest: float = SHARD_SECONDS) -> i
 
 def signals_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: bool) -> float:
     """Seconds to run all models of a challenge on all its challenge points."""
-    calls = models * challenge_points(scenario, data, models)
+    return _forward_seconds(scenario, data, models * challenge_points(scenario, data, models), gpu)
+
+
+def outputs_seconds(weights: GivenWeights, data: DataOptions, models: int, gpu: bool) -> float:
+    """Seconds to run all models on all records of a data set."""
+    return _forward_seconds(weights, data, models * data.records, gpu)
+
+
+def _forward_seconds(
+    scenario: Scenario | GivenWeights, data: DataOptions, calls: int, gpu: bool
+) -> float:
     forward = _network(scenario).forward * _per_record(scenario, data.features)
     return calls * forward / (CORES_PER_GPU if gpu else 1)
 
@@ -71,7 +81,9 @@ def challenge_points(scenario: Scenario, data: DataOptions, models: int) -> int:
     return round(data.records * (1 - (1 - share) ** models))
 
 
-def compute_mb(scenario: Scenario, data: DataOptions, physical_batch_size: int) -> int:
+def compute_mb(
+    scenario: Scenario | GivenWeights, data: DataOptions, physical_batch_size: int
+) -> int:
     """MiB of a process that trains or runs a scenario's models.
 
     Args:
@@ -98,14 +110,19 @@ def array_mb(path: Path) -> int:
     return PROCESS_MB + math.ceil(6 * sum(one.stat().st_size for one in files) / 2**20)
 
 
+def margins_mb(models: int, records: int) -> int:
+    """MiB of a process that computes on margins of models on all records of a data set."""
+    return PROCESS_MB + math.ceil(6 * 8 * models * records / 2**20)
+
+
 def minutes(seconds: float) -> int:
     """What to ask a scheduler for."""
     return 10 + math.ceil(3 * seconds / 60)
 
 
-def _network(scenario: Scenario) -> Facts:
+def _network(scenario: Scenario | GivenWeights) -> Facts:
     return networks()[parse(scenario.architecture)[0]]
 
 
-def _per_record(scenario: Scenario, features: int) -> float:
+def _per_record(scenario: Scenario | GivenWeights, features: int) -> float:
     return _network(scenario).seconds(parse(scenario.architecture)[1], features)

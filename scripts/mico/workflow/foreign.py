@@ -40,7 +40,7 @@ def found(plan: Plan, results: str) -> str | None:
         results: the folder of the run, from the working directory.
     """
     noted = _noted(results)
-    given = {f"{results}/challenge/{one.track}/{one.challenge}" for one in plan.given.values()}
+    given = {f"{results}/challenge/{one.track}/{one.challenge}" for one in plan.released.values()}
     for folder, files in folders(plan, results):
         try:
             # A release that is given is kept as links to it.

@@ -14,6 +14,7 @@ from typing import cast
 from mico.attacks import docstrings, registry
 from mico.challenge import seeds
 from mico.challenge.layout import ATTACKED
+from mico.challenge.scenario import GivenOutputs, GivenWeights
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import facts, pretrained
@@ -153,14 +154,40 @@ def solutions_flag(plan: Plan, wildcards: Wildcards) -> str:
     return "" if folder is None else f"--solutions {quote(folder)}"
 
 
-def outputs_file(plan: Plan, wildcards: Wildcards) -> str:
-    """The file or folder of outputs that are given."""
-    return plan.outputs_of(wildcards).outputs
+def made_outputs(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file of outputs that a job makes, where weights are given."""
+    one = plan.given_of(wildcards)
+    return [f"<results>/outputs/{one.id}.npz"] if isinstance(one, GivenWeights) else []
 
 
-def outputs_state(plan: Plan, wildcards: Wildcards) -> str:
-    """A digest that changes with that file, or with the files in that folder."""
-    return outside.state(Path(plan.outputs_of(wildcards).outputs))
+def outputs_flag(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The flag that names the outputs of models: those that are given, or that file."""
+    one = plan.given_of(wildcards)
+    path = one.outputs if isinstance(one, GivenOutputs) else str(files["made"])
+    return f"--outputs {quote(path)}"
+
+
+def given_state(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """Digests that change with the files that are given."""
+    one = plan.given_of(wildcards)
+    paths = [one.outputs] if isinstance(one, GivenOutputs) else [one.weights, one.members]
+    return [outside.state(Path(path)) for path in paths]
+
+
+def weights_flags(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that name the weights that are given, and who trained on what."""
+    one = plan.weights[wildcards["scenario"]]
+    return f"--weights {quote(one.weights)} --members {quote(one.members)}"
+
+
+def weights_data(plan: Plan, wildcards: Wildcards) -> str:
+    """The data set that models whose weights are given are run on."""
+    return f"<results>/data/{plan.weights[wildcards['scenario']].data}"
+
+
+def weights_architecture(plan: Plan, wildcards: Wildcards) -> str:
+    """The network that weights which are given are those of."""
+    return plan.weights[wildcards["scenario"]].architecture
 
 
 def private_seeds(plan: Plan, wildcards: Wildcards) -> str:
@@ -238,6 +265,8 @@ def participant_recipe_json(plan: Plan, wildcards: Wildcards) -> str:
 
 def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     """The module of a scenario's network; for a track those of all its scenarios."""
+    if one := plan.weights.get(wildcards.get("scenario", "")):
+        return [facts.source(one.architecture)]
     if wildcards.get("challenge") or wildcards.get("scenario"):
         scenarios = [plan.of(wildcards)]
     else:

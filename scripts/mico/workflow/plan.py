@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mico.challenge.recipe import Optimisation, Recipe
-from mico.challenge.scenario import GivenOutputs, Scenario
+from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.networks import pretrained
@@ -19,7 +19,7 @@ from mico.workflow.configuration import SHARED, Configuration, Run
 from mico.workflow.submissions import Inbox, Submission
 
 Wildcards = Mapping[str, str]
-Attacked = Scenario | GivenOutputs
+Attacked = Scenario | Given
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Plan:
     @cached_property
     def challenges(self) -> dict[str, Attacked]:
         """All that is attacked, by the names of the challenges, in the run's order."""
-        every: list[Attacked] = [*self.run.scenarios.values(), *self.run.outputs.values()]
+        every: list[Attacked] = [*self.run.scenarios.values(), *self.run.given.values()]
         return {one.challenge: one for one in every}
 
     @cached_property
@@ -66,7 +66,8 @@ class Plan:
     @property
     def datasets(self) -> list[str]:
         """The names of the data sets that some scenario uses, sorted."""
-        return sorted({scenario.data for scenario in self.run.scenarios.values()})
+        every = self.challenges.values()
+        return sorted({one.data for one in every if not isinstance(one, GivenOutputs)})
 
     @property
     def exported(self) -> list[str]:
@@ -76,15 +77,21 @@ class Plan:
 
     def of(self, wildcards: Wildcards) -> Scenario:
         """The scenario of a job that has to do with models, by its id or its challenge's name."""
-        challenge = wildcards.get("challenge")
-        id = self.challenges[challenge].id if challenge else wildcards["scenario"]
-        return self.run.scenarios[id]
+        return self.run.scenarios[self._id(wildcards)]
 
-    def outputs_of(self, wildcards: Wildcards) -> GivenOutputs:
-        """The outputs that a job reads, by their id or their challenge's name."""
+    def given_of(self, wildcards: Wildcards) -> Given:
+        """The outputs or weights that a job is about, by their id or their challenge's name."""
+        return self.run.given[self._id(wildcards)]
+
+    def _id(self, wildcards: Wildcards) -> str:
         challenge = wildcards.get("challenge")
-        id = self.challenges[challenge].id if challenge else wildcards["scenario"]
-        return self.run.outputs[id]
+        return self.challenges[challenge].id if challenge else wildcards["scenario"]
+
+    @property
+    def weights(self) -> dict[str, GivenWeights]:
+        """The weights of models that are given, by id."""
+        known = self.run.given
+        return {name: one for name, one in known.items() if isinstance(one, GivenWeights)}
 
     @cached_property
     def trained(self) -> dict[str, Scenario]:
@@ -92,8 +99,8 @@ class Plan:
         return {name: one for name, one in self.run.scenarios.items() if one.released is None}
 
     @cached_property
-    def given(self) -> dict[str, Scenario]:
-        """The scenarios whose models are given, and not trained here, by id."""
+    def released(self) -> dict[str, Scenario]:
+        """The scenarios whose models somebody else released, by id."""
         known = self.run.scenarios
         return {name: one for name, one in known.items() if one.released is not None}
 
@@ -105,7 +112,7 @@ class Plan:
     @property
     def packed(self) -> list[str]:
         """The tracks that bundles are made of: all models are trained here."""
-        given: list[Attacked] = [*self.given.values(), *self.run.outputs.values()]
+        given: list[Attacked] = [*self.released.values(), *self.run.given.values()]
         return sorted(set(self.tracks) - {one.track for one in given})
 
     @property
@@ -127,7 +134,7 @@ class Plan:
         """The scenarios of a track that have models, in the run's order."""
         return [one for one in self.run.scenarios.values() if one.track == track]
 
-    def data(self, scenario: Scenario) -> DataOptions:
+    def data(self, scenario: Scenario | GivenWeights) -> DataOptions:
         """What the configuration says of a scenario's data set."""
         return self.configuration.datasets[scenario.data]
 
@@ -137,11 +144,12 @@ class Plan:
         if "data" in names:
             options = [self.configuration.datasets[wildcards["data"]]]
         elif names & {"challenge", "scenario"}:
-            options = [self.data(self.of(wildcards))]
+            id = self._id(wildcards)
+            options = [self.data(self.weights.get(id) or self.run.scenarios[id])]
         elif "track" in names:
             options = [self.data(scenario) for scenario in self.of_track(wildcards["track"])]
         else:
-            options = [self.data(scenario) for scenario in self.run.scenarios.values()]
+            options = [self.configuration.datasets[name] for name in self.datasets]
         return any(formats()[one.format].kind == "tokens" for one in options)
 
     def is_synthetic(self, track: str) -> bool:
@@ -311,7 +319,7 @@ def shard_of(wildcards: Wildcards) -> tuple[int, int]:
 
 def public(scenario: Attacked) -> dict[str, object]:
     """A scenario as others are told of it: nothing of where files lie on this machine."""
-    if isinstance(scenario, GivenOutputs):
+    if not isinstance(scenario, Scenario):
         unknown = dict.fromkeys(field.name for field in fields(Scenario))
         named = {"id": scenario.id, "challenge": scenario.challenge, "track": scenario.track}
         return unknown | named | {"data": scenario.data, "outputs": True}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mico.challenge.scenario import GivenOutputs
 from mico.workflow import estimate
 from mico.workflow.plan import Plan, Wildcards, shard_of
 
@@ -34,9 +35,16 @@ def white_box_minutes(plan: Plan, wildcards: Wildcards) -> int:
     return estimate.minutes(estimate.white_box_seconds(*size))
 
 
+def outputs_minutes(plan: Plan, wildcards: Wildcards) -> int:
+    """Minutes of a job that runs models whose weights are given on a whole data set."""
+    one = plan.weights[wildcards["scenario"]]
+    size = (one, plan.data(one), plan.models, plan.gpu > 0)
+    return estimate.minutes(estimate.outputs_seconds(*size))
+
+
 def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that trains or runs a scenario's models."""
-    scenario = plan.of(wildcards)
+    scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)
     batch = plan.configuration.physical_batch_size
     return estimate.compute_mb(scenario, plan.data(scenario), batch)
 
@@ -50,8 +58,11 @@ def bundle_mb(plan: Plan, wildcards: Wildcards) -> int:
 
 def attack_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that computes on the signals of a challenge."""
-    if plan.run.outputs:
-        return estimate.array_mb(Path(plan.outputs_of(wildcards).outputs))
+    if plan.run.given:
+        one = plan.given_of(wildcards)
+        if isinstance(one, GivenOutputs):
+            return estimate.array_mb(Path(one.outputs))
+        return estimate.margins_mb(plan.models, plan.data(one).records)
     scenario = plan.of(wildcards)
     return estimate.attack_mb(scenario, plan.data(scenario), plan.models)
 

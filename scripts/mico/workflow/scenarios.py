@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mico.challenge.scenario import GivenOutputs, Scenario
+from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.data.tokens import BPE, is_checkpoint
@@ -50,16 +50,19 @@ def resolve(
     return resolved
 
 
-def outputs(items: Sequence[str | Mapping[str, Any]]) -> dict[str, GivenOutputs]:
-    """The scenarios of a run that are outputs of models, by id; none if they all are others.
+def given(
+    items: Sequence[str | Mapping[str, Any]], datasets: Mapping[str, DataOptions]
+) -> dict[str, Given]:
+    """The scenarios of a run that are outputs or weights of models, by id; none if all are others.
 
     Raises:
         InputError: some are and some are not, or names the scenario and the key.
     """
-    given = [item for item in items if isinstance(item, Mapping) and "outputs" in item]
+    keys = {"outputs", "weights"}
+    given = [item for item in items if isinstance(item, Mapping) and keys & item.keys()]
     if given and len(given) < len(items):
-        raise InputError("outputs: expected in all scenarios of a run, or in none")
-    found: dict[str, GivenOutputs] = {}
+        raise InputError("outputs or weights: expected in all scenarios of a run, or in none")
+    found: dict[str, Given] = {}
     for number, item in enumerate(given, 1):
         if "id" not in item:
             raise InputError(f"scenario number {number}: missing key 'id'")
@@ -67,7 +70,12 @@ def outputs(items: Sequence[str | Mapping[str, Any]]) -> dict[str, GivenOutputs]
         if name in found:
             raise InputError(f"scenario {name}: its id is there twice")
         whole = {"challenge": item["id"], "track": item["id"], **item}
-        found[name] = build(GivenOutputs, whole, f"scenario {name}: ")
+        where = f"scenario {name}"
+        if "weights" in item:
+            weights = found[name] = build(GivenWeights, whole, f"{where}: ")
+            _check_network(where, weights.architecture, weights.data, datasets)
+        else:
+            found[name] = build(GivenOutputs, whole, f"{where}: ")
     _check_distinct(found.values())
     return found
 
@@ -98,35 +106,39 @@ def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> 
         InputError: names the scenario and the key.
     """
     where = f"scenario {scenario.id}"
+    _check_network(where, scenario.architecture, scenario.data, datasets)
+    records = datasets[scenario.data].records
+    if scenario.n + scenario.m > records:
+        used = scenario.n + scenario.m
+        raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {records} records")
+
+
+def _check_network(
+    where: str, architecture: str, name: str, datasets: Mapping[str, DataOptions]
+) -> None:
+    """Refuse a network that there is not, or that does not take the data set of this name."""
     try:
-        network, variant = parse(scenario.architecture)
+        network, variant = parse(architecture)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     facts = networks()[network]
     if facts.checkpoint and not is_checkpoint(variant):
-        raise InputError(
-            f"{where}: architecture {scenario.architecture!r}: {variant} is not a folder"
-        )
-    if scenario.data not in datasets:
-        hint = did_you_mean(scenario.data, datasets)
-        raise InputError(f"{where}: data {scenario.data!r} is not among the datasets, {hint}")
-    data, known = datasets[scenario.data], formats()
+        raise InputError(f"{where}: architecture {architecture!r}: {variant} is not a folder")
+    if name not in datasets:
+        hint = did_you_mean(name, datasets)
+        raise InputError(f"{where}: data {name!r} is not among the datasets, {hint}")
+    data, known = datasets[name], formats()
     if known[data.format].kind != facts.data:
-        expected = " or ".join(name for name in known if known[name].kind == facts.data)
-        raise InputError(
-            f"{where}: data {scenario.data!r}: {network} takes data of the format {expected}"
-        )
+        expected = " or ".join(one for one in known if known[one].kind == facts.data)
+        raise InputError(f"{where}: data {name!r}: {network} takes data of the format {expected}")
     if facts.pretrained and data.tokenizer == BPE:
         raise InputError(
-            f"{where}: data {scenario.data!r}: {scenario.architecture} knows the tokens of its own "
+            f"{where}: data {name!r}: {architecture} knows the tokens of its own "
             f"tokenizer, expected a data set with that and not {BPE}"
         )
-    if scenario.n + scenario.m > data.records:
-        used = scenario.n + scenario.m
-        raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {data.records} records")
 
 
-def _check_distinct(scenarios: Iterable[Scenario | GivenOutputs]) -> None:
+def _check_distinct(scenarios: Iterable[Scenario | Given]) -> None:
     owner: dict[str, str] = {}
     for scenario in scenarios:
         other = owner.setdefault(scenario.challenge, scenario.id)

@@ -51,6 +51,15 @@ def models(path: Path) -> int:
     return shape[0]
 
 
+def memberships(path: Path) -> np.ndarray:
+    """Who trained on what, as it lies in an .npz, or in an .npy of its own.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return _load(path) if path.suffix == ".npy" else _array(path, _first(path, TRAINED))
+
+
 def read(path: Path) -> Outputs:
     """Read the outputs of models.
 
