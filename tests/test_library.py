@@ -486,3 +486,73 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(mico.InputError, match=r"run\.json: expected 'scenarios' in it$"):
         mico.load_run(tmp_path)
+
+
+# ---- Scores.
+
+
+def csv_file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["0.5,1", "-1e3,0", "2,1", "0.25,0"],
+        ["score,member", "0.5,1", "-1e3,0", "2,1", "0.25,0"],
+        ["Is_Member,loss", "1,0.5", "0,-1e3", "1,2", "0,0.25"],
+        ["1, 0.5", "0, -1e3", "1, 2", "0, 0.25"],
+        ["a,b", "0.5,1", "-1e3,0", "2,1", "0.25,0"],
+    ],
+)
+def test_a_csv_of_scores_is_read_as_it_is(tmp_path: Path, lines: list[str]) -> None:
+    found = mico.load_scores(csv_file(tmp_path / "scores.csv", "\n".join(lines)))
+    assert found.scores.tolist() == [0.5, -1000, 2, 0.25]
+    assert found.members.tolist() == [True, False, True, False]
+    # Both hold 0 and 1: the memberships are where the header says, and else the second.
+    both = mico.load_scores(csv_file(tmp_path / "both.csv", "member,score\n1,0\n0,0\n1,1\n"))
+    assert both.members.tolist() == [True, False, True]
+    plain = mico.load_scores(csv_file(tmp_path / "plain.csv", "1,0\n0,0\n1,1\n"))
+    assert plain.members.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"expected a CSV of two columns \(No columns"),
+        ("1\n2\n", "1 columns, expected a score and a membership"),
+        ("1,0,1\n", "3 columns, expected"),
+        ("0.5,1\n0.2,2\n", "expected a column of 0 and 1, whether a record is a member"),
+        ("score,member\n0.5,yes\n", "expected a column of 0 and 1"),
+        ("member,keep\n1,0\n0,1\n", "expected a column of 0 and 1"),
+        ("0.5,1\nnan,0\n", "row 2: 'nan', expected a number"),
+        ("score,member\n0.5,1\n,0\n", "row 3: '', expected a number"),
+        ("0.5,1\n0.2,1\n", "expected members and non-members, all 2 are alike"),
+        ("score,member\n", "expected members and non-members, all 0 are alike"),
+    ],
+)
+def test_scores_that_are_none(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(mico.InputError, match=said) as refused:
+        mico.load_scores(csv_file(tmp_path / "scores.csv", text))
+    assert "\n" not in str(refused.value)
+    with pytest.raises(mico.InputError, match="No such file"):
+        mico.load_scores(tmp_path / "nowhere.csv")
+
+
+def test_scores_are_scored_with_intervals(tmp_path: Path) -> None:
+    """By scikit-learn's AUC, and by intervals that hold the truth about as often as they say."""
+    rng = np.random.default_rng(7)
+    truth, held = 0.7602, 0  # of normals a distance of 1 apart
+    for number in range(20):
+        members = np.arange(400) % 2 == 0
+        table = pd.DataFrame({"score": rng.normal(members), "member": members.astype(int)})
+        table.to_csv(tmp_path / f"{number}.csv", index=False)
+        one = mico.load_scores(tmp_path / f"{number}.csv")
+        found = one.score().loc["all"]
+        assert found["auc"] == pytest.approx(roc_auc_score(members, table["score"]))
+        assert found["auc_low"] < found["auc"] < found["auc_high"]
+        held += found["auc_low"] <= truth <= found["auc_high"]
+        curve = one.roc()
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(found["auc"])
+    assert held >= 15  # of 20 at 95 %: fewer has a chance of 0.03 %

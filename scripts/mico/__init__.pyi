@@ -1,10 +1,12 @@
 from mico.library import Challenge as Challenge
 from mico.library import InputError as InputError
 from mico.library import Run as Run
+from mico.library import Scores as Scores
 from mico.library import attack_names as attack_names
 from mico.library import from_logits as from_logits
 from mico.library import from_margins as from_margins
 from mico.library import from_probabilities as from_probabilities
 from mico.library import load_release as load_release
 from mico.library import load_run as load_run
+from mico.library import load_scores as load_scores
 from mico.library import plot_roc as plot_roc
