@@ -540,8 +540,9 @@ def test_scores_that_are_none(tmp_path: Path, text: str, said: str) -> None:
         mico.load_scores(tmp_path / "nowhere.csv")
 
 
-def test_scores_are_scored_with_intervals(tmp_path: Path) -> None:
+def test_scores_are_scored_with_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By scikit-learn's AUC, and by intervals that hold the truth about as often as they say."""
+    monkeypatch.setattr("mico.library.scores.REPLICATES", 200)
     rng = np.random.default_rng(7)
     truth, held = 0.7602, 0  # of normals a distance of 1 apart
     for number in range(20):
