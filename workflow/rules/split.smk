@@ -148,7 +148,7 @@ rule given_splits:
         n=field("n"),
         m=field("m"),
         release=job(jobs.released),
-        state=job(jobs.released_state),
+        state=job(jobs.solutions_state),
         solutions=job(jobs.solutions_flag),
     shell:
         "{params.program} --challenge {input.challenge} --data {input.data}"

@@ -141,11 +141,15 @@ def released_challenge(plan: Plan, wildcards: Wildcards) -> str:
     return f"<results>/challenge/{scenario.track}/{scenario.challenge}"
 
 
-def released_state(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """Digests that change with the files of a release and of its solutions."""
-    scenario = plan.of(wildcards)
-    folders = [scenario.released, scenario.solutions]
-    return [outside.state(Path(folder)) for folder in folders if folder is not None]
+def released_state(plan: Plan, wildcards: Wildcards) -> str:
+    """A digest that changes with the files of a release."""
+    return outside.state(Path(released(plan, wildcards)))
+
+
+def solutions_state(plan: Plan, wildcards: Wildcards) -> str:
+    """A digest that changes with the files of a release's solutions, if they are known."""
+    folder = plan.of(wildcards).solutions
+    return "" if folder is None else outside.state(Path(folder))
 
 
 def solutions_flag(plan: Plan, wildcards: Wildcards) -> str:
