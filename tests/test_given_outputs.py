@@ -346,7 +346,7 @@ def test_a_run_on_outputs_scores_as_the_library_does(checkout: Path) -> None:
             assert mine.loc[name, metric] == value, (name, metric)
     assert mine.loc["auto", "auc"] > 0.55
     report = (results / "report.html").read_text()
-    assert report.count("given as they are; each model is attacked with all the others") == 2
+    assert report.count(f"Outputs of {MODELS} models, given as they are; each model is attacked with all the others") == 2
     assert "ε not known" in report
     assert str(checkout) not in report
     assert not (results / "scoreboard").exists()
