@@ -184,7 +184,9 @@ def test_a_run_on_weights_is_one_on_their_outputs(checkout: Path, tiny: Path) ->
     (checkout / "weights.yaml").write_text(
         "run: weights\nscenarios:\n"
         "  - {id: mine, weights: weights/models, members: weights/members.npz, architecture: mlp,"
-        f" data: shopping}}\ndatasets: {datasets}\n"
+        f" data: shopping}}\ndatasets: {datasets}\nattacks:\n"
+        "  - {name: lira-online, attack: lira, variant: online, signal: margin}\n"
+        "  - {name: rmia-online, attack: rmia}\n"
     )
     given = ("--configfile", "weights.yaml")
     snakemake(checkout, "--cores", "2", *given)
