@@ -307,9 +307,7 @@ def test_tables_of_a_run_are_verified_and_damage_is_named(tmp_path: Path) -> Non
 def test_a_device_that_there_is_not_and_a_folder_without_models(tmp_path: Path) -> None:
     with pytest.raises(mico.InputError, match=r"^device 'gpu': expected one of auto, cpu, cuda$"):
         device.available("gpu")
-    with pytest.raises(
-        mico.InputError, match=r"train: cannot be read"
-    ):
+    with pytest.raises(mico.InputError, match=r"train: cannot be read"):
         release._phases(tmp_path)
 
 

@@ -246,8 +246,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     """
 
     def refuse(place: Place, reason: object) -> InputError:
-        # A name that is refused may end in a new line.
-        return InputError(f"{_origin(config, place, contents)}: {reason}".replace("\n", "\\n"))
+        return InputError(f"{_origin(config, place, contents)}: {reason}")
 
     contents = [(file, yaml_files.read(file)) for file in files]
     try:
