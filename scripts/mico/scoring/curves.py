@@ -119,9 +119,11 @@ def _corners(ranked: _Ranked, models: int) -> _Corners:
 
     def counts(side: np.ndarray) -> np.ndarray:
         found = np.empty((models, len(called)), np.float32)
-        for model, row in enumerate(found):
-            own = first[side & (ranked.models == model)]
-            row[:] = np.cumsum(np.bincount(own, minlength=len(called)))
+        whose = ranked.models[side]
+        own = first[side][np.argsort(whose, kind="stable")]
+        ends = np.cumsum(np.bincount(whose, minlength=models))
+        for row, of_model in zip(found, np.split(own, ends[:-1]), strict=True):
+            row[:] = np.cumsum(np.bincount(of_model, minlength=len(called)))
         return found
 
     return _Corners(*map(counts, sides))
@@ -190,7 +192,9 @@ class Resampled:
     def tpr_at(self, fpr: float) -> np.ndarray:
         """The TPR (replicates,) at the smallest threshold with at most this FPR."""
         members, nonmembers = self._totals
-        rows = zip(self._nonmembers, nonmembers * (fpr + SLACK), strict=True)
+        # Of float32 like the counts, which are integers, since else every row would be converted.
+        most = np.floor(nonmembers * (fpr + SLACK)).astype(np.float32)
+        rows = zip(self._nonmembers, most, strict=True)
         last = np.array([np.searchsorted(row, allowed, side="right") - 1 for row, allowed in rows])
         called = np.einsum("rm,mr->r", self._weights, self.corners.members[:, last])
         return np.asarray(called / members)
@@ -204,12 +208,20 @@ class Resampled:
     @cached_property
     def _advantage(self) -> np.ndarray:
         members, nonmembers = self._totals
-        if not self.corners.lead[:, -1].any():
+        if np.array_equal(self.corners.members[:, -1], self.corners.nonmembers[:, -1]):
             # As many members as non-members: a difference of counts is one of rates.
             return np.asarray((self._weights @ self.corners.lead).max(axis=1) / members)
         called = self._weights @ self.corners.members
-        return np.asarray(
-            (called / members[:, None] - self._nonmembers / nonmembers[:, None]).max(axis=1)
+        # One after the other, since all of them would take four times the memory of the counts.
+        return np.array(
+            [
+                (
+                    np.divide(up, all_up, dtype=float) - np.divide(right, all_right, dtype=float)
+                ).max()
+                for up, all_up, right, all_right in zip(
+                    called, members, self._nonmembers, nonmembers, strict=True
+                )
+            ]
         )
 
     def advantage(self) -> np.ndarray:
