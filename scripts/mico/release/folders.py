@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mico.challenge.layout import model_name
+from mico.challenge.layout import ATTACKED, SOLUTION, model_folder, model_name
 from mico.challenge.phases import PHASES, Phases
 from mico.support.errors import InputError
 
@@ -38,6 +38,22 @@ def models(folder: Path) -> Models:
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
     return found
+
+
+def check_solutions(folder: Path, numbers: Models) -> None:
+    """Look for the solution of every model that is attacked.
+
+    Args:
+        folder: of `<phase>/model_<i>/solution.csv`; numbers: of the release's models.
+
+    Raises:
+        InputError: one is missing.
+    """
+    for phase in ATTACKED:
+        for number in numbers[phase]:
+            path = folder / model_folder(phase, number) / SOLUTION
+            if not path.is_file():
+                raise InputError(f"{path}: missing")
 
 
 def counts(numbers: Models) -> Phases:

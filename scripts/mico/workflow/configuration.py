@@ -271,7 +271,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         outputs = scenarios.outputs(checked.scenarios)
         trained = [] if outputs else checked.scenarios
         resolved = scenarios.resolve(trained, library, checked.datasets)
-        models = _models_of_outputs(outputs) if outputs else _models(checked, resolved)
+        models = _models_of_outputs(checked, outputs) if outputs else _models(checked, resolved)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
     checked = replace(checked, models=models)
@@ -321,21 +321,27 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     """How many models each phase has, in all scenarios: as released ones have, if there are any.
 
     Raises:
-        InputError: a release cannot be read, lies where the run is made, or has other numbers of
-            models than another scenario.
+        InputError: a release or its solutions cannot be read, or lie where the run is made, or the
+            release has other numbers of models than another scenario.
     """
     found = {"the others": configuration.models}
     if all(scenario.released is not None for scenario in known.values()):
         found = {}
+    run = Path("results") / configuration.run
     for name, scenario in known.items():
         if scenario.released is None:
             continue
-        folder = Path(scenario.released)
+        key, folder = "released", Path(scenario.released)
         try:
-            _check_place(folder, Path("results") / configuration.run)
-            found[name] = folders.counts(folders.models(folder))
+            _check_place(folder, run)
+            numbers = folders.models(folder)
+            found[name] = folders.counts(numbers)
+            if scenario.solutions is not None:
+                key, solutions = "solutions", Path(scenario.solutions)
+                _check_place(solutions, run)
+                folders.check_solutions(solutions, numbers)
         except InputError as error:
-            raise InputError(f"scenario {name}: released: {error}") from None
+            raise InputError(f"scenario {name}: {key}: {error}") from None
         other, expected = next(iter(found.items()))
         if found[name] != expected:
             raise InputError(
@@ -345,15 +351,17 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     return next(iter(found.values()))
 
 
-def _models_of_outputs(known: Mapping[str, GivenOutputs]) -> Phases:
+def _models_of_outputs(configuration: Configuration, known: Mapping[str, GivenOutputs]) -> Phases:
     """How many models there are in all scenarios, each of which is attacked with all others.
 
     Raises:
-        InputError: the outputs cannot be read, or two are of different numbers of models.
+        InputError: the outputs cannot be read, lie where the run is made, or two are of different
+            numbers of models.
     """
     found: dict[str, int] = {}
     for name, scenario in known.items():
         try:
+            _check_place(Path(scenario.outputs), Path("results") / configuration.run)
             found[name] = array_files.models(Path(scenario.outputs))
             other, expected = next(iter(found.items()))
             if found[name] != expected:
@@ -365,10 +373,11 @@ def _models_of_outputs(known: Mapping[str, GivenOutputs]) -> Phases:
 
 
 def _check_place(folder: Path, run: Path) -> None:
-    """Refuse a folder in which, or in a part of which, the run is made."""
-    own, made = folder.resolve(), run.resolve()
+    """Refuse a folder, or a file, in which, or in a part of which, the run is made."""
+    # Not `resolve` of pathlib, which does not take a link to itself.
+    own, made = (Path(os.path.realpath(path)) for path in (folder, run))
     if own.is_relative_to(made) or made.is_relative_to(own):
-        raise InputError(f"{folder}: the run is made in {run}, expected a folder that is elsewhere")
+        raise InputError(f"{folder}: the run is made in {run}, expected what lies elsewhere")
 
 
 def _attacks(configuration: Configuration) -> Iterator[tuple[str, Attack]]:
