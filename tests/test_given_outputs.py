@@ -436,6 +436,15 @@ def test_plans_that_are_refused(tmp_path: Path, items: list, said: str) -> None:
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", ["target_references", "shared_references"])
+def test_no_reference_models_are_trained_for_outputs(tmp_path: Path, kind: str) -> None:
+    given = [{"id": "A", "outputs": str(archive(tmp_path, scores=MARGINS, keep=TRAINED))}]
+    kinds = ("target_references", "shared_references")
+    references = {one: configuration()[one] | {"scenarios": ["A"] * (one == kind)} for one in kinds}
+    with pytest.raises(InputError, match=f"{kind}: scenarios: 'A' is of outputs, with no data"):
+        checked(scenarios=given, **references)
+
+
 @pytest.mark.slow
 def test_a_run_on_outputs_scores_as_the_library_does(checkout: Path) -> None:
     """Every attack that needs no training, to the last digit; the pages say what is not known."""

@@ -48,6 +48,7 @@ def release(challenges: dict, tmp_path: Path) -> Path:
 def test_models_are_found_by_their_numbers(release: Path) -> None:
     (release / "README.md").touch()
     (release / "train/notes.txt").touch()
+    (release / "train/.ipynb_checkpoints").mkdir()
     found = folders.models(release)
     assert found == {"train": [3, 5, 7], "dev": [100, 102], "final": [150, 152]}
     assert folders.counts(found) == Phases(3, 2, 2)

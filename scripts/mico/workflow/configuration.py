@@ -297,7 +297,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         except InputError as error:
             raise refuse((key,), f"{key}: {attack.name}: {error}") from None
         attacks[attack.name] = attack
-    for place, reason in _wrong_references(checked, resolved):
+    for place, reason in _wrong_references(checked, resolved, outputs):
         raise refuse(place, f"{place[0]}: {place[1]}: {reason}")
     for name in sorted({scenario.data for scenario in resolved.values()}):
         try:
@@ -398,13 +398,18 @@ def _check_attack(attack: Attack, configuration: Configuration) -> None:
 
 
 def _wrong_references(
-    configuration: Configuration, known: Mapping[str, Scenario]
+    configuration: Configuration, known: Mapping[str, Scenario], outputs: Mapping[str, GivenOutputs]
 ) -> Iterator[tuple[tuple[str, str], str]]:
     """Keys of reference models, and what is wrong with their values."""
     for kind in ("target_references", SHARED):
         names = getattr(configuration, kind).scenarios
         for name in names:
-            if name not in known:
+            if name in outputs:
+                yield (
+                    (kind, "scenarios"),
+                    f"{name!r} is of outputs, with no data to train models on",
+                )
+            elif name not in known:
                 yield (kind, "scenarios"), f"{name!r} is not among the run's scenarios"
         if len(set(names)) < len(names):
             yield (kind, "scenarios"), f"{names}: expected each once"
