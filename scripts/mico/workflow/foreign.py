@@ -41,7 +41,10 @@ def found(plan: Plan, results: str) -> str | None:
     """
     noted = _noted(results)
     given = {f"{results}/challenge/{one.track}/{one.challenge}" for one in plan.given.values()}
+    released = {os.path.realpath(str(one.released)) for one in plan.given.values()}
     for folder, files in folders(plan, results):
+        if os.path.realpath(folder) in released:  # by a link above it, and marked as another run's
+            return f"{folder}: is a release that is given, expected it elsewhere than in the run"
         try:
             # A release that is given is kept as links to it.
             reason = _reason(folder, re.compile(files), folder in noted, folder in given)
