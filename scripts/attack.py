@@ -58,8 +58,10 @@ def main() -> None:
 def _checked(scores: Any, attack: str, shape: tuple[int, ...], phases: Phases) -> Floats:
     """Scores as an array of this shape, in which only train models are left out."""
     try:
+        if np.iscomplexobj(scores) or np.ma.is_masked(scores):
+            raise ValueError("some are complex or masked")
         found = np.asarray(scores, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"attack {attack}: its scores are no numbers ({error})") from None
     if found.shape != shape:
         raise InputError(f"attack {attack}: scores of shape {found.shape}, expected {shape}")
@@ -67,6 +69,8 @@ def _checked(scores: Any, attack: str, shape: tuple[int, ...], phases: Phases) -
     for model in np.flatnonzero(missing.any(axis=1)):
         if model >= phases.train or not missing[model].all():
             raise InputError(f"attack {attack}: a score of model {model} is not a number")
+    if missing.all():
+        raise InputError(f"attack {attack}: no model has scores, expected those of some")
     return found
 
 

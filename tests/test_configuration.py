@@ -974,6 +974,7 @@ def test_key_that_is_there_twice(tmp_path) -> None:
     [
         "datasets: {location30: {path: 'a{x}.csv'}}",
         "datasets: {location30: {path: 'a<results>.csv'}}",
+        "datasets: {location30: {path: -a.csv}}",
         "datasets: {sst2: {tokenizer: 'a{x}'}}",
         "submissions: {path: 'a{x}'}",
         "scenarios: [{id: A, from: X1, architecture: 'transformers/a{x}'}]",

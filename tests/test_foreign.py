@@ -205,6 +205,22 @@ def test_results_may_lie_behind_a_link(plan: Plan) -> None:
     assert foreign.found(plan, RESULTS) is None
 
 
+def test_a_release_behind_a_link_is_not_the_runs_although_another_run_has_marked_it() -> None:
+    theirs = "results/other/challenge/shopping"
+    for model in "train/model_0", "train/model_1", "dev/model_2", "final/model_3":
+        write(theirs, "shopping_inf", model, "model.pt")
+    Path(theirs, "shopping_inf", TIMESTAMP).touch()
+    Path(CHALLENGE).parent.parent.mkdir(parents=True)
+    Path(CHALLENGE).parent.symlink_to(Path(theirs).absolute())
+    given = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+    given["scenarios"] = [given["scenarios"][0] | {"released": f"{theirs}/shopping_inf"}]
+    given |= {"target_references": {"scenarios": []}, "submissions": {"path": "inbox"}}
+    plan = start.planned(given, [], [], ROOT, look=False)[1]
+    assert foreign.found(plan, RESULTS) == (
+        f"{CHALLENGE}: is a release that is given, expected it elsewhere than in the run"
+    )
+
+
 def test_a_file_in_the_place_of_a_folder_is_foreign(plan: Plan) -> None:
     write(CHALLENGE)
     assert refused(plan).startswith(f"{CHALLENGE}: is a file, expected")

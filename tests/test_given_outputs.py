@@ -1,7 +1,10 @@
 """Outputs of anybody's models in files: read as they are, and attacked by a run of the workflow."""
 
+import io
 import json
+import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from mico.attacks.given import signals, whitebox
 from mico.challenge import split_file
 from mico.challenge.phases import Phases
 from mico.support.errors import InputError
-from mico.workflow import jobs, resources
+from mico.workflow import jobs, outside, resources
 from mico.workflow.plan import make, public
 
 LOGITS, LABELS, TRAINED = made()
@@ -118,6 +121,38 @@ def changed(name: str, place: tuple[int, ...], value: float) -> dict[str, np.nda
     return arrays
 
 
+def header(shape: tuple[int, ...], kind: str) -> bytes:
+    """An .npy of which there is the header alone."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": kind, "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue()
+
+
+def raw(folder: Path, trained: bytes, flags: int = 0) -> Path:
+    """An archive with these bytes for an array, and these flags of zip's."""
+    path = archive(folder, scores=MARGINS)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("trained.npy", trained)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= flags
+    content[content.rindex(b"PK\x03\x04") + 6] |= flags
+    path.write_bytes(content)
+    return path
+
+
+def nested(folder: Path) -> Path:
+    path = loose(folder, keep=TRAINED)
+    archive(folder, scores=MARGINS).rename(folder / "scores.npy")
+    return path
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
 BAD = {
     "nothing": (lambda path: path / "nowhere", "nowhere: expected an .npz or a folder (No such"),
     "empty folder": (lambda path: loose(path), "nothing in it, expected one of"),
@@ -139,15 +174,19 @@ BAD = {
     ),
     "other models": (
         lambda path: archive(path, scores=MARGINS[1:], keep=TRAINED),
-        "trained: shape (12, 80) of bool, expected shape (11, 80) of bool",
+        "keep: shape (12, 80) of bool, expected shape (11, 80) of bool",
     ),
     "fewer records": (
         lambda path: archive(path, scores=MARGINS, keep=TRAINED[:, 1:]),
-        "trained: shape (12, 79) of bool, expected shape (12, 80) of bool",
+        "keep: shape (12, 79) of bool, expected shape (12, 80) of bool",
+    ),
+    "more records in memberships that are not LiRA's": (
+        lambda path: archive(path, scores=MARGINS, trained=np.concatenate([TRAINED] * 2, axis=1)),
+        "trained: shape (12, 160) of bool, expected shape (12, 80) of bool",
     ),
     "one axis": (
         lambda path: archive(path, scores=MARGINS[0], keep=TRAINED),
-        "margins: shape (80,) of float64, expected numbers (models, records)",
+        "scores: shape (80,) of float64, expected numbers (models, records)",
     ),
     "one axis of memberships": (
         lambda path: archive(path, scores=MARGINS, keep=TRAINED[0]),
@@ -163,7 +202,7 @@ BAD = {
     ),
     "half a member": (
         lambda path: archive(path, scores=MARGINS, keep=TRAINED / 2),
-        "trained: shape (12, 80) of float64, expected shape (12, 80) of bool",
+        "keep: shape (12, 80) of float64, expected shape (12, 80) of bool",
     ),
     "a model of all": (
         lambda path: archive(path, **(changed("trained", (3,), True))),
@@ -176,6 +215,51 @@ BAD = {
     "a class too many": (
         lambda path: archive(path, **changed("labels", (5,), CLASSES)),
         "labels: 3 of record 5, expected 0 to 2",
+    ),
+    "labels of other records": (
+        lambda path: archive(path, scores=MARGINS, keep=TRAINED, y_train=LABELS[1:]),
+        "y_train: shape (79,) of int64, expected shape (80,) of integers",
+    ),
+    "no queries": (
+        lambda path: archive(path, scores=MARGINS[:, :, None][:, :, :0], keep=TRAINED),
+        "scores: shape (12, 80, 0), expected at least 1 on every axis",
+    ),
+    "more than a double holds": (
+        lambda path: archive(path, scores=np.longdouble(10) ** (900 + MARGINS), keep=TRAINED),
+        "scores: inf at (0, 0), expected finite numbers",
+    ),
+    "no arrays": (
+        lambda path: raw(path, b"no array"),
+        "trained: expected an array (the magic string is not correct",
+    ),
+    "negative numbers": (
+        lambda path: raw(path, header((-12, -80), "|b1")),
+        "-12 models: expected at least 3",
+    ),
+    "more than any memory": (
+        lambda path: raw(path, header((12, 10**17), "|b1")),
+        "trained: expected an array (Unable to allocate",
+    ),
+    "encrypted": (
+        lambda path: raw(path, header((12, 80), "|b1"), flags=1),
+        "trained: expected an array (File 'trained.npy' is encrypted",
+    ),
+    "an archive for an array": (
+        lambda path: nested(path),
+        "scores.npy: expected an array (not an .npy)",
+    ),
+    "a pipe": (lambda path: pipe(path), "expected an .npz or a folder (no plain file)"),
+    "a pipe in a folder": (
+        lambda path: pipe(loose(path, scores=MARGINS) / "keep.npy").parent,
+        "keep: expected an array (no plain file)",
+    ),
+    "a folder for an array": (
+        lambda path: (loose(path, keep=TRAINED) / "scores.npy").mkdir() or path,
+        "scores.npy: expected an array (no plain file)",
+    ),
+    "a link to itself": (
+        lambda path: path.symlink_to(path) or path,
+        "expected an .npz or a folder (Too many levels of symbolic links)",
     ),
     "no probabilities": (
         lambda path: archive(path, probabilities=LOGITS, labels=LABELS, keep=TRAINED),
@@ -198,6 +282,48 @@ def test_outputs_that_are_none_are_one_clear_line(tmp_path: Path, case: str) -> 
     assert said in str(refused.value)
     assert str(refused.value).startswith(str(path))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("case", ["no outputs", "no labels", "two models", "a pipe"])
+def test_what_a_plan_can_tell_is_told_before_a_run(tmp_path: Path, case: str) -> None:
+    make_files, said = BAD[case]
+    with pytest.raises(InputError) as refused:
+        array_files.models(make_files(tmp_path / "outputs"))
+    assert said in str(refused.value)
+
+
+def test_arrays_of_all_models_go_before_folders_of_single_ones(tmp_path: Path) -> None:
+    """A folder that lies beside them may hold an older experiment."""
+    path = loose(tmp_path / "outputs", scores=MARGINS, keep=TRAINED)
+    np.save(loose(path / "old", scores=MARGINS[0]) / "keep.npy", TRAINED[0])
+    assert array_files.models(path) == MODELS
+    assert np.array_equal(array_files.read(path).signals.margin, MARGINS)
+
+
+def test_labels_may_be_any_numbers_where_no_outputs_say_how_many_there_are(tmp_path: Path) -> None:
+    """An attack counts the records of each class, and would count up to the largest."""
+    path = archive(tmp_path, scores=MARGINS, keep=TRAINED, labels=LABELS * 10**15)
+    found = array_files.read(path)
+    assert np.array_equal(found.classes, LABELS * 10**15)
+    assert np.array_equal(found.whitebox.classes, LABELS)
+
+
+def test_files_behind_links_are_files_of_the_folder(tmp_path: Path) -> None:
+    """Models' folders may lie elsewhere: what changes there is seen, and takes memory."""
+    by_model(tmp_path / "elsewhere", False, scores=MARGINS, keep=TRAINED)
+    path = tmp_path / "outputs"
+    path.mkdir()
+    for folder in (tmp_path / "elsewhere").iterdir():
+        (path / folder.name).symlink_to(folder)
+    (path / "back").symlink_to(tmp_path)
+    (path / "broken").symlink_to("nowhere")
+    state = outside.state.__wrapped__
+    before = state(path)
+    assert state(path) == before
+    assert outside.size(path) > MARGINS.nbytes
+    changed = next((tmp_path / "elsewhere").glob("*/scores.npy"))
+    np.save(changed, np.load(changed) + 1)
+    assert state(path) != before
 
 
 def test_a_text_or_half_a_file_is_no_archive(tmp_path: Path) -> None:
@@ -318,6 +444,17 @@ def one_of_each() -> list[dict[str, object]]:
     """The first of the default attacks by each formula, and those of reference models."""
     found = {one["attack"]: one for one in reversed(DEFAULTS["attacks"])}
     return [*found.values(), {"name": "shared", "attack": "bavaria", "shared_references": 3}]
+
+
+@pytest.mark.parametrize("kind", ["target_references", "shared_references"])
+def test_no_reference_models_are_trained_for_outputs(tmp_path: Path, kind: str) -> None:
+    given = [{"id": "A", "outputs": str(archive(tmp_path, scores=MARGINS, keep=TRAINED))}]
+    kinds = ("target_references", "shared_references")
+    references = {one: configuration()[one] | {"scenarios": ["A"] * (one == kind)} for one in kinds}
+    with pytest.raises(
+        InputError, match=f"{kind}: scenarios: 'A' is of given models, with no recipe"
+    ):
+        checked(scenarios=given, **references)
 
 
 @pytest.mark.slow

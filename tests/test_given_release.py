@@ -48,6 +48,7 @@ def release(challenges: dict, tmp_path: Path) -> Path:
 def test_models_are_found_by_their_numbers(release: Path) -> None:
     (release / "README.md").touch()
     (release / "train/notes.txt").touch()
+    (release / "train/.ipynb_checkpoints").mkdir()
     found = folders.models(release)
     assert found == {"train": [3, 5, 7], "dev": [100, 102], "final": [150, 152]}
     assert folders.counts(found) == Phases(3, 2, 2)
@@ -244,6 +245,8 @@ def test_counts_are_those_of_the_release(release: Path, tmp_path: Path) -> None:
     assert told["solved"] is False
     assert str(tmp_path) not in json.dumps(told)
     # With solutions there is a board.
+    for model in release.glob("[df]*/*"):
+        (model / SOLUTION).touch()
     solved = first | {"solutions": str(release)}
     plan = make(checked(scenarios=[solved], target_references=references), look=False)
     assert plan.ranked == ["shopping"]
@@ -257,6 +260,14 @@ def test_counts_are_those_of_the_release(release: Path, tmp_path: Path) -> None:
         ({"released": "{}/nowhere"}, "scenario S1: released: {}/nowhere/train: cannot be read"),
         ({"released": "{}"}, "train=3, dev=2, final=2), but the others of the run have"),
         ({"solutions": "{}"}, "scenario S1: solutions: expected null without released"),
+        (
+            {"released": "{}", "solutions": "{}"},
+            "scenario S1: solutions: {}/dev/model_100/solution.csv: missing",
+        ),
+        (
+            {"released": "{}", "solutions": "{}/.."},
+            "scenario S1: solutions: {}/../dev/model_100/solution.csv: missing",
+        ),
         ({"released": "{}", "null_run": True}, "null_run: expected false with released"),
         ({"released": 3}, "released: 3 is not of type 'string'"),
         ({"released": "a{b"}, "released: 'a{b': expected a path without braces"),
@@ -288,8 +299,18 @@ def test_a_run_is_made_elsewhere(
     release.rename(place)
     before = files(place)
     for given in place, place.relative_to(tmp_path), "link":
-        with pytest.raises(InputError, match="the run is made in results/tiny, expected a folder"):
+        with pytest.raises(InputError, match="the run is made in results/tiny, expected what lies"):
             checked(scenarios=[first | {"released": str(given)}, second])
+    # Nor do solutions, nor what is given as outputs.
+    theirs = first | {"released": str(tmp_path / "theirs"), "solutions": "results"}
+    shutil.copytree(place, tmp_path / "theirs", dirs_exist_ok=True)
+    with pytest.raises(InputError, match="solutions: results: the run is made in results/tiny"):
+        checked(scenarios=[theirs])
+    with pytest.raises(InputError, match="outputs: results/tiny: the run is made in results/tiny"):
+        checked(scenarios=[{"id": "S1", "outputs": "results/tiny"}])
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="loop/train: cannot be read"):
+        checked(scenarios=[first | {"released": "loop"}])
     monkeypatch.chdir(place)
     with pytest.raises(InputError, match=r"\.: the run is made in results/tiny"):
         checked(scenarios=[first | {"released": "."}, second])

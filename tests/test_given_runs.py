@@ -92,6 +92,10 @@ def test_scores_are_those_of_the_run_that_released_it(
     assert str(theirs) not in report
     assert str(theirs) not in (results / "run.json").read_text()
     assert not (results / "scoreboard").exists()
+    # What would tell of memberships that are not known is not made on demand either.
+    for file in "scoreboard/shopping.html", "detailed_results/shopping", "bundles/shopping.zip":
+        asked = snakemake(checkout, "-n", f"{results}/{file}", "--configfile", given, fails=True)
+        assert "MissingRuleException" in asked
     # What an attack predicts is taken as a submission to the run that knows the solutions.
     packed = results / "submissions/stacked/shopping.zip"
     inbox = checkout / "inbox/shopping/Ann"
@@ -166,5 +170,5 @@ def test_what_is_damaged_is_named_and_left(checkout: Path, tiny: Path, theirs: P
     (checkout / given).write_text(yaml.safe_dump(content, sort_keys=False))
     before = files(place)
     output = snakemake(checkout, "--cores", "2", "--configfile", given, fails=True)
-    assert "the run is made in results/damaged, expected a folder that is elsewhere" in output
+    assert "the run is made in results/damaged, expected what lies elsewhere" in output
     assert files(place) == before

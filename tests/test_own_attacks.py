@@ -16,7 +16,7 @@ from simulated_signals import gaussian
 from workflow_runs import ROOT
 
 import mico
-from mico.attacks import registry
+from mico.attacks import docstrings, registry
 from mico.challenge.phases import Phases
 from mico.release import prediction_files
 from mico.support import arrays
@@ -119,6 +119,7 @@ BAD_FILES = [
     ("(signals, options)", "(others, options)", "attack own/rank.py: expected 'signals' among"),
     ("(signals, options)", "(signals)", "attack own/rank.py: expected 'options' among"),
     ("def scores", "def", "own/rank.py: line 19: not Python ("),
+    ("def scores", "\0", "own/rank.py: not Python (source code string cannot contain null"),
     ("dataclasses", "daftaclasses", "own/rank.py: line 5: ModuleNotFoundError: No module named"),
     ("import dataclass\n", "import dataclass\n1 / 0\n", "line 6: ZeroDivisionError: division by"),
     ("import dataclass\n", "import dataclass\nexit(3)\n", "own/rank.py: line 6: SystemExit: 3"),
@@ -209,6 +210,8 @@ NOT_SCORES = [
     ("signals.loss", r"scores of shape \(12, 60\), expected \(12, 20\)"),
     ("[[1], [2, 3]]", "its scores are no numbers"),
     ("'high'", "its scores are no numbers"),
+    ("signals.margin[:, :20] * 1j", "its scores are no numbers"),
+    ("[[10**400] * 20] * 12", "its scores are no numbers"),
     ("signals.margin[:, :20] * ([[1]] * 11 + [[float('nan')]])", "a score of model 11 is not a"),
     ("signals.margin[:, :20] * ([1] * 19 + [float('nan')])", "a score of model 0 is not a number"),
 ]
@@ -228,6 +231,28 @@ def test_scores_that_are_none_are_named(
     with pytest.raises(InputError, match=f"^attack own/rank.py: {message}"):
         call("attack", *arguments)
     assert not (folder / "out").exists()
+
+
+def test_an_attack_that_leaves_out_every_model_is_named(folder: Path, call: Callable) -> None:
+    """Where outputs are given, all are train models, each of which may be left out."""
+    source = re.sub(r"return .*", "return signals.margin[:, :20] * float('nan')", ATTACK)
+    (folder / "own/rank.py").write_text(source)
+    signals = gaussian(8, shadows=8, targets=0, points=20, records=60).signals
+    arrays.write(folder / "signals.npz", signals)
+    arguments = ["--attack", "own/rank.py", "--phases", 8, 0, 0]
+    arguments += ["--input", "signals", folder / "signals.npz", "--output", folder / "out"]
+    with pytest.raises(InputError, match=r"^attack own/rank\.py: no model has scores"):
+        call("attack", *arguments)
+    assert not (folder / "out").exists()
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / "own/rank.py").write_text(ATTACK, encoding="utf-8-sig")
+    assert registry.inputs("own/rank.py") == ["signals"]
+    (folder / "own/plain.py").write_text(ATTACK)
+    marked, plain = folder / "own/rank.py", folder / "own/plain.py"
+    assert docstrings.docstrings(marked) == docstrings.docstrings(plain)
+    assert source_hash(marked) == source_hash(plain)
 
 
 def test_a_notebook_takes_a_file(folder: Path) -> None:

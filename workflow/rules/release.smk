@@ -79,6 +79,8 @@ rule bundle:
         "<logs>/bundle/{track}.log",
     benchmark:
         "<benchmarks>/bundle/{track}.tsv"
+    wildcard_constraints:
+        track=jobs.any_of(plan.packed),
     conda:
         environment("train")
     resources:
@@ -109,6 +111,8 @@ rule submission:
         "<logs>/submission/{participant}/{track}.log",
     benchmark:
         "<benchmarks>/submission/{participant}/{track}.tsv"
+    wildcard_constraints:
+        track=jobs.any_of(track for track in plan.tracks if plan.of_track(track)),
     conda:
         "../../envs/score.yaml"
     resources:

@@ -14,6 +14,8 @@ rule scoreboard:
         "<logs>/scoreboard/{track}.log",
     benchmark:
         "<benchmarks>/scoreboard/{track}.tsv"
+    wildcard_constraints:
+        track=jobs.any_of(plan.ranked),
     localrule: True
     conda:
         "../../envs/report.yaml"
@@ -45,6 +47,8 @@ rule detailed_results:
         "<logs>/detailed_results/{track}.log",
     benchmark:
         "<benchmarks>/detailed_results/{track}.tsv"
+    wildcard_constraints:
+        track=jobs.any_of(plan.ranked),
     localrule: True
     conda:
         "../../envs/report.yaml"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def docstrings(path: Path) -> dict[str, str]:
     """Those of an attack's file: of its `module` and its `Options`, if they have any."""
-    module = ast.parse(path.read_text(encoding="utf-8"))
+    module = ast.parse(path.read_text(encoding="utf-8-sig"))
     documented: dict[str, ast.Module | ast.ClassDef] = {"module": module}
     for node in module.body:
         if isinstance(node, ast.ClassDef) and node.name == "Options":

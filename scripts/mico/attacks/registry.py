@@ -93,7 +93,7 @@ def _own(path: Path) -> ModuleType:
 
     Its name is a private one, so that it stands in the way of no other module of the file's name.
     """
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     digest = hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()
     name = f"_attack_{digest[:16]}"
     if name not in sys.modules:
@@ -118,8 +118,8 @@ def _told(path: Path) -> Iterator[None]:
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected UTF-8") from None
     except SyntaxError as error:
-        where = error.filename or path
-        raise InputError(f"{where}: line {error.lineno}: not Python ({error.msg})") from None
+        line = f": line {error.lineno}" if error.lineno else ""
+        raise InputError(f"{error.filename or path}{line}: not Python ({error.msg})") from None
     except (Exception, SystemExit) as error:
         steps = traceback.extract_tb(error.__traceback__)
         lines = [step.lineno for step in steps if step.filename == str(path)]

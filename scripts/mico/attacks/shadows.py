@@ -2,12 +2,28 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mico.attacks.given.signals import Signals
 from mico.support.arrays import Bools, Floats, Ints
 from mico.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Counts, means and (maximum-likelihood) variances of a signal over some shadow models."""
+
+    count: Ints  # (2m,)
+    mean: Floats  # (2m,)
+    variance: Floats  # (2m,)
+
+    @property
+    def pooled_variance(self) -> float:
+        """One variance within points for all: their squared deviations over degrees of freedom."""
+        freedom = np.maximum(self.count - 1, 0).sum()
+        return float((self.variance * self.count).sum() / max(freedom, 1))
 
 
 @dataclass(frozen=True)
@@ -21,6 +37,12 @@ class Target:
     own: Floats  # (2m,) signal under the target
     shadow: Floats  # (S', 2m) signal under the shadow models
     trained: Bools  # (S', 2m): the shadow model trained on the point (IN)
+
+    @cached_property
+    def sides(self) -> tuple[Moments, Moments]:
+        """Moments over the IN and over the OUT shadow models, computed once."""
+        inside, outside = (_moments(self.shadow, mask) for mask in (self.trained, ~self.trained))
+        return inside, outside
 
 
 def targets(signals: Signals, signal: str) -> Iterator[Target]:
@@ -40,28 +62,13 @@ def target(values: Floats, shadows: Ints, trained: Bools, model: int, columns: I
     return Target(values[model, columns], values[shadows[rows], columns], trained[rows, columns])
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Counts, means and (maximum-likelihood) variances of a signal over some shadow models."""
-
-    count: Ints  # (2m,)
-    mean: Floats  # (2m,)
-    variance: Floats  # (2m,)
-
-    @property
-    def pooled_variance(self) -> float:
-        """One variance within points for all: their squared deviations over degrees of freedom."""
-        freedom = np.maximum(self.count - 1, 0).sum()
-        return float((self.variance * self.count).sum() / max(freedom, 1))
-
-
 def in_out_moments(target: Target) -> tuple[Moments, Moments]:
     """Moments over the IN and over the OUT shadow models of each point.
 
     A side that no shadow model is on takes the other side's mean; a side with fewer than two has
     variance 0, for the caller to replace.
     """
-    inside, outside = (_moments(target.shadow, mask) for mask in (target.trained, ~target.trained))
+    inside, outside = target.sides
     means = [
         np.where(one.count > 0, one.mean, other.mean)
         for one, other in ((inside, outside), (outside, inside))

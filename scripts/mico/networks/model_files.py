@@ -1,5 +1,6 @@
 """Trained models on disk as the competition published them: a folder of a model.pt."""
 
+import pickle
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -79,11 +80,25 @@ def read_state_dict(path: Path, skipped: Collection[str] = ()) -> StateDict:
     loaded = {
         name: value for name, value in loaded.items() if name.rpartition(".")[2] not in skipped
     }
+    found = {}
     for name, value in loaded.items():
-        if value.dtype != torch.float32 or not value.isfinite().all():
+        if value.dtype != torch.float32 or not _is_plain(value) or not value.isfinite().all():
             raise InputError(f"{path}: {name}: expected finite float32 numbers")
-    return {name.removeprefix(OPACUS_PREFIX): value for name, value in loaded.items()}
+        own = name.removeprefix(OPACUS_PREFIX)
+        if own in found:
+            raise InputError(f"{path}: {name}: expected it once, with {OPACUS_PREFIX!r} or without")
+        found[own] = value
+    return found
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a tensor's numbers are all there: not a sparse one, and none that stands for many."""
+    if value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):  # torch advises to let the file do what it likes
+        return "other than tensors in it, or damaged"
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,9 +1,10 @@
 """Which models lie in the folder of a release; a workflow that is planned looks, too."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
-from mico.challenge.layout import model_name
+from mico.challenge.layout import ATTACKED, SOLUTION, model_folder, model_name
 from mico.challenge.phases import PHASES, Phases
 from mico.support.errors import InputError
 
@@ -21,16 +22,17 @@ def models(folder: Path) -> Models:
     for phase in PHASES:
         inside = folder / phase
         try:
-            names = [entry.name for entry in os.scandir(inside) if entry.is_dir()]
+            folders = [entry.name for entry in os.scandir(inside) if entry.is_dir()]
         except OSError as error:
             raise InputError(f"{inside}: cannot be read ({error.strerror})") from None
+        names = [name for name in folders if not name.startswith(".")]  # notebooks leave some
         numbers = {name: name.removeprefix(model_name(0)[:-1]) for name in names}
         for name, number in numbers.items():
             if not (number.isascii() and number.isdecimal() and name == model_name(int(number))):
                 raise InputError(f"{inside / name}: expected {model_name(0)} or another number")
         found[phase] = sorted(map(int, numbers.values()))
-    every = [number for numbers in found.values() for number in numbers]
-    twice = next((number for number in every if every.count(number) > 1), None)
+    every = Counter(number for numbers in found.values() for number in numbers)
+    twice = next((number for number, times in every.items() if times > 1), None)
     if twice is not None:
         raise InputError(f"{folder}: {model_name(twice)} is in two phases")
     try:
@@ -38,6 +40,22 @@ def models(folder: Path) -> Models:
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
     return found
+
+
+def check_solutions(folder: Path, numbers: Models) -> None:
+    """Look for the solution of every model that is attacked.
+
+    Args:
+        folder: of `<phase>/model_<i>/solution.csv`; numbers: of the release's models.
+
+    Raises:
+        InputError: one is missing.
+    """
+    for phase in ATTACKED:
+        for number in numbers[phase]:
+            path = folder / model_folder(phase, number) / SOLUTION
+            if not path.is_file():
+                raise InputError(f"{path}: missing")
 
 
 def counts(numbers: Models) -> Phases:

@@ -120,9 +120,11 @@ def _corners(ranked: _Ranked, models: int) -> _Corners:
 
     def counts(side: np.ndarray) -> np.ndarray:
         found = np.empty((models, len(called)), np.float32)
-        for model, row in enumerate(found):
-            own = first[side & (ranked.models == model)]
-            row[:] = np.cumsum(np.bincount(own, minlength=len(called)))
+        whose = ranked.models[side]
+        own = first[side][np.argsort(whose, kind="stable")]
+        ends = np.cumsum(np.bincount(whose, minlength=models))
+        for row, of_model in zip(found, np.split(own, ends[:-1]), strict=True):
+            row[:] = np.cumsum(np.bincount(of_model, minlength=len(called)))
         return found
 
     return _Corners(*map(counts, sides))
@@ -191,7 +193,9 @@ class Resampled:
     def tpr_at(self, fpr: float) -> np.ndarray:
         """The TPR (replicates,) at the smallest threshold with at most this FPR."""
         members, nonmembers = self._totals
-        rows = zip(self._nonmembers, nonmembers * (fpr + SLACK), strict=True)
+        # Of float32 like the counts, which are integers, since else every row would be converted.
+        most = np.floor(nonmembers * (fpr + SLACK)).astype(np.float32)
+        rows = zip(self._nonmembers, most, strict=True)
         last = np.array([np.searchsorted(row, allowed, side="right") - 1 for row, allowed in rows])
         called = np.einsum("rm,mr->r", self._weights, self.corners.members[:, last])
         return np.asarray(called / members)
@@ -207,9 +211,9 @@ class Resampled:
         """Some corners at a time, whose products stay in the processor's cache."""
         members, nonmembers = self._totals
         # With as many members as non-members, a difference of counts is one of rates.
-        even = not self.corners.lead[:, -1].any()
+        even = np.array_equal(self.corners.members[:, -1], self.corners.nonmembers[:, -1])
         largest = []
-        for start in range(0, self.corners.lead.shape[1], CACHED):
+        for start in range(0, self.corners.members.shape[1], CACHED):
             part = slice(start, start + CACHED)
             if even:
                 led = (self._weights @ self.corners.lead[:, part]).max(axis=1) / members

@@ -13,7 +13,9 @@ class InputError(ValueError):
     """Bad input from outside: the message names the file, row or key and what was expected."""
 
     def __str__(self) -> str:
-        text = super().__str__()
+        # The name of a file may hold new lines, and what a terminal obeys.
+        whole = super().__str__()
+        text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in whole)
         half = LONGEST_MESSAGE // 2
         # It begins with the place and ends with what was expected.
         return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"

@@ -18,8 +18,9 @@ from mico.support.numbers import whole_numbers, written_number
 
 CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-# Of a path: Snakemake takes braces and angle brackets for its own, and no path holds a NUL.
-PATH = r"^[^{}<>\x00-\x1f\x7f]+$"
+# Of a path: Snakemake takes braces and angle brackets for its own, programs take what begins with a
+# hyphen for an option, and no path holds a NUL.
+PATH = r"^[^-{}<>\x00-\x1f\x7f][^{}<>\x00-\x1f\x7f]*$"
 
 Place = tuple[str | int, ...]
 T = TypeVar("T")
@@ -192,8 +193,8 @@ def _reason(error: ErrorDetails) -> str:
     if error["type"] in LIMITS:
         key, words = LIMITS[error["type"]]
         if context[key] == PATH:
-            expected = "a path without braces, angle brackets and invisible characters"
-            return f"{shown(given)}: expected {expected}"
+            none = "braces, angle brackets, invisible characters and a hyphen at its beginning"
+            return f"{shown(given)}: expected a path without {none}"
         limit = context[key]
         if isinstance(limit, float) and limit.is_integer():
             limit = int(limit)

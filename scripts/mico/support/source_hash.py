@@ -18,7 +18,7 @@ def source_hash(program: Path, *more: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(imported_files(program, *more)):
-        digest.update(_parse(path.read_text(encoding="utf-8"))[1].encode())
+        digest.update(_parse(path.read_text(encoding="utf-8-sig"))[1].encode())
     return digest.hexdigest()[:16]
 
 
@@ -32,7 +32,7 @@ def imported_files(program: Path, *more: Path) -> set[Path]:
 
 def _with_imports(path: Path, found: set[Path]) -> set[Path]:
     """Add to `found` the files of the package that a file imports, and those that they import."""
-    for name in _parse(path.read_text(encoding="utf-8"))[0]:
+    for name in _parse(path.read_text(encoding="utf-8-sig"))[0]:
         for file in _files(name) - found:
             found.add(file)
             _with_imports(file, found)

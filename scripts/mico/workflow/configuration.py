@@ -246,8 +246,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     """
 
     def refuse(place: Place, reason: object) -> InputError:
-        # A name that is refused may end in a new line.
-        return InputError(f"{_origin(config, place, contents)}: {reason}".replace("\n", "\\n"))
+        return InputError(f"{_origin(config, place, contents)}: {reason}")
 
     contents = [(file, yaml_files.read(file)) for file in files]
     try:
@@ -272,7 +271,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         given = scenarios.given(checked.scenarios, checked.datasets)
         others = [] if given else checked.scenarios
         resolved = scenarios.resolve(others, library, checked.datasets)
-        models = _given_models(given) if given else _models(checked, resolved)
+        models = _given_models(checked, given) if given else _models(checked, resolved)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
     checked = replace(checked, models=models)
@@ -298,7 +297,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
         except InputError as error:
             raise refuse((key,), f"{key}: {attack.name}: {error}") from None
         attacks[attack.name] = attack
-    for place, reason in _wrong_references(checked, resolved):
+    for place, reason in _wrong_references(checked, resolved, given):
         raise refuse(place, f"{place[0]}: {place[1]}: {reason}")
     weighed = {one.data for one in given.values() if isinstance(one, GivenWeights)}
     for name in sorted({scenario.data for scenario in resolved.values()} | weighed):
@@ -323,21 +322,27 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     """How many models each phase has, in all scenarios: as released ones have, if there are any.
 
     Raises:
-        InputError: a release cannot be read, lies where the run is made, or has other numbers of
-            models than another scenario.
+        InputError: a release or its solutions cannot be read, or lie where the run is made, or the
+            release has other numbers of models than another scenario.
     """
     found = {"the others": configuration.models}
     if all(scenario.released is not None for scenario in known.values()):
         found = {}
+    run = Path("results") / configuration.run
     for name, scenario in known.items():
         if scenario.released is None:
             continue
-        folder = Path(scenario.released)
+        key, folder = "released", Path(scenario.released)
         try:
-            _check_place(folder, Path("results") / configuration.run)
-            found[name] = folders.counts(folders.models(folder))
+            _check_place(folder, run)
+            numbers = folders.models(folder)
+            found[name] = folders.counts(numbers)
+            if scenario.solutions is not None:
+                key, solutions = "solutions", Path(scenario.solutions)
+                _check_place(solutions, run)
+                folders.check_solutions(solutions, numbers)
         except InputError as error:
-            raise InputError(f"scenario {name}: released: {error}") from None
+            raise InputError(f"scenario {name}: {key}: {error}") from None
         other, expected = next(iter(found.items()))
         if found[name] != expected:
             raise InputError(
@@ -347,19 +352,23 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     return next(iter(found.values()))
 
 
-def _given_models(known: Mapping[str, Given]) -> Phases:
+def _given_models(configuration: Configuration, known: Mapping[str, Given]) -> Phases:
     """How many models there are in all scenarios, each of which is attacked with all others.
 
     Raises:
-        InputError: outputs or weights cannot be read, or two are of different numbers of models.
+        InputError: outputs or weights cannot be read, or lie where the run is made, or two are of
+            different numbers of models.
     """
     found: dict[str, int] = {}
     for name, scenario in known.items():
         key = "outputs" if isinstance(scenario, GivenOutputs) else "weights"
         try:
+            run = Path("results") / configuration.run
             if isinstance(scenario, GivenOutputs):
+                _check_place(Path(scenario.outputs), run)
                 found[name] = array_files.models(Path(scenario.outputs))
             else:
+                _check_place(Path(scenario.weights), run)
                 found[name] = len(weights.models(Path(scenario.weights)))
             other, expected = next(iter(found.items()))
             if found[name] != expected:
@@ -371,10 +380,11 @@ def _given_models(known: Mapping[str, Given]) -> Phases:
 
 
 def _check_place(folder: Path, run: Path) -> None:
-    """Refuse a folder in which, or in a part of which, the run is made."""
-    own, made = folder.resolve(), run.resolve()
+    """Refuse a folder, or a file, in which, or in a part of which, the run is made."""
+    # Not `resolve` of pathlib, which does not take a link to itself.
+    own, made = (Path(os.path.realpath(path)) for path in (folder, run))
     if own.is_relative_to(made) or made.is_relative_to(own):
-        raise InputError(f"{folder}: the run is made in {run}, expected a folder that is elsewhere")
+        raise InputError(f"{folder}: the run is made in {run}, expected what lies elsewhere")
 
 
 def _attacks(configuration: Configuration) -> Iterator[tuple[str, Attack]]:
@@ -395,13 +405,18 @@ def _check_attack(attack: Attack, configuration: Configuration) -> None:
 
 
 def _wrong_references(
-    configuration: Configuration, known: Mapping[str, Scenario]
+    configuration: Configuration, known: Mapping[str, Scenario], given: Mapping[str, Given]
 ) -> Iterator[tuple[tuple[str, str], str]]:
     """Keys of reference models, and what is wrong with their values."""
     for kind in ("target_references", SHARED):
         names = getattr(configuration, kind).scenarios
         for name in names:
-            if name not in known:
+            if name in given:
+                yield (
+                    (kind, "scenarios"),
+                    f"{name!r} is of given models, with no recipe to train by",
+                )
+            elif name not in known:
                 yield (kind, "scenarios"), f"{name!r} is not among the run's scenarios"
         if len(set(names)) < len(names):
             yield (kind, "scenarios"), f"{names}: expected each once"

@@ -13,6 +13,7 @@ from mico.challenge.scenario import GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.networks.facts import Facts, networks, parse
 from mico.privacy.budget import sampling
+from mico.workflow import outside
 
 # Taken for granted, not measured.
 CORES_PER_GPU = 20
@@ -106,8 +107,7 @@ def attack_mb(scenario: Scenario, data: DataOptions, models: int) -> int:
 
 def array_mb(path: Path) -> int:
     """MiB of a process that computes on outputs that are given, in a file or a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return PROCESS_MB + math.ceil(6 * sum(one.stat().st_size for one in files) / 2**20)
+    return PROCESS_MB + math.ceil(6 * outside.size(path) / 2**20)
 
 
 def margins_mb(models: int, records: int) -> int:

@@ -40,8 +40,12 @@ def found(plan: Plan, results: str) -> str | None:
         results: the folder of the run, from the working directory.
     """
     noted = _noted(results)
-    given = {f"{results}/challenge/{one.track}/{one.challenge}" for one in plan.released.values()}
+    others = plan.released.values()
+    given = {f"{results}/challenge/{one.track}/{one.challenge}" for one in others}
+    released = {os.path.realpath(str(one.released)) for one in others}
     for folder, files in folders(plan, results):
+        if os.path.realpath(folder) in released:  # by a link above it, and marked as another run's
+            return f"{folder}: is a release that is given, expected it elsewhere than in the run"
         try:
             # A release that is given is kept as links to it.
             reason = _reason(folder, re.compile(files), folder in noted, folder in given)

@@ -52,8 +52,13 @@ def _listed(plan: Plan, files: object) -> str:
 
 
 def one_of(field: str, scenarios: Mapping[str, Attacked]) -> str:
-    """A wildcard's pattern: this field of any of them; of none, one that nothing matches."""
-    return "|".join(getattr(one, field) for one in scenarios.values()) or "(?!)"
+    """A wildcard's pattern: this field of any of them."""
+    return any_of(getattr(one, field) for one in scenarios.values())
+
+
+def any_of(names: Iterable[str]) -> str:
+    """A wildcard's pattern: any of these names; of none, one that nothing matches."""
+    return "|".join(names) or "(?!)"
 
 
 # Data

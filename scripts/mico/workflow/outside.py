@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +14,7 @@ def state(folder: Path) -> str:
     Whoever changes a file changes one of its times, which nobody can set back.
     """
     found: list[tuple[str, ...]] = []
-    inside = [Path(within, name) for within, _, names in os.walk(folder) for name in names]
-    for path in inside if folder.is_dir() else [folder]:
+    for path in _files(folder):
         place = str(path.relative_to(folder))
         try:
             about = path.stat()
@@ -23,6 +23,27 @@ def state(folder: Path) -> str:
             continue
         found.append((place, *map(str, (about.st_size, about.st_mtime_ns, about.st_ctime_ns))))
     return hashlib.sha256(ascii(sorted(found)).encode()).hexdigest()
+
+
+def size(folder: Path) -> int:
+    """The bytes of a file, or of all files below a folder."""
+    return sum(path.stat().st_size for path in _files(folder) if path.is_file())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """A file by itself, or all that is below a folder but folders; linked ones are looked into."""
+    if not folder.is_dir():
+        yield folder
+        return
+    seen = set()
+    for within, folders, names in os.walk(folder, followlinks=True):
+        about = os.stat(within)
+        if (about.st_dev, about.st_ino) in seen:  # a link may lead back
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders.sort()
+        yield from (Path(within, name) for name in names)
 
 
 @cache

@@ -24,31 +24,36 @@ from mico.support.errors import InputError
 OUTPUTS = ("scores", "logits", "probabilities")
 TRAINED = ("trained", "keep")
 LABELS = ("labels", "y_train")
-# What numpy and zip raise of a file that is none of theirs.
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
 
 
 def models(path: Path) -> int:
     """How many models there are, by the header of an array; a workflow that is planned looks.
 
     Raises:
-        InputError: there is no such file or folder, or it does not say who trained on what.
+        InputError: there is no such file or folder, an array that is needed is not in it, or there
+            are too few models.
     """
+    _, name, _ = _needed(path)
     if folders := _folders(path):
-        return len(folders)
-    name = _first(path, TRAINED)
+        found = len(folders)
+    else:
+        try:
+            if path.is_dir():
+                with _plain(path / f"{name}.npy").open("rb") as file:
+                    shape = _shape(file)
+            else:
+                with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+                    shape = _shape(file)
+        except Exception as error:
+            raise _unreadable(f"{path}: {name}: expected an array", error) from None
+        if len(shape) != 2:
+            raise InputError(f"{path}: {name}: shape {shape}, expected (models, records)")
+        found = shape[0]
     try:
-        if path.is_dir():
-            with (path / f"{name}.npy").open("rb") as file:
-                shape = _shape(file)
-        else:
-            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-                shape = _shape(file)
-    except UNREADABLE as error:
-        raise _unreadable(f"{path}: {name}", error) from None
-    if len(shape) != 2:
-        raise InputError(f"{path}: {name}: shape {shape}, expected (models, records)")
-    return shape[0]
+        from_arrays.check_models(found)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return found
 
 
 def memberships(path: Path) -> np.ndarray:
@@ -66,19 +71,18 @@ def read(path: Path) -> Outputs:
     Raises:
         InputError: names the file and the array, what was found, and what was expected.
     """
-    kind = _first(path, OUTPUTS)
+    kind, members, named = _needed(path)
     outputs = _array(path, kind)
-    trained = _array(path, _first(path, TRAINED))
-    if trained.ndim == 2 and outputs.ndim > 1:
-        # LiRA's `keep` may be of more records than it has looked at.
+    trained = _array(path, members)
+    if members == "keep" and trained.ndim == 2 and outputs.ndim > 1:
+        # LiRA's may be of more records than it has looked at.
         trained = trained[:, : outputs.shape[1]]
     if trained.dtype.kind in "iu" and {*np.unique(trained).tolist()} <= {0, 1}:
         trained = trained.astype(bool)
-    named = [name for name in LABELS if name in _names(path)]
-    if kind != "scores" and not named:
-        raise InputError(f"{path}: {' or '.join(LABELS)}: missing, which {kind} need")
-    labels = _array(path, named[0]) if named else None
+    labels = None if named is None else _array(path, named)
     try:
+        if not outputs.size:
+            raise InputError(f"{kind}: shape {outputs.shape}, expected at least 1 on every axis")
         if kind == "scores":
             if outputs.ndim > 2 and outputs.dtype.kind in "fiu":
                 outputs = outputs.reshape(*outputs.shape[:2], -1).mean(axis=2, dtype=np.float64)
@@ -94,7 +98,20 @@ def read(path: Path) -> Outputs:
         ]
         return from_arrays.from_margins(np.mean(margins, axis=0), trained, labels)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        # What has a name in the file is told of by that.
+        what, colon, rest = str(error).partition(":")
+        own = {"margins": kind, "trained": members, "labels": named}
+        raise InputError(f"{path}: {own.get(what, what)}{colon}{rest}") from None
+
+
+def _needed(path: Path) -> tuple[str, str, str | None]:
+    """The names of the arrays to read: of outputs, of who trained on what, and of labels if any."""
+    kind, trained = _first(path, OUTPUTS), _first(path, TRAINED)
+    there = _names(path)
+    labels = next((name for name in LABELS if name in there), None)
+    if kind != "scores" and labels is None:
+        raise InputError(f"{path}: {' or '.join(LABELS)}: missing, which {kind} need")
+    return kind, trained, labels
 
 
 def _first(path: Path, names: tuple[str, ...]) -> str:
@@ -115,9 +132,11 @@ def _names(path: Path) -> set[str]:
         stems = {file.stem for file in files}
         return stems | {file.parent.name for file in files if file.parent.parent in folders}
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except UNREADABLE as error:
+        with zipfile.ZipFile(_plain(path)) as archive:
+            return {
+                name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")
+            }
+    except Exception as error:
         raise _unreadable(f"{path}: expected an .npz or a folder", error) from None
 
 
@@ -138,23 +157,32 @@ def _array(path: Path, name: str) -> np.ndarray:
 
 
 def _folders(path: Path) -> list[Path]:
-    """The folders of single models, by their names."""
-    return sorted(file.parent for file in path.glob("*/keep.npy")) if path.is_dir() else []
+    """The folders of single models, by their names; none where an array is of all models."""
+    if not path.is_dir() or any((path / f"{name}.npy").exists() for name in TRAINED):
+        return []
+    return sorted(file.parent for file in path.glob("*/keep.npy"))
 
 
 def _load(path: Path, name: str | None = None) -> np.ndarray:
     """An .npy, or an array of an .npz; pickles are refused."""
     try:
-        array: np.ndarray
-        if name is None:
-            array = np.load(path, allow_pickle=False)
-        else:
-            with np.load(path, allow_pickle=False) as archive:
-                array = archive[name]
-    except UNREADABLE as error:
+        loaded = np.load(_plain(path), allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded as archive:
+                loaded = archive[name] if name else None
+        if not isinstance(loaded, np.ndarray):
+            raise ValueError("not an .npy")
+        return loaded
+    except Exception as error:  # what numpy and zip raise depends on which bytes are wrong
         where = str(path) if name is None else f"{path}: {name}"
         raise _unreadable(f"{where}: expected an array", error) from None
-    return array
+
+
+def _plain(path: Path) -> Path:
+    """The path of a file that can be read: a pipe would be waited for, and a device never ends."""
+    if path.exists() and not path.is_file():
+        raise ValueError("no plain file")
+    return path
 
 
 def _shape(file: IO[bytes]) -> tuple[int, ...]:

@@ -32,7 +32,10 @@ class Outputs:
     def whitebox(self) -> WhiteBox:
         """No features, since nothing is known of weights; where no classes are, all are of one."""
         models, records = self.membership.shape
-        classes = np.zeros(records, np.int64) if self.classes is None else self.classes
+        classes = np.zeros(records, np.int64)
+        if self.classes is not None:
+            # A label may be any number, and attacks count the records of each up to the largest.
+            classes = np.unique(self.classes, return_inverse=True)[1]
         return WhiteBox(np.array([], str), np.empty((models, records, 0), np.float32), classes)
 
 
@@ -86,6 +89,16 @@ def from_margins(
     return _made(values, trained, classes)
 
 
+def check_models(number: int) -> None:
+    """Refuse too few models.
+
+    Raises:
+        InputError: there are no two shadow models for each.
+    """
+    if number < 3:
+        raise InputError(f"{number} models: expected at least 3, two of them shadow models")
+
+
 def plain_array(what: str, values: ArrayLike) -> np.ndarray:
     """Values as an array.
 
@@ -119,8 +132,7 @@ def _made(margin: Floats, trained: ArrayLike, classes: Ints | None) -> Outputs:
         found = f"shape {members.shape} of {members.dtype}"
         raise InputError(f"trained: {found}, expected shape {margin.shape} of bool")
     models, records = margin.shape
-    if models < 3:
-        raise InputError(f"{models} models: expected at least 3, two of them shadow models")
+    check_models(models)
     counts = members.sum(axis=1)
     for model in np.flatnonzero((counts == 0) | (counts == records)):
         which = "all" if counts[model] else "none"
@@ -141,6 +153,9 @@ def _numbers(what: str, values: ArrayLike, dimensions: int, shape: str) -> np.nd
     found = plain_array(what, values)
     if found.ndim != dimensions or found.dtype.kind not in "fiu" or not found.size:
         raise InputError(f"{what}: shape {found.shape} of {found.dtype}, expected numbers {shape}")
+    if found.dtype.itemsize > np.dtype(np.float64).itemsize:
+        with np.errstate(over="ignore"):  # what is too large is told of as inf
+            found = found.astype(np.float64)
     for first, part in enumerate(found):
         if not np.isfinite(part).all():
             place = (first, *(int(one) for one in np.argwhere(~np.isfinite(part))[0]))
