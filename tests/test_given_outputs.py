@@ -228,6 +228,16 @@ BAD = {
         lambda path: archive(path, scores=np.longdouble(10) ** (900 + MARGINS), keep=TRAINED),
         "scores: inf at (0, 0), expected finite numbers",
     ),
+    "more than has a square": (
+        lambda path: archive(path, scores=MARGINS * 1e200, keep=TRAINED),
+        "at (0, 0), expected numbers between -1e+100 and 1e+100",
+    ),
+    "a difference that is more than a double holds": (
+        lambda path: archive(
+            path, logits=np.where(LOGITS > 0, 1.7e308, -1.7e308), labels=LABELS, keep=TRAINED
+        ),
+        "expected numbers between -1e+100 and 1e+100",
+    ),
     "no arrays": (
         lambda path: raw(path, b"no array"),
         "trained: expected an array (the magic string is not correct",

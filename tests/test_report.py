@@ -156,6 +156,23 @@ def test_marks_are_shown(paths: dict, text: str) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_highest_that_is_scored_on_fewer_models_is_compared_with_nobody(paths: dict) -> None:
+    """As references are, which are trained for some train models, where no others are known."""
+    highest = headline_rows(paths, "T1").set_index("participant")["tpr_at_fpr_0.1"].idxmax()
+    table = pd.read_csv(paths["scores"][0])
+    table = table[(table.scenario == "T2") | (table.phase == "both")]
+    table.loc[table.scenario == "T1", "phase"] = "train"
+    table.loc[(table.scenario == "T1") & (table.participant == highest), "models"] -= 1
+    table.to_csv(paths["scores"][0], index=False)
+    pairs = pd.read_csv(paths["comparisons"][0])
+    with_it = (pairs.participant == highest) | (pairs.other == highest)
+    pairs[~((pairs.scenario == "T1") & with_it)].to_csv(paths["comparisons"][0], index=False)
+    text = page(paths)
+    assert f"<strong>{highest}</strong> with" in text
+    assert text.count("Not distinguishable from it") == 1  # in T2
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_clear_lead_is_bold(paths: dict) -> None:
     table = pd.read_csv(paths["comparisons"][0])
     table["low"], table["high"] = table.difference - 1e-9, table.difference + 1e-9

@@ -15,6 +15,8 @@ from mico.attacks.given.whitebox import WhiteBox
 from mico.support.arrays import Bools, Floats, Ints
 from mico.support.errors import InputError
 
+LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -122,7 +124,8 @@ def _from_logits(values: np.ndarray, classes: Ints, trained: ArrayLike) -> Outpu
         others = of_model.astype(np.float64)
         margin[model] = others[rows, classes]
         others[rows, classes] = -np.inf
-        margin[model] -= logsumexp(others, axis=1)
+        with np.errstate(over="ignore"):  # what is too large is told of as inf
+            margin[model] -= logsumexp(others, axis=1)
     return _made(margin, trained, classes)
 
 
@@ -133,6 +136,10 @@ def _made(margin: Floats, trained: ArrayLike, classes: Ints | None) -> Outputs:
         raise InputError(f"trained: {found}, expected shape {margin.shape} of bool")
     models, records = margin.shape
     check_models(models)
+    # Attacks square differences.
+    for model, record in np.argwhere(~(np.abs(margin) <= LARGEST))[:1].tolist():
+        found = f"{margin[model, record]:g} at {(model, record)}"
+        raise InputError(f"margins: {found}, expected numbers between {-LARGEST:g} and {LARGEST:g}")
     counts = members.sum(axis=1)
     for model in np.flatnonzero((counts == 0) | (counts == records)):
         which = "all" if counts[model] else "none"
