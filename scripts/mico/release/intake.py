@@ -64,6 +64,9 @@ class Rejected(InputError):
             self.problems.append(f"... and {len(problems) - MAX_PROBLEMS:,} more")
         super().__init__("\n".join(self.problems))
 
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
 
 def read(
     path: Path,
