@@ -62,7 +62,10 @@ class Rejected(InputError):
         self.problems = list(problems[:MAX_PROBLEMS])
         if len(problems) > MAX_PROBLEMS:
             self.problems.append(f"... and {len(problems) - MAX_PROBLEMS:,} more")
-        super().__init__("\n".join(self.problems))
+        super().__init__(*self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
     def __str__(self) -> str:
         return "\n".join(self.problems)
