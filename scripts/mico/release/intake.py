@@ -67,9 +67,6 @@ class Rejected(InputError):
     def __str__(self) -> str:
         return "\n".join(self.problems)
 
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
-
 
 def read(
     path: Path,
