@@ -499,6 +499,13 @@ def test_a_run_on_outputs_scores_as_the_library_does(checkout: Path) -> None:
         for metric, value in found.items():
             assert mine.loc[name, metric] == value, (name, metric)
     assert mine.loc["auto", "auc"] > 0.55
+    # And the library takes the run.
+    run = mico.load_run(results)
+    again = run.challenge("mine")
+    np.testing.assert_array_equal(again.membership, TRAINED)
+    scores = run.predictions("lira-online", "mine")
+    assert again.score(scores).loc["train", "auc"] == mine.loc["lira-online", "auc"]
+    assert run.ceilings("mine") == {"fpr": [], "bound": [], "heuristic": []}
     report = (results / "report.html").read_text()
     said = f"Outputs of {MODELS} models, given as they are; each model is attacked with all the"
     assert report.count(said) == 2

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from workflow_runs import files, planned, snakemake, start
 
+import mico
 from mico.challenge import split_file
 from mico.challenge.layout import ATTACKED, SOLUTION, model_folder
 from mico.challenge.phases import Phases
@@ -91,6 +92,7 @@ def test_scores_are_those_of_the_run_that_released_it(
     assert "<strong>not known</strong>" in report
     assert str(theirs) not in report
     assert str(theirs) not in (results / "run.json").read_text()
+    assert list(mico.load_run(results).challenge("shopping_inf").phases) == ["train"]
     assert not (results / "scoreboard").exists()
     # What would tell of memberships that are not known is not made on demand either.
     for file in "scoreboard/shopping.html", "detailed_results/shopping", "bundles/shopping.zip":

@@ -44,7 +44,12 @@ class Run:
         return self._table("comparisons.csv")
 
     def ceilings(self, challenge: str) -> Mapping[str, list[float]]:
-        """Limits on any attack's ROC curve by what training spent; empty without DP."""
+        """Limits on any attack's ROC curve by what training spent; empty without DP.
+
+        They are empty, too, where only outputs of models are given.
+        """
+        if self._scenario(challenge).get("outputs"):
+            return {"fpr": [], "bound": [], "heuristic": []}
         content = self._json(f"ceilings/{self._scenario(challenge)['id']}.json")
         if not isinstance(content, dict):
             raise InputError(f"{self.folder}: ceilings of {challenge}: expected an object")
@@ -56,15 +61,18 @@ class Run:
         Raises:
             InputError: there are none.
         """
-        track = self._scenario(challenge)["track"]
-        folder = self.folder / "predictions" / participant / track / challenge
-        points = 2 * self._scenario(challenge)["m"]
+        scenario = self._scenario(challenge)
+        folder = self.folder / "predictions" / participant / scenario["track"] / challenge
+        if scenario["m"] is None:
+            points = self.challenge(challenge).membership.shape[1]
+        else:
+            points = 2 * scenario["m"]
         return prediction_files.read(folder, self._phases, points)
 
     def challenge(self, challenge: str) -> Challenge:
         """A challenge with what its attackers were given.
 
-        Dev and final models can be scored where the organiser's `private/` is there.
+        Dev and final models can be scored where the organiser's `private/` is there and knows them.
 
         Raises:
             InputError: there is no such challenge, or its signals are missing.
@@ -79,7 +87,7 @@ class Run:
         membership[: phases.train] = train
         known: dict[str, Ints] = {"train": np.array(phases.of("train"))}
         private = self.folder / f"private/{scenario['id']}/splits.npz"
-        if private.exists():
+        if private.exists() and scenario.get("solved", True):
             membership = split_file.read(private).membership
             known = {phase: np.array(phases.of(phase)) for phase in PHASES}
             known["both"] = np.concatenate([known["dev"], known["final"]])
@@ -142,7 +150,8 @@ def load_run(folder: Path | str) -> Run:
     try:
         Phases(**about["models"])
         for scenario in about["scenarios"]:
-            for key, kind in (("id", str), ("challenge", str), ("track", str), ("m", int)):
+            kinds = ("id", str), ("challenge", str), ("track", str), ("m", int | None)
+            for key, kind in kinds:
                 if not isinstance(scenario[key], kind):
                     raise InputError(f"{key} {scenario[key]!r}")
     except (InputError, KeyError, TypeError) as error:

@@ -322,7 +322,7 @@ def public(scenario: Attacked) -> dict[str, object]:
     if not isinstance(scenario, Scenario):
         unknown = dict.fromkeys(field.name for field in fields(Scenario))
         named = {"id": scenario.id, "challenge": scenario.challenge, "track": scenario.track}
-        return unknown | named | {"data": scenario.data, "outputs": True}
+        return unknown | named | {"data": scenario.data, "outputs": True, "solved": False}
     told = asdict(scenario) | {"architecture": pretrained.public(scenario.architecture)}
     del told["solutions"]
     return told | {"released": scenario.released is not None, "solved": scenario.solved}
