@@ -746,7 +746,8 @@ CUT = replace(GOOD, data=GOOD.data[:-4])
     ],
 )
 def test_a_bad_member_is_refused(tmp_path: Path, one: Member, problem: str) -> None:
-    told = problems(tmp_path, with_members(one))
+    # Some versions of Python also say of another member that this one overlaps it.
+    told = [line for line in problems(tmp_path, with_members(one)) if line.startswith(f"{ONE}: ")]
     assert len(told) == 1
     assert told[0].startswith(f"{ONE}: {problem}")
 

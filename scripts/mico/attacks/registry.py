@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, get_type_hints
 
 from mico.attacks import formulas, given
@@ -101,11 +101,18 @@ def _own(path: Path) -> ModuleType:
         module.__file__ = str(path)
         sys.modules[name] = module  # where dataclasses look for what annotations mean
         try:
-            exec(compile(text, path, "exec", dont_inherit=True), vars(module))
+            exec(_compiled(text, path), vars(module))
         except BaseException:
             del sys.modules[name]
             raise
     return sys.modules[name]
+
+
+def _compiled(text: str, path: Path) -> CodeType:
+    try:
+        return compile(text, path, "exec", dont_inherit=True)
+    except ValueError as error:  # of a NUL, before Python 3.11.4
+        raise InputError(f"{path}: not Python ({error})") from None
 
 
 @contextmanager
