@@ -22,8 +22,12 @@ from workflow_runs import ROOT, TINY, copy_checkout, products, start
 
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
 pytestmark = [pytest.mark.slow, pytest.mark.conda]
-# The tests' own runs generate their data, make no bundles, and draw memberships from seeds.
+# The tests' own runs generate their data, make no bundles, draw memberships from seeds, and train
+# their models.
 NOT_RUN = {"download", "bundle", "draws"}
+NOT_RUN |= {"given_challenge", "given_splits", "given_outputs", "outputs"}
+# What they make on demand.
+ON_DEMAND = ("exports", "results/tiny/submissions/threshold/shopping.zip")
 # Of text what has environments of its own, as far as the signals.
 TEXT = ("--configfile", "text.yaml")
 SIGNALS = "results/text/signals/reviews/reviews_inf.npz"
@@ -107,7 +111,7 @@ def witnessed(conda: Mapping[str, str], created: dict[str, Path]) -> Path:
     for prefix in created.values():
         site_packages(prefix).mkdir(exist_ok=True)
         (site_packages(prefix) / "sitecustomize.py").write_text(WITNESS.format(log=str(log)))
-    snakemake_in_conda(folder, conda, "all", "exports", *TINY)
+    snakemake_in_conda(folder, conda, "all", *ON_DEMAND, *TINY)
     snakemake_in_conda(folder, conda, SIGNALS, *TEXT)
     return folder
 
