@@ -426,7 +426,10 @@ def test_a_plan_of_outputs(tmp_path: Path) -> None:
             "scenario B: challenge 'A' is that of A too",
         ),
         ([{"id": "A", "outputs": "nowhere.npz"}], "scenario A: outputs: nowhere.npz: expected an"),
-        ([{"id": "A", "outputs": "{}", "n": 5}], "scenario A: unknown key 'n', known: id, outputs"),
+        (
+            [{"id": "A", "outputs": "{}", "n": 5}],
+            "scenario A: unknown key 'n', known: id, challenge, track, outputs",
+        ),
         ([{"id": "A", "outputs": 5}], "scenario A: outputs: 5 is not of type 'string'"),
         (
             [{"id": "A", "outputs": "{}"}, {"id": "B", "outputs": "{few}"}],

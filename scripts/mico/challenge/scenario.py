@@ -28,27 +28,14 @@ Disclosable = Literal["seed_training"]
 
 
 @dataclass(frozen=True, config=CONFIG, kw_only=True)
-class GivenOutputs:
-    """One challenge of a run that attacks models by their outputs alone."""
+class _GivenModels:
+    """One challenge of a run that attacks models by what they put out."""
 
     id: Annotated[Name, Field(description="its short name in results")]
-    outputs: Annotated[
-        str,
-        Field(
-            pattern=PATH,
-            description="an `.npz` or a folder of what models put out, of labels, and of who "
-            "trained on what; see [docs/your-models.md](../docs/your-models.md)",
-        ),
-    ]
     challenge: Annotated[Name, Field(description="a longer name; by default its id")]
     track: Annotated[
         Name, Field(description="the challenges that are shown together; by default its id")
     ]
-
-    @property
-    def data(self) -> str:
-        """The name of the records in results."""
-        return self.id
 
     @property
     def solved(self) -> bool:
@@ -57,10 +44,28 @@ class GivenOutputs:
 
 
 @dataclass(frozen=True, config=CONFIG, kw_only=True)
-class GivenWeights:
-    """One challenge of a run that attacks models by what their weights put out."""
+class GivenOutputs(_GivenModels):
+    """One of which the outputs alone are given."""
 
-    id: Annotated[Name, Field(description="its short name in results")]
+    outputs: Annotated[
+        str,
+        Field(
+            pattern=PATH,
+            description="an `.npz` or a folder of what models put out, of labels, and of who "
+            "trained on what; see [docs/your-models.md](../docs/your-models.md)",
+        ),
+    ]
+
+    @property
+    def data(self) -> str:
+        """The name of the records in results."""
+        return self.id
+
+
+@dataclass(frozen=True, config=CONFIG, kw_only=True)
+class GivenWeights(_GivenModels):
+    """One of which the weights are given, and the data set that they are run on."""
+
     weights: Annotated[
         str,
         Field(
@@ -81,15 +86,6 @@ class GivenWeights:
     architecture: Annotated[
         str, Field(pattern=PATH, description="a network; see [below](#networks)")
     ]
-    challenge: Annotated[Name, Field(description="a longer name; by default its id")]
-    track: Annotated[
-        Name, Field(description="the challenges that are shown together; by default its id")
-    ]
-
-    @property
-    def solved(self) -> bool:
-        """Every model is a train model, and no other is asked about."""
-        return False
 
 
 Given = GivenOutputs | GivenWeights

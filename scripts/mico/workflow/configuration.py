@@ -361,15 +361,12 @@ def _given_models(configuration: Configuration, known: Mapping[str, Given]) -> P
     """
     found: dict[str, int] = {}
     for name, scenario in known.items():
-        key = "outputs" if isinstance(scenario, GivenOutputs) else "weights"
+        is_outputs = isinstance(scenario, GivenOutputs)
+        key = "outputs" if is_outputs else "weights"
+        path = Path(getattr(scenario, key))
         try:
-            run = Path("results") / configuration.run
-            if isinstance(scenario, GivenOutputs):
-                _check_place(Path(scenario.outputs), run)
-                found[name] = array_files.models(Path(scenario.outputs))
-            else:
-                _check_place(Path(scenario.weights), run)
-                found[name] = len(weights.models(Path(scenario.weights)))
+            _check_place(path, Path("results") / configuration.run)
+            found[name] = array_files.models(path) if is_outputs else len(weights.models(path))
             other, expected = next(iter(found.items()))
             if found[name] != expected:
                 raise InputError(f"{found[name]} models, but {other} has {expected}")

@@ -11,13 +11,8 @@ from mico.challenge.scenario import GivenOutputs
 from mico.networks import pretrained
 from mico.workflow.plan import Plan, public
 
-PLACES = (
-    "released",
-    "solutions",
-    "outputs",
-    "weights",
-    "members",
-)  # keys of a scenario that say where files lie
+# Keys of a scenario that say where files lie.
+PLACES = ("released", "solutions", "outputs", "weights", "members")
 # What is told of the records of given outputs, of which there is no data set.
 RECORDS = {
     "synthetic": False,

@@ -112,8 +112,10 @@ class Plan:
     @property
     def packed(self) -> list[str]:
         """The tracks that bundles are made of: all models are trained here."""
-        given: list[Attacked] = [*self.released.values(), *self.run.given.values()]
-        return sorted(set(self.tracks) - {one.track for one in given})
+        trained = self.trained
+        return [
+            name for name in self.tracks if all(one.id in trained for one in self.in_track(name))
+        ]
 
     @property
     def handed_in(self) -> list[tuple[str, str]]:
@@ -298,9 +300,8 @@ def make(run: Run, look: bool = True) -> Plan:
     """
     plan = Plan(run, {})
     nobodys: dict[str, dict[str, Submission]] = {track: {} for track in plan.tracks}
-    plan = Plan(run, nobodys)
     if not look:
-        return plan
+        return Plan(run, nobodys)
     where = run.configuration.submissions
     inbox = Inbox(Path(where.path), plan.ranked, where.max_bytes)
     found = {track: {one.id: one for one in some} for track, some in inbox.submissions.items()}
