@@ -121,7 +121,7 @@ def text_case() -> Case:
         return still(baselines.Sentences(partial(build, "roberta-tiny", data)))
 
     architecture = build("roberta-tiny", data)
-    still(architecture.skeleton)
+    still(architecture.module)
     return Case(
         architecture,
         network,

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Description
-from mico.networks import dropout
+from mico.networks import bookkeeping, dropout
 from mico.networks.architecture import Parameters
 from mico.networks.build import build
 from mico.networks.randomness import RandomStream, poisson_sample
@@ -111,7 +111,7 @@ def network(request: pytest.FixtureRequest) -> Transformer:
 def still() -> Transformer:
     """A RoBERTa without dropout."""
     network = build("roberta-tiny", TEXT, physical_batch_size=4)
-    for layer in network.skeleton.modules():
+    for layer in network.module.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
     return network
@@ -137,7 +137,7 @@ def library_model(
     network: Transformer, state_dict: StateDict, dtype: torch.dtype = torch.float64
 ) -> nn.Module:
     """The same as the library makes it, for evaluation."""
-    model = type(network.skeleton)(network.skeleton.config).to(dtype).eval()
+    model = type(network.module)(network.module.config).to(dtype).eval()
     model.load_state_dict({name: value.to(dtype) for name, value in state_dict.items()})
     return model
 
@@ -363,21 +363,19 @@ def test_long_sentences_are_measured_by_their_gradients(
     network: Transformer, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two ways to a linear layer's norm agree: by products of tokens, and by the gradient."""
-    from mico.networks import transformer
-
     taken: list[str] = []
-    gram = transformer._gram
+    gram = bookkeeping._gram
 
     def noted(x: Tensor) -> Tensor:
         taken.append("tokens")
         return gram(x)
 
-    monkeypatch.setattr(transformer, "_gram", noted)
+    monkeypatch.setattr(bookkeeping, "_gram", noted)
     layer = nn.Linear(6, 5).double()
     for tokens in 2, 3, 30:
         torch.manual_seed(tokens)
         inputs, deltas = torch.randn(4, tokens, 6).double(), torch.randn(4, tokens, 5).double()
-        found = transformer._squared_norm(transformer._Pass("layer", layer, inputs, deltas))
+        found = bookkeeping.Kept("layer", layer, inputs, deltas).squared_norm()
         weight = torch.einsum("bti,bto->boi", inputs, deltas)
         expected = weight.square().sum((1, 2)) + deltas.sum(1).square().sum(1)
         torch.testing.assert_close(found, expected)
@@ -424,7 +422,7 @@ def test_logits_and_hidden_equal_the_librarys(network: Transformer, batch: Batch
     for model in range(2):
         library = library_model(network, of_model(held, model))
         seen: list[Tensor] = []
-        library.get_submodule(network.last).register_forward_hook(
+        library.get_submodule(network.head).register_forward_hook(
             lambda _, inputs, output, seen=seen: seen.append(inputs[0])
         )
         ids = batch.x[model].long()
@@ -478,7 +476,7 @@ def test_small_networks_take_more_padding_for_fewer_parts(
 
     seen = []
     monkeypatch.setattr(transformer, "_sizes", lambda *arguments: seen.append(arguments) or [])
-    assert list(roberta._parts(random_sentences(1, 3, roberta.padding, [4, 9, 4]))) == []
+    assert list(roberta.parts(random_sentences(1, 3, roberta.padding, [4, 9, 4]))) == []
     ((lengths, tokens, overhead),) = seen
     assert lengths == [9, 4, 4]
     assert tokens == 4 * LENGTH

@@ -74,8 +74,8 @@ class Sentences(nn.Module):
         network = make()
         assert isinstance(network, Transformer)
         self._padding = network.padding
-        config: Any = network.skeleton.config
-        self.model: Any = type(network.skeleton)(config)
+        config: Any = network.module.config
+        self.model: Any = type(network.module)(config)
         self.model.load_state_dict(network.initial_weights(RandomStream(0, "weights")))
 
     def forward(self, ids: Tensor) -> Tensor:

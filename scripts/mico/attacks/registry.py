@@ -11,19 +11,16 @@ number. Where more shadow models in `signals` would change nothing, its options 
 A module is imported when its attack is asked for, so that planning a workflow waits for no other.
 """
 
-import hashlib
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
-from types import CodeType, MappingProxyType, ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, get_type_hints
 
 from mico.attacks import formulas, given
+from mico.support import own_code
 from mico.support.errors import InputError, did_you_mean, shown, unknown_key
 from mico.support.numbers import whole_numbers, written_number
 
@@ -74,9 +71,9 @@ def load(attack: str) -> ModuleType:
             what an attack has.
     """
     path = source(attack)
-    with _told(path):
+    with own_code.told(path):
         builtin = f"{formulas.__name__}.{path.stem}"
-        module = _own(path) if is_file(attack) else import_module(builtin)
+        module = own_code.module(path) if is_file(attack) else import_module(builtin)
     for name in ("Options", "scores"):
         if not hasattr(module, name):
             raise InputError(f"{path}: there is no {name!r}, expected it of an attack")
@@ -86,53 +83,6 @@ def load(attack: str) -> ModuleType:
     if not callable(module.scores):
         raise InputError(f"{path}: scores: expected a function")
     return module
-
-
-def _own(path: Path) -> ModuleType:
-    """The module of a file of somebody's own, run once for each content that the file has.
-
-    Its name is a private one, so that it stands in the way of no other module of the file's name.
-    """
-    text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
-    digest = hashlib.sha256(f"{path}\0{text}".encode()).hexdigest()
-    name = f"_attack_{digest[:16]}"
-    if name not in sys.modules:
-        module = ModuleType(name)
-        module.__file__ = str(path)
-        sys.modules[name] = module  # where dataclasses look for what annotations mean
-        try:
-            exec(_compiled(text, path), vars(module))
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
-
-
-def _compiled(text: str, path: Path) -> CodeType:
-    try:
-        return compile(text, path, "exec", dont_inherit=True)
-    except ValueError as error:  # of a NUL, before Python 3.11.4
-        raise InputError(f"{path}: not Python ({error})") from None
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Make of whatever goes wrong in an attack's file one line that names the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected UTF-8") from None
-    except SyntaxError as error:
-        line = f": line {error.lineno}" if error.lineno else ""
-        raise InputError(f"{error.filename or path}{line}: not Python ({error.msg})") from None
-    except (Exception, SystemExit) as error:
-        steps = traceback.extract_tb(error.__traceback__)
-        lines = [step.lineno for step in steps if step.filename == str(path)]
-        where = f"{path}: line {lines[-1]}" if lines else str(path)
-        reason = " ".join(str(error).split())
-        raise InputError(f"{where}: {type(error).__name__}{reason and f': {reason}'}") from None
 
 
 def inputs(attack: str, values: Mapping[str, Any] = NONE) -> list[str]:
@@ -174,7 +124,7 @@ def options(attack: str, values: Mapping[str, Any]) -> Any:
         needed = field.default is MISSING and field.default_factory is MISSING
         if needed and name not in own:
             raise InputError(f"missing key {name!r}")
-    with _told(source(attack)):
+    with own_code.told(source(attack)):
         types = get_type_hints(kind)
         for key, value in own.items():
             if types[key] in (int, float):

@@ -2,28 +2,15 @@
 
 Any sequence-classification model whose parameters are in linear layers, embeddings and layer norms
 that are each called once, on every sentence by itself: RoBERTa, BERT and most of their relatives.
-The library's own code runs the model; what is here is its gradient.
-
-No example's gradient is formed. One pass back gives the loss's derivatives by the outputs of all
-layers, of activations alone. With these and the layers' inputs, the norm of each example's gradient
-comes from products of tokens (Li et al. 2021, arXiv 2110.05679), and the sum of the clipped
-gradients from the matrix products that a plain gradient takes, of derivatives scaled example by
-example (the book-keeping of Bu et al. 2022, arXiv 2210.00038). A plain gradient is autograd's.
-Since all layers' inputs are kept anyway, recomputing activations (gradient checkpointing) would
-save little: what bounds the memory is the physical batch.
-
-In mixed precision a pass forward and back is in bfloat16 (torch's autocast); weights, norms and
-sums are in float32, so that no contribution is greater than the clipping norm.
-
-A batch is computed in parts: its sentences by length, padded to the longest of their part alone.
-Models are computed one after the other.
+The library's own code runs the model; `mico.networks.module` has its gradient. A part of a batch
+has sentences of about the same length, padded to the longest of their part alone.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -33,18 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
 
 from mico.data.store import Description
 from mico.networks import dropout
-from mico.networks.architecture import SMALLEST, ExampleGradients, Parameters, StateDict
+from mico.networks.architecture import Parameters, StateDict
+from mico.networks.bookkeeping import Gradients, Layer, add_tokens, is_known, without_padding
 from mico.networks.facts import Facts, networks, parse
 from mico.networks.model_files import read_state_dict
+from mico.networks.module import ModuleArithmetic
 from mico.networks.randomness import RandomStream
 from mico.support.errors import InputError
-
-Layer = nn.Linear | nn.Embedding | nn.LayerNorm
 
 # What older versions of the library stored beside the weights: numbers from 0 on.
 BUFFERS = ("position_ids",)
@@ -101,25 +86,17 @@ PART_TOKENS = 25  # for passing over all weights and adding to all gradients onc
 PART_CALLS = 2e7  # over the parameters that a token meets: for the calls, whose time is the same
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One layer's part in a backward pass over B sentences of T tokens, or of 1 in the head."""
+@dataclass(eq=False)
+class Transformer(ModuleArithmetic):
+    """A model of the transformers library."""
 
     name: str
-    layer: Layer
-    inputs: Tensor  # (B, T, K); of an embedding its indices (B, T)
-    deltas: Tensor  # (B, T, O) the derivative of each sentence's loss by the output
-
-
-@dataclass(frozen=True, eq=False)
-class Transformer:
-    """A model of the transformers library, and its arithmetic as methods that hold no state."""
-
-    name: str
-    skeleton: nn.Module  # with nothing in its parameters and buffers
-    buffers: StateDict
-    layers: dict[str, Layer]  # of the skeleton, by name: those that have parameters
-    last: str  # the name of the last
+    module: nn.Module
+    trained: dict[str, nn.Parameter]
+    constants: StateDict
+    shapes: dict[str, tuple[int, ...]]  # each parameter's, by the name that it has in the library
+    layers: dict[str, Layer]  # of the module, by name: those that have parameters
+    head: str  # the name of the last
     pretrained: StateDict  # what a checkpoint has of them
     length: int  # tokens of a sentence in the data set, with its padding
     padding: int  # the token's id
@@ -129,7 +106,7 @@ class Transformer:
     @property
     def classes(self) -> int:
         """The number of classes in the data."""
-        labels: int = _config(self.skeleton).num_labels
+        labels: int = _config(self.module).num_labels
         return labels
 
     @property
@@ -138,19 +115,9 @@ class Transformer:
         return networks()[parse(self.name)[0]]
 
     @property
-    def batched(self) -> bool:
-        """Whether one operation computes several models."""
-        return False
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Each parameter's shape, by the name that it has in the transformers library."""
-        return {name: tuple(value.shape) for name, value in self.skeleton.named_parameters()}
-
-    @property
     def dropout(self) -> bool:
         """Whether the model drops activations in training, which its configuration says."""
-        layers = self.skeleton.modules()
+        layers = self.module.modules()
         return any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in layers)
 
     def initial_weights(self, stream: RandomStream) -> Parameters:
@@ -159,10 +126,10 @@ class Transformer:
         Those are normals of the configuration's `initializer_range` for weights, with 0 for the
         embedding of padding, and 0 for biases; layer norms begin as 1 and 0.
         """
-        std = _config(self.skeleton).initializer_range
+        std = _config(self.module).initializer_range
         weights = {}
         for name, shape in self.shapes.items():
-            layer = self.skeleton.get_submodule(name.rpartition(".")[0])
+            layer = self.module.get_submodule(name.rpartition(".")[0])
             if name in self.pretrained:
                 weights[name] = self.pretrained[name]
             elif name.endswith("bias"):
@@ -211,8 +178,8 @@ class Transformer:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        config = _config(self.skeleton).to_diff_dict() | {
-            "architectures": [type(self.skeleton).__name__],
+        config = _config(self.module).to_diff_dict() | {
+            "architectures": [type(self.module).__name__],
             "num_labels": self.classes,
             "attn_implementation": ATTENTION,
         }
@@ -264,189 +231,61 @@ class Transformer:
         """Token ids (M, B, L) as they are."""
         return encoded
 
-    def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Logits (M, B, classes) for token ids x (M, B, L)."""
-        return self._evaluate(parameters, x, lambda _, logits: logits)
-
-    def hidden(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """The activations (M, B, H) that the last layer takes."""
-        return self._evaluate(parameters, x, lambda hidden, _: hidden)
-
-    def mean_gradient(
-        self,
-        parameters: Parameters,
-        x: Tensor,
-        y: Tensor,
-        out: Parameters,
-        seeds: Sequence[int] | None = None,
-    ) -> None:
-        """Write the gradient of the batch's mean cross-entropy into `out`.
-
-        With dropout the result depends on the physical batch, of which masks are drawn at a time;
-        without it, by rounding alone.
-
-        Args:
-            x: token ids (M, B, L); y: labels (M, B) int64.
-            out: gradients, shapes as `parameters`; overwritten.
-            seeds: a word for each model that its dropout is drawn from; None is without dropout.
-        """
-        for value in out.values():
-            value.zero_()
-        for model, own in enumerate(_each(parameters)):
-            sums = {name: value[model] for name, value in out.items()}
-            with _seeded(seeds[model] if seeds else None, x.device):
-                for chosen, ids in self._parts(x[model]):
-                    self._add_gradient(
-                        own, ids, y[model, chosen], seeds is not None, 1 / x.shape[1], sums
-                    )
-
-    def add_clipped_gradients(
-        self,
-        parameters: Parameters,
-        x: Tensor,
-        y: Tensor,
-        bound: Tensor,
-        clipping_norm: float,
-        out: Parameters,
-        seeds: Sequence[int] | None = None,
-    ) -> None:
-        """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
-
-        Args:
-            x: token ids (M, B, L); y: labels (M, B) int64.
-            bound: (M, B); what the norm of each example's contribution is at most: the clipping
-                norm C times the example's weight, 0 for padding, which is not computed at all.
-            clipping_norm: C.
-            out: shapes as `parameters`; holds the noise, or zeros.
-            seeds: as above.
-        """
-        for model, own in enumerate(_each(parameters)):
-            sums = {name: value[model] for name, value in out.items()}
-            (rows,) = bound[model].nonzero(as_tuple=True)
-            with _seeded(seeds[model] if seeds else None, x.device):
-                for chosen, ids in self._parts(x[model, rows]):
-                    at = rows[chosen]
-                    passes = self._backward(own, ids, y[model, at], seeds is not None)
-                    # The weight times min(1, C / norm).
-                    scale = bound[model, at] / _total_norm(passes).clamp_(min=clipping_norm)
-                    for one in passes:
-                        _add(one, scale, sums)
-
-    def example_gradients(
-        self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
-    ) -> ExampleGradients:
-        """Measure single examples' gradients, as an attacker can who has the weights.
-
-        The norms are of the embeddings, of each block of the encoder, and of the head.
-
-        Args:
-            x: token ids (M, B, L); y: labels (M, B) int64.
-            directions: by a name, each of the shapes of `parameters`.
-        """
-        found = [
-            self._examples(
-                own,
-                x[model],
-                y[model],
-                [{key: value[model] for key, value in one.items()} for one in directions.values()],
-            )
-            for model, own in enumerate(_each(parameters))
-        ]
-        hidden, norms, products = (torch.stack(each) for each in zip(*found, strict=True))
-        return ExampleGradients(
-            hidden,
-            list(norms.movedim(-1, 0)),
-            dict(zip(directions, products.movedim(-1, 0), strict=True)),
-        )
-
-    def _examples(
-        self, parameters: StateDict, x: Tensor, y: Tensor, directions: Sequence[StateDict]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """One model's hidden activations (B, H), logarithms of norms (B, blocks) and products."""
-
-        def compute(chosen: Tensor, ids: Tensor) -> Tensor:
-            passes = self._backward(parameters, ids, y[chosen], training=False)
-            (last,) = (one for one in passes if one.name == self.last)
-            norms = [_total_norm(block).clamp_(min=SMALLEST).log_() for block in _blocks(passes)]
-            zero = last.deltas.new_zeros(len(ids))
-            products = [
-                sum((_product(one, direction) for one in passes), start=zero)
-                for direction in directions
-            ]
-            return torch.cat([last.inputs[:, 0], torch.stack(norms + products, 1)], 1)
-
-        found = self._in_parts(x, compute)
-        ends = self.layers[self.last].weight.shape[1], found.shape[1] - len(directions)
-        hidden, norms, products = found.tensor_split(ends, 1)
-        return hidden, norms, products
-
-    def _evaluate(
-        self, parameters: Parameters, x: Tensor, take: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
-        """Run all models, and stack what `take` returns for the last layer's input and logits.
-
-        Args:
-            take: given activations (B, H) and logits (B, classes) of one model.
-        """
-
-        def compute(own: StateDict, _: Tensor, ids: Tensor) -> Tensor:
-            hidden: list[Tensor] = []
-            last = self.layers[self.last]
-            with last.register_forward_pre_hook(lambda _, inputs: hidden.append(inputs[0])):
-                logits = self._run(own, ids, training=False)
-            return take(hidden[0], logits)
-
-        models = zip(_each(parameters), x, strict=True)
-        return torch.stack([self._in_parts(ids, partial(compute, own)) for own, ids in models])
-
-    def _in_parts(self, x: Tensor, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Call `compute` on sentences (B, L) part by part; the rows are in the sentences' order."""
-        rows, values = [], []
-        for chosen, ids in self._parts(x):
-            rows.append(chosen)
-            values.append(compute(chosen, ids))
-        return torch.cat(values)[torch.cat(rows).argsort()]
-
-    def _parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield a batch (B, L) in parts: sentences' positions, and ids cut to their longest."""
-        lengths = (x != self.padding).sum(1)
-        ordered, order = lengths.sort(descending=True, stable=True)
-        of_longest = ordered.tolist()
-        layers = [one for one in self.layers.values() if not isinstance(one, nn.Embedding)]
-        overhead = PART_TOKENS + PART_CALLS / sum(one.weight.numel() for one in layers)
-        start = 0
-        for size in _sizes(of_longest, self.physical_batch_size * self.length, overhead):
-            chosen = order[start : start + size]
-            yield chosen, x[chosen, : of_longest[start]]
-            start += size
-
-    def _run(self, parameters: StateDict, ids: Tensor, training: bool) -> Tensor:
-        """The logits (B, classes) of one model."""
-        if self.skeleton.training != training:
-            self.skeleton.train(training)
-        buffers = {name: value.to(ids.device) for name, value in self.buffers.items()}
-        given = {"input_ids": ids, "attention_mask": ids != self.padding}
-        state = parameters | buffers
-        output = functional_call(self.skeleton, state, (), given, tie_weights=False)
-        logits: Tensor = output.logits
+    def output(self, x: Tensor) -> Tensor:
+        """The logits (B, classes) for token ids (B, T)."""
+        logits: Tensor = self.module(input_ids=x, attention_mask=x != self.padding).logits
         return logits
 
-    def _loss(self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool) -> Tensor:
-        """The sum of the sentences' cross-entropies, in the precision of a gradient."""
-        with torch.autocast(ids.device.type, torch.bfloat16, self.precision == "bfloat16"):
-            logits = self._run(parameters, ids, training)
-        return functional.cross_entropy(_widened(logits), y, reduction="sum")
+    @property
+    def last(self) -> nn.Linear:
+        """The head's last layer."""
+        layer = self.layers[self.head]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
-    def _add_gradient(
-        self,
-        parameters: StateDict,
-        ids: Tensor,
-        y: Tensor,
-        training: bool,
-        weight: float,
-        sums: StateDict,
+    def gradients(self, x: Tensor, y: Tensor, smoothing: float = 0.0) -> list[Gradients]:
+        """The gradients of B sentences' losses, of the model that is loaded.
+
+        Raises:
+            InputError: the model does not call each layer once, on every sentence by itself.
+        """
+
+        def each_by_itself(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            # Positions are the same for all sentences, and may be looked up once.
+            (indices,) = inputs
+            return (indices.expand(len(x), -1) if len(indices) == 1 else indices,)
+
+        called: list[tuple[str, bool]] = []
+
+        def note(name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            called.append((name, len(output) == len(x)))
+
+        with ExitStack() as hooks:
+            for name, layer in self.layers.items():
+                if isinstance(layer, nn.Embedding):
+                    hooks.enter_context(layer.register_forward_pre_hook(each_by_itself))
+                hooks.enter_context(layer.register_forward_hook(partial(note, name)))
+            found = self.kept(self.layers, x, y, smoothing)
+        if sorted(called) != [(name, True) for name in sorted(self.layers)]:
+            raise InputError(
+                f"architecture {self.name!r}: expected each layer to be called once, on every "
+                "sentence by itself"
+            )
+        return found
+
+    def blocks(self, gradients: Sequence[Gradients]) -> list[list[Gradients]]:
+        """The layers by their names: the embeddings, each block of the encoder, the head."""
+
+        def block(one: Gradients) -> str:
+            numbered = re.match(r".*?\.\d+\.", one.name)
+            return numbered[0] if numbered else ""
+
+        return [list(group) for _, group in groupby(gradients, block)]
+
+    def add_gradient(
+        self, x: Tensor, y: Tensor, weight: float, smoothing: float, sums: StateDict
     ) -> None:
-        """Add the gradient of the sentences' cross-entropies, each times `weight`, to `sums`.
+        """Add the gradient of B sentences' losses, each times `weight`, to `sums`.
 
         Autograd's own, but for the embeddings, of which it would make a gradient for every token.
         """
@@ -456,150 +295,35 @@ class Transformer:
             looked_up.append((name, inputs[0], output.requires_grad_()))
 
         with torch.enable_grad(), ExitStack() as hooks:
-            leaves = dict(parameters)
+            leaves = dict(self.trained)
             for name, layer in self.layers.items():
                 if isinstance(layer, nn.Embedding):
                     hooks.enter_context(layer.register_forward_hook(partial(note, name)))
-                    del leaves[f"{name}.weight"]
+                    leaves.pop(f"{name}.weight").requires_grad_(False)
             for value in leaves.values():
                 value.requires_grad_()
-            loss = weight * self._loss(parameters, ids, y, training)
+            loss = weight * self.loss(x, y, smoothing)
         outputs = [output for *_, output in looked_up]
         gradients = torch.autograd.grad(loss, [*leaves.values(), *outputs])
         torch._foreach_add_([sums[name] for name in leaves], gradients[: len(leaves)])
         for (name, inputs, _), deltas in zip(looked_up, gradients[len(leaves) :], strict=True):
-            inputs, deltas = _by_token(self.layers[name], inputs, deltas)
-            _add_tokens(sums[f"{name}.weight"], inputs, deltas)
-
-    def _backward(
-        self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool
-    ) -> list[_Pass]:
-        """The layers' parts in the backward pass of the sum of the sentences' cross-entropies.
-
-        Raises:
-            InputError: the model does not call each layer once, on every sentence by itself.
-        """
-        calls: list[tuple[str, Tensor, Tensor]] = []
-
-        def each_by_itself(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            # Positions are the same for all sentences, and may be looked up once.
-            (indices,) = inputs
-            return (indices.expand(len(ids), -1) if len(indices) == 1 else indices,)
-
-        def note(name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if not output.requires_grad:
-                output.requires_grad_()
-            calls.append((name, inputs[0].detach(), output))
-
-        with torch.enable_grad(), ExitStack() as hooks:
-            for name, layer in self.layers.items():
-                if isinstance(layer, nn.Embedding):
-                    hooks.enter_context(layer.register_forward_pre_hook(each_by_itself))
-                hooks.enter_context(layer.register_forward_hook(partial(note, name)))
-            loss = self._loss(parameters, ids, y, training)
-        once = sorted(name for name, *_ in calls) == sorted(self.layers)
-        if not once or any(len(output) != len(ids) for *_, output in calls):
-            raise InputError(
-                f"architecture {self.name!r}: expected each layer to be called once, on every "
-                "sentence by itself"
-            )
-        deltas = torch.autograd.grad(loss, [output for *_, output in calls])
-        passes = []
-        for (name, inputs, _), delta in zip(calls, deltas, strict=True):
             layer = self.layers[name]
-            by_token = _by_token(layer, _widened(inputs), _widened(delta))
-            passes.append(_Pass(name, layer, *by_token))
-        return passes
+            assert isinstance(layer, nn.Embedding)
+            add_tokens(sums[f"{name}.weight"], *without_padding(layer, inputs, deltas))
 
-
-def _widened(value: Tensor) -> Tensor:
-    """A tensor in float32 if mixed precision has it in bfloat16; others stay as they are."""
-    return value.float() if value.dtype == torch.bfloat16 else value
-
-
-def _by_token(layer: Layer, inputs: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer's input and derivative as (B, T, features); the head's get T = 1.
-
-    An embedding's input stays (B, T), and its derivative is 0 where the token is padding.
-    """
-    if isinstance(layer, nn.Embedding):
-        if layer.padding_idx is not None:  # its gradient is 0
-            deltas = deltas * (inputs != layer.padding_idx).unsqueeze(-1)
-        return inputs, deltas
-    if isinstance(layer, nn.LayerNorm):
-        inputs = functional.layer_norm(inputs, layer.normalized_shape, eps=layer.eps)
-    inputs, deltas = (each.reshape(len(each), -1, each.shape[-1]) for each in (inputs, deltas))
-    return inputs, deltas
-
-
-def _total_norm(passes: Sequence[_Pass]) -> Tensor:
-    """The norm (B,) of each example's gradient by the layers' parameters."""
-    return torch.stack([_squared_norm(one) for one in passes]).sum(0).clamp_(min=0).sqrt_()
-
-
-def _squared_norm(one: _Pass) -> Tensor:
-    """The squared norm (B,) of each example's gradient by a layer's parameters."""
-    inputs, deltas = one.inputs, one.deltas
-    if isinstance(one.layer, nn.Embedding):
-        same = inputs.unsqueeze(1) == inputs.unsqueeze(2)
-        return (_gram(deltas) * same).sum((1, 2))
-    if isinstance(one.layer, nn.LayerNorm):
-        total = (inputs * deltas).sum(1).square().sum(1)
-    elif inputs.shape[1] * (inputs.shape[2] + deltas.shape[2]) <= inputs.shape[2] * deltas.shape[2]:
-        total = (_gram(inputs) * _gram(deltas)).sum((1, 2))
-    else:  # of long sentences the gradients themselves are smaller
-        gradient = torch.bmm(deltas.transpose(1, 2), inputs)
-        total = gradient.square().sum(2).sum(1)
-    return total if one.layer.bias is None else total + deltas.sum(1).square().sum(1)
-
-
-def _gram(x: Tensor) -> Tensor:
-    return torch.bmm(x, x.transpose(1, 2))
-
-
-def _add(one: _Pass, scale: Tensor, sums: StateDict) -> None:
-    """Add the sum of each example's gradient times its scale (B,)."""
-    deltas, weight = one.deltas * scale.view(-1, 1, 1), sums[f"{one.name}.weight"]
-    if isinstance(one.layer, nn.Embedding):
-        _add_tokens(weight, one.inputs, deltas)
-        return
-    inputs, deltas = one.inputs.flatten(0, 1), deltas.flatten(0, 1)
-    if isinstance(one.layer, nn.LayerNorm):
-        weight.add_((inputs * deltas).sum(0))
-    else:
-        weight.addmm_(deltas.T, inputs)
-    if one.layer.bias is not None:
-        sums[f"{one.name}.bias"].add_(deltas.sum(0))
-
-
-def _add_tokens(weight: Tensor, indices: Tensor, deltas: Tensor) -> None:
-    """Add an embedding's gradient to its weight's: indices (B, T), derivatives (B, T, O)."""
-    # On a GPU index_add_ sums in any order.
-    weight.index_put_((indices.long(),), deltas, accumulate=True)
-
-
-def _product(one: _Pass, direction: StateDict) -> Tensor:
-    """The product (B,) of each example's gradient by a layer's parameters with a direction."""
-    weight = direction[f"{one.name}.weight"]
-    if isinstance(one.layer, nn.Embedding):
-        output = weight[one.inputs]
-    else:
-        bias = None if one.layer.bias is None else direction[f"{one.name}.bias"]
-        if isinstance(one.layer, nn.LayerNorm):
-            output = one.inputs * weight if bias is None else one.inputs * weight + bias
-        else:
-            output = functional.linear(one.inputs, weight, bias)
-    return (output * one.deltas).sum((1, 2))
-
-
-def _blocks(passes: Sequence[_Pass]) -> list[list[_Pass]]:
-    """Layers grouped by their names: the embeddings, each block of the encoder, the head."""
-
-    def block(one: _Pass) -> str:
-        numbered = re.match(r".*?\.\d+\.", one.name)
-        return numbered[0] if numbered else ""
-
-    return [list(group) for _, group in groupby(passes, block)]
+    def parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield a batch (B, L) in parts: sentences' positions, and ids cut to their longest."""
+        lengths = (x != self.padding).sum(1)
+        ordered, order = lengths.sort(descending=True, stable=True)
+        of_longest = ordered.tolist()
+        layers = [name for name, one in self.layers.items() if not isinstance(one, nn.Embedding)]
+        weights = sum(math.prod(self.shapes[f"{name}.weight"]) for name in layers)
+        overhead = PART_TOKENS + PART_CALLS / weights
+        start = 0
+        for size in _sizes(of_longest, self.physical_batch_size * self.length, overhead):
+            chosen = order[start : start + size]
+            yield chosen, x[chosen, : of_longest[start]]
+            start += size
 
 
 def _sizes(lengths: Sequence[int], tokens: int, overhead: float) -> list[int]:
@@ -630,29 +354,6 @@ def _sizes(lengths: Sequence[int], tokens: int, overhead: float) -> list[int]:
     return sizes
 
 
-def _each(parameters: Parameters) -> Iterator[StateDict]:
-    """Yield the parameters of one model after the other, copied.
-
-    A CPU's small matrix products round by where in memory their factors begin: with copies, a model
-    gives the same logits at the end of its training as after its release.
-    """
-    for model in range(len(next(iter(parameters.values())))):
-        yield {name: value[model].clone() for name, value in parameters.items()}
-
-
-@contextmanager
-def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Let torch's own generator of the device begin with a seed, and then go on where it was."""
-    if seed is None:
-        yield
-        return
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng([device] if on_gpu else []):
-        own = torch.cuda.default_generators[device.index] if on_gpu else torch.default_generator
-        own.manual_seed(seed)
-        yield
-
-
 def build(name: str, data: Description, physical_batch_size: int, precision: str) -> Transformer:
     """Build the network of this name for a data set of tokens; see `mico.networks.build.build`.
 
@@ -681,12 +382,13 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
         for key, layer in layers.items()
         if isinstance(layer, nn.Linear) and layer.out_features == data.classes
     ][-1]
-    buffers = dict(model.named_buffers())
-    skeleton = model.to("meta").requires_grad_(False)
+    trained = dict(model.named_parameters())
     found = Transformer(
         name,
-        skeleton,
-        buffers,
+        model,
+        trained,
+        dict(model.named_buffers()),
+        {name: tuple(value.shape) for name, value in trained.items()},
         layers,
         last,
         pretrained,
@@ -705,7 +407,8 @@ def _probe(where: str, transformer: Transformer) -> None:
     token = 0 if transformer.padding else 1
     ids, y = torch.full((2, 3), token, dtype=torch.int32), torch.zeros(2, dtype=torch.int64)
     try:
-        transformer._backward(weights, ids, y, training=False)
+        with transformer.loaded({name: value.clone() for name, value in weights.items()}):
+            transformer.gradients(ids, y)
     except InputError:
         raise
     except Exception as error:  # what a model raises depends on what it misses
@@ -775,7 +478,7 @@ def _layers(where: str, model: nn.Module) -> dict[str, Layer]:
             continue
         kind = type(layer)
         # A class that inherits from one of these may compute something else.
-        if not isinstance(layer, Layer) or kind not in (nn.Linear, nn.Embedding, nn.LayerNorm):
+        if not isinstance(layer, Layer) or not is_known(layer):
             found = f"{name} is a {kind.__name__}"
             raise InputError(f"{where}: {found}, of which no gradient can be clipped")
         layers[name] = layer
