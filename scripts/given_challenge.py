@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mico.networks.facts import networks, parse
+from mico.networks import facts
 from mico.release import given_release, writer
 from mico.support import program
 
@@ -17,8 +17,8 @@ def main() -> None:
     parser.add_argument("--checksums", type=Path, required=True, help="its SHA-256 sums, beside it")
     args = parser.parse_args()
 
-    facts = networks()[parse(args.architecture)[0]]
-    given_release.link(args.release, args.output, facts, args.disclosed)
+    network = facts.of(args.architecture)
+    given_release.link(args.release, args.output, network, args.disclosed)
     writer.write_checksums(args.output, args.checksums)
 
 

@@ -22,7 +22,7 @@ from mico.data.store import Dataset
 from mico.networks import pretrained
 from mico.networks.architecture import Architecture
 from mico.networks.build import build
-from mico.networks.facts import source
+from mico.networks.facts import sources
 from mico.privacy import budget
 from mico.support import private, program
 from mico.support.errors import InputError
@@ -110,7 +110,10 @@ class Job:
         for file in pretrained.files(self.recipe.architecture):
             with file.open("rb") as opened:
                 common += [file.name, hashlib.file_digest(opened, "sha256").hexdigest()]
-        common += [torch.__version__, source_hash(Path(__file__), source(self.recipe.architecture))]
+        common += [
+            torch.__version__,
+            source_hash(Path(__file__), *sources(self.recipe.architecture)),
+        ]
         return {
             model: hashlib.sha256(json.dumps([*common, self._own(model)]).encode()).hexdigest()
             for model in self.seeds

@@ -419,10 +419,11 @@ def test_an_attacker_without_directions_sees_norms(network: Transformer, batch: 
 def test_logits_and_hidden_equal_the_librarys(network: Transformer, batch: Batch) -> None:
     held = cast(batch.parameters, torch.float64)
     logits, hidden = network.logits(held, batch.x), network.hidden(held, batch.x)
+    (head,) = (name for name, layer in network.layers.items() if layer is network.last)
     for model in range(2):
         library = library_model(network, of_model(held, model))
         seen: list[Tensor] = []
-        library.get_submodule(network.head).register_forward_hook(
+        library.get_submodule(head).register_forward_hook(
             lambda _, inputs, output, seen=seen: seen.append(inputs[0])
         )
         ids = batch.x[model].long()

@@ -34,6 +34,10 @@ class Description:
     kind: str = "bits"  # one of KINDS
     vocabulary: int = 0  # of tokens: all ids are below it
     padding: int = 0  # of tokens: the id that fills up what is shorter
+    # Of images: channels, rows and columns. A network takes (value / 255 - mean) / std, by channel.
+    shape: tuple[int, int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

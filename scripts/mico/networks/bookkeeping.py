@@ -55,6 +55,10 @@ class Kept:
     inputs: Tensor
     deltas: Tensor
 
+    @property
+    def _biased(self) -> bool:
+        return getattr(self.layer, "bias", None) is not None
+
     def squared_norm(self) -> Tensor:
         """The squared norm (B,) of each example's gradient."""
         inputs, deltas = self.inputs, self.deltas
@@ -73,7 +77,7 @@ class Kept:
         else:  # of long sentences the gradients themselves are smaller
             gradient = torch.bmm(deltas.transpose(1, 2), inputs)
             total = gradient.square().sum(2).sum(1)
-        return total if self.layer.bias is None else total + deltas.sum(1).square().sum(1)
+        return total + deltas.sum(1).square().sum(1) if self._biased else total
 
     def add(self, scale: Tensor, sums: StateDict) -> None:
         """Add the sum of each example's gradient times its scale (B,) to `sums`."""
@@ -91,7 +95,7 @@ class Kept:
                 weight.add_((inputs * deltas).sum(0).view_as(weight))
             else:
                 weight.addmm_(deltas.T, inputs)
-        if self.layer.bias is not None:
+        if self._biased:
             bias = sums[f"{self.name}.bias"]
             bias.add_(deltas.sum(0).view_as(bias))
 
@@ -101,7 +105,7 @@ class Kept:
         if isinstance(self.layer, nn.Embedding):
             output = weight[self.inputs]
         else:
-            bias = None if self.layer.bias is None else direction[f"{self.name}.bias"]
+            bias = direction[f"{self.name}.bias"] if self._biased else None
             if isinstance(self.layer, Norm):
                 output = self.inputs * weight.flatten()
                 output = output if bias is None else output + bias.flatten()

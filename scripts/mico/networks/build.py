@@ -4,7 +4,7 @@ from importlib import import_module
 
 from mico.data.store import Description
 from mico.networks.architecture import Architecture
-from mico.networks.facts import PHYSICAL_BATCH_SIZE, PRECISIONS, networks, parse
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, PRECISIONS, of
 from mico.support.errors import InputError
 
 
@@ -17,20 +17,24 @@ def build(
     """Build a network for a data set.
 
     Args:
-        architecture: a network's name, perhaps with a slash and a variant.
-        physical_batch_size: on how many examples of each model a CNN computes at a time, and a
-            transformer on as many tokens as so many sentences of the greatest length have.
-        precision: one of `PRECISIONS`, in which a transformer passes forward and back in training.
+        architecture: a network's name, perhaps with a slash and a variant, or what makes one of
+            somebody's own.
+        physical_batch_size: on how many examples of each model a CNN or a network of somebody's own
+            computes at a time, and a transformer on as many tokens as so many sentences of the
+            greatest length have.
+        precision: one of `PRECISIONS`, in which a transformer, or a network of somebody's own,
+            passes forward and back in training.
 
     Raises:
         InputError: the name is unknown, or the network does not take such data.
     """
     if physical_batch_size < 1:
         raise InputError(f"physical batch size {physical_batch_size}: expected at least 1")
-    facts = networks()[parse(architecture)[0]]
-    if data.kind != facts.data:
+    facts = of(architecture)
+    if data.kind not in facts.data:
         raise InputError(
-            f"architecture {architecture!r}: data set {data.name} does not hold {facts.data}"
+            f"architecture {architecture!r}: data set {data.name} does not hold "
+            f"{' or '.join(facts.data)}"
         )
     module = import_module(facts.module)
     found: Architecture = module.build(architecture, data, physical_batch_size, precision)

@@ -31,7 +31,7 @@ from mico.support.errors import InputError
 
 FACTS = {
     "cnn": {
-        "data": "images",
+        "data": ("images",),
         "summary": "for images: the published network of 973,962 parameters; `cnn/8`: an eighth of "
         "its channels (2 to 128, a power of 2)",
         "layers": "`cnn`, or `cnn/k` with k times fewer channels: Conv2d (kernel 8, stride 2,"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mico.challenge.layout import MODEL
+from mico.networks import factory
 from mico.support.errors import InputError
 
 # A CNN computes on so many examples of each model at a time: on a CPU as fast as any number.
@@ -25,7 +26,7 @@ class Facts:
     """What is known of a network without building it: its data, its names, what it costs."""
 
     module: str  # that builds it, of this package
-    data: str  # the kind of stored data that it takes: bits, images or tokens
+    data: tuple[str, ...]  # the kinds of stored data that it takes, of mico.data.store.KINDS
     summary: str  # for the table of architectures in config/README.md
     layers: str  # for the data card: what is computed, and how released weights are loaded
     # Seconds of one core of an Intel Xeon at 2.8 GHz (text: of an AMD EPYC); docs/performance.md.
@@ -86,6 +87,15 @@ def networks() -> dict[str, Facts]:
     return found
 
 
+def of(architecture: str) -> Facts:
+    """The facts of an architecture's network.
+
+    Raises:
+        InputError: there is no such network, or none of that variant.
+    """
+    return networks()[parse(architecture)[0]]
+
+
 def parse(architecture: str) -> tuple[str, str]:
     """An architecture's network, and which variant of it, perhaps empty.
 
@@ -100,21 +110,28 @@ def parse(architecture: str) -> tuple[str, str]:
         else bool(variant) == facts.checkpoint and bool(slash) == facts.checkpoint
     ):
         return name, variant
+    if ":" in architecture:
+        factory.parse(architecture)
+        return factory.FORM, architecture
     raise InputError(f"architecture {architecture!r}: expected {_expected()}")
 
 
-def source(architecture: str) -> Path:
-    """The file that builds an architecture's network, which nobody imports by name."""
-    module = networks()[parse(architecture)[0]].module
-    return Path(__file__).with_name(f"{module.rpartition('.')[2]}.py")
+def sources(architecture: str) -> list[Path]:
+    """The files that build an architecture's network, which nobody imports by name."""
+    name, variant = parse(architecture)
+    module = networks()[name].module
+    own = [factory.parse(variant).source] if name == factory.FORM else []
+    return [Path(__file__).with_name(f"{module.rpartition('.')[2]}.py"), *own]
 
 
 def _expected() -> str:
     spelled = []
     for name, facts in networks().items():
+        if name == factory.FORM:
+            continue
         spelled += [] if facts.checkpoint else [name]
         if facts.divisors:
             spelled.append(f"{name}/k with k one of {', '.join(map(str, facts.divisors))}")
         if facts.checkpoint:
             spelled.append(f"{name}/ and a checkpoint's folder or name")
-    return f"{', '.join(spelled[:-1])} or {spelled[-1]}"
+    return f"{', '.join(spelled)}, or a network of your own: {factory.FORM}"

@@ -25,7 +25,7 @@ from mico.networks.randomness import RandomStream
 
 FACTS = {
     "mlp": {
-        "data": "bits",
+        "data": ("bits",),
         "summary": "for bits: Linear(d, 128), Tanh, Linear(128, classes)",
         "layers": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
         "record_seconds": 6.7e-6,

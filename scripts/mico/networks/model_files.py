@@ -56,11 +56,14 @@ def write_state_dict(path: Path, state_dict: StateDict, private: bool) -> None:
         torch.save(whole, file)
 
 
-def read_state_dict(path: Path, skipped: Collection[str] = ()) -> StateDict:
+def read_state_dict(
+    path: Path, skipped: Collection[str] = (), of_any_type: Collection[str] = ()
+) -> StateDict:
     """Read a model.pt without unpickling anything but tensors; the prefix of Opacus is removed.
 
     Args:
         skipped: the last parts of the names of tensors that are no weights.
+        of_any_type: the names of tensors that may be other than finite float32 numbers.
 
     Raises:
         InputError: the file is missing, corrupt, or holds anything but named tensors.
@@ -82,9 +85,12 @@ def read_state_dict(path: Path, skipped: Collection[str] = ()) -> StateDict:
     }
     found = {}
     for name, value in loaded.items():
-        if value.dtype != torch.float32 or not _is_plain(value) or not value.isfinite().all():
-            raise InputError(f"{path}: {name}: expected finite float32 numbers")
         own = name.removeprefix(OPACUS_PREFIX)
+        is_weight = own not in of_any_type
+        if not _is_plain(value) or (
+            is_weight and (value.dtype != torch.float32 or not value.isfinite().all())
+        ):
+            raise InputError(f"{path}: {name}: expected finite float32 numbers")
         if own in found:
             raise InputError(f"{path}: {name}: expected it once, with {OPACUS_PREFIX!r} or without")
         found[own] = value

@@ -36,6 +36,7 @@ class ModuleArithmetic(ABC):
     trained: dict[str, nn.Parameter]
     shapes: dict[str, tuple[int, ...]]
     constants: StateDict
+    last: nn.Linear | None  # the layer that puts out the logits, if it is such a one
     precision: str
     # Buffers that a pass in training changes, such as a batch norm's; they are in `shapes`, last.
     statistics: tuple[str, ...] = ()
@@ -54,17 +55,16 @@ class ModuleArithmetic(ABC):
         """Yield a batch of B examples in parts: their positions in it, and their inputs."""
 
     @abstractmethod
+    def prepare(self, private: bool) -> None:
+        """Called before single examples' gradients are asked for, to clip them or to look at."""
+
+    @abstractmethod
     def gradients(self, x: Tensor, y: Tensor, smoothing: float = 0.0) -> list[Gradients]:
         """The gradients of B examples' losses, of the model that is loaded."""
 
     @abstractmethod
     def blocks(self, gradients: Sequence[Gradients]) -> list[list[Gradients]]:
         """Gradients by the parts of the network whose norms an attacker looks at."""
-
-    @property
-    @abstractmethod
-    def last(self) -> nn.Linear | None:
-        """The layer that puts out the logits, if it is one that takes a vector for each example."""
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Logits (M, B, classes) for inputs x (M, B, ...)."""
@@ -138,6 +138,7 @@ class ModuleArithmetic(ABC):
             out: shapes as `parameters`; holds the noise, or zeros.
             seeds, smoothing: as above.
         """
+        self.prepare(private=True)
         for model, own in enumerate(each(parameters)):
             sums = {name: value[model] for name, value in out.items()}
             (rows,) = bound[model].nonzero(as_tuple=True)
@@ -161,6 +162,7 @@ class ModuleArithmetic(ABC):
             x: inputs (M, B, ...); y: labels (M, B) int64.
             directions: by a name, each of the shapes of `parameters`.
         """
+        self.prepare(private=False)
         found = []
         for model, own in enumerate(each(parameters)):
             of_model = [

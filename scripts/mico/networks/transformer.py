@@ -25,7 +25,7 @@ from mico.data.store import Description
 from mico.networks import dropout
 from mico.networks.architecture import Parameters, StateDict
 from mico.networks.bookkeeping import Gradients, Layer, add_tokens, is_known, without_padding
-from mico.networks.facts import Facts, networks, parse
+from mico.networks.facts import Facts, of
 from mico.networks.model_files import read_state_dict
 from mico.networks.module import ModuleArithmetic
 from mico.networks.randomness import RandomStream
@@ -41,7 +41,7 @@ FACTS = {
         "record_seconds": 9.4e-4,
         "step_seconds": 1e-2,
         "feature_mb": 0.04,
-        "data": "tokens",
+        "data": ("tokens",),
         "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
         "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
         " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",
@@ -96,7 +96,7 @@ class Transformer(ModuleArithmetic):
     constants: StateDict
     shapes: dict[str, tuple[int, ...]]  # each parameter's, by the name that it has in the library
     layers: dict[str, Layer]  # of the module, by name: those that have parameters
-    head: str  # the name of the last
+    last: nn.Linear
     pretrained: StateDict  # what a checkpoint has of them
     length: int  # tokens of a sentence in the data set, with its padding
     padding: int  # the token's id
@@ -112,7 +112,7 @@ class Transformer(ModuleArithmetic):
     @property
     def facts(self) -> Facts:
         """What is known of the network without building it, such as its costs."""
-        return networks()[parse(self.name)[0]]
+        return of(self.name)
 
     @property
     def dropout(self) -> bool:
@@ -236,12 +236,8 @@ class Transformer(ModuleArithmetic):
         logits: Tensor = self.module(input_ids=x, attention_mask=x != self.padding).logits
         return logits
 
-    @property
-    def last(self) -> nn.Linear:
-        """The head's last layer."""
-        layer = self.layers[self.head]
-        assert isinstance(layer, nn.Linear)
-        return layer
+    def prepare(self, private: bool) -> None:
+        """Nothing: its layers are known."""
 
     def gradients(self, x: Tensor, y: Tensor, smoothing: float = 0.0) -> list[Gradients]:
         """The gradients of B sentences' losses, of the model that is loaded.
@@ -378,8 +374,8 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
     layers = _layers(where, model)
     _check(where, model, data)
     last = [
-        key
-        for key, layer in layers.items()
+        layer
+        for layer in layers.values()
         if isinstance(layer, nn.Linear) and layer.out_features == data.classes
     ][-1]
     trained = dict(model.named_parameters())

@@ -30,7 +30,7 @@ from mico.data.store import Dataset, Description
 from mico.networks import pretrained
 from mico.networks.architecture import Architecture, read_parameters
 from mico.networks.build import build
-from mico.networks.facts import networks, parse
+from mico.networks.facts import of
 from mico.networks.model_files import OPACUS_PREFIX
 from mico.privacy.budget import Privacy
 from mico.release.writer import solution
@@ -270,7 +270,7 @@ def data_card(track: Track) -> str:
     challenges, phases = track.challenges, track.phases
     datasets = {one.data.name: one.data for one in challenges}.values()
     synthetic = ", ".join(data.name for data in datasets if data.synthetic)
-    used = [networks()[parse(one.scenario.architecture)[0]] for one in challenges]
+    used = [of(one.scenario.architecture) for one in challenges]
     disclosing = [one.scenario.challenge for one in challenges if one.scenario.disclosed]
     warnings = []
     if synthetic:

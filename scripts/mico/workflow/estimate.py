@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mico.challenge.scenario import GivenWeights, Scenario
 from mico.data.options import DataOptions
-from mico.networks.facts import Facts, networks, parse
+from mico.networks.facts import Facts, of, parse
 from mico.privacy.budget import sampling
 from mico.workflow import outside
 
@@ -121,7 +121,7 @@ def minutes(seconds: float) -> int:
 
 
 def _network(scenario: Scenario | GivenWeights) -> Facts:
-    return networks()[parse(scenario.architecture)[0]]
+    return of(scenario.architecture)
 
 
 def _per_record(scenario: Scenario | GivenWeights, features: int) -> float:

@@ -275,12 +275,12 @@ def participant_recipe_json(plan: Plan, wildcards: Wildcards) -> str:
 def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     """The module of a scenario's network; for a track those of all its scenarios."""
     if one := plan.weights.get(wildcards.get("scenario", "")):
-        return [facts.source(one.architecture)]
+        return facts.sources(one.architecture)
     if wildcards.get("challenge") or wildcards.get("scenario"):
         scenarios = [plan.of(wildcards)]
     else:
         scenarios = plan.of_track(wildcards["track"])
-    return sorted({facts.source(scenario.architecture) for scenario in scenarios})
+    return sorted({file for one in scenarios for file in facts.sources(one.architecture)})
 
 
 def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[str]:

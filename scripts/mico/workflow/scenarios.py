@@ -7,6 +7,7 @@ from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.data.tokens import BPE, is_checkpoint
+from mico.networks import factory
 from mico.networks.facts import networks, parse
 from mico.support.errors import InputError, did_you_mean, shown
 from mico.support.records import build
@@ -119,6 +120,8 @@ def _check_network(
     """Refuse a network that there is not, or that does not take the data set of this name."""
     try:
         network, variant = parse(architecture)
+        if network == factory.FORM:
+            factory.check(variant)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     facts = networks()[network]
@@ -128,8 +131,8 @@ def _check_network(
         hint = did_you_mean(name, datasets)
         raise InputError(f"{where}: data {name!r} is not among the datasets, {hint}")
     data, known = datasets[name], formats()
-    if known[data.format].kind != facts.data:
-        expected = " or ".join(one for one in known if known[one].kind == facts.data)
+    if known[data.format].kind not in facts.data:
+        expected = " or ".join(one for one in known if known[one].kind in facts.data)
         raise InputError(f"{where}: data {name!r}: {network} takes data of the format {expected}")
     if facts.pretrained and data.tokenizer == BPE:
         raise InputError(
