@@ -56,6 +56,13 @@ class Architecture(Protocol):
         """Each parameter's shape, by name, without the leading dimension M."""
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """The last of `shapes` that a mean gradient brings up to date in place, and no optimizer.
+
+        Such are a batch norm's means and variances; networks that have some cannot be clipped.
+        """
+
+    @property
     def dropout(self) -> bool:
         """Whether gradients in training are random: the engine then gives each model a seed."""
 

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from mico.networks.architecture import StateDict
 
-Norm = nn.LayerNorm | nn.GroupNorm | nn.RMSNorm
+Norm = nn.LayerNorm | nn.RMSNorm
 Convolution = nn.Conv1d | nn.Conv2d
-Layer = nn.Linear | nn.Embedding | Norm | Convolution
+Layer = nn.Linear | nn.Embedding | Norm | nn.GroupNorm | Convolution
 # A class that inherits from one of these may compute something else.
 KINDS = (
     *(nn.Linear, nn.Embedding, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm),
@@ -87,7 +87,8 @@ class Kept:
             add_tokens(weight, self.inputs, deltas)
             return
         if isinstance(self.layer, Convolution):
-            weight.add_(_weight_gradient(self.layer, self.inputs, deltas))
+            shape, groups = self.layer.weight.shape, self.layer.groups
+            weight.add_(_weight_gradient(self.layer, self.inputs, deltas, shape, groups))
             deltas = deltas.flatten(2).transpose(1, 2).flatten(0, 1)
         else:
             inputs, deltas = self.inputs.flatten(0, 1), deltas.flatten(0, 1)
@@ -157,6 +158,8 @@ def of_calls(name: str, layer: Layer, calls: Sequence[Call]) -> Gradients:
         if not more and _is_shorter(positions, into, out):
             return Kept(name, layer, inputs, deltas)
         return Formed(name, _sum(_formed(name, layer, *call) for call in calls))
+    if isinstance(layer, nn.GroupNorm):
+        return Formed(name, _sum(_formed_norm(name, layer, *call) for call in calls))
     both = [_by_position(layer, *call) for call in calls]
     inputs, deltas = (
         torch.cat(each, 1) if len(both) > 1 else each[0] for each in zip(*both, strict=True)
@@ -188,10 +191,6 @@ def _by_position(layer: nn.Linear | nn.Embedding | Norm, inputs: Tensor, deltas:
     """A layer's input and derivative as (B, T, features); T = 1 where there are no positions."""
     if isinstance(layer, nn.Embedding):
         return without_padding(layer, inputs, deltas)
-    if isinstance(layer, nn.GroupNorm):
-        inputs = functional.group_norm(inputs, layer.num_groups, eps=layer.eps)
-        inputs, deltas = (each.flatten(2).transpose(1, 2) for each in (inputs, deltas))
-        return inputs, deltas
     features = inputs.shape[-1]
     if isinstance(layer, nn.LayerNorm | nn.RMSNorm):
         shape = list(layer.normalized_shape)
@@ -238,13 +237,24 @@ def _convolved(layer: Convolution, inputs: Tensor, weight: Tensor, bias: Tensor 
 
 
 def _formed(name: str, layer: Convolution, inputs: Tensor, deltas: Tensor) -> StateDict:
-    """Each example's gradient by a convolution's weight and bias."""
-    columns, by_group = _columns(layer, inputs, deltas)
-    weight = torch.bmm(by_group, columns.transpose(1, 2))
+    """Each example's gradient by a convolution's weight and bias.
+
+    To torch, B examples are one with B times as many channels, in B times as many groups.
+    """
+    shape = (len(inputs) * layer.weight.shape[0], *layer.weight.shape[1:])
+    x, delta = (each.reshape(1, -1, *each.shape[2:]) for each in (inputs, deltas))
+    weight = _weight_gradient(layer, x, delta, shape, len(inputs) * layer.groups)
     gradients = {f"{name}.weight": weight.view(len(inputs), *layer.weight.shape)}
     if layer.bias is not None:
         gradients[f"{name}.bias"] = deltas.flatten(2).sum(2)
     return gradients
+
+
+def _formed_norm(name: str, layer: nn.GroupNorm, inputs: Tensor, deltas: Tensor) -> StateDict:
+    """Each example's gradient by a norm's weight and bias, one number for each channel."""
+    inputs = functional.group_norm(inputs, layer.num_groups, eps=layer.eps)
+    inputs, deltas = (each.reshape(*each.shape[:2], -1) for each in (inputs, deltas))
+    return {f"{name}.weight": (inputs * deltas).sum(2), f"{name}.bias": deltas.sum(2)}
 
 
 def _sum(gradients: Iterable[StateDict]) -> StateDict:
@@ -255,21 +265,23 @@ def _sum(gradients: Iterable[StateDict]) -> StateDict:
     return first
 
 
-def _weight_gradient(layer: Convolution, inputs: Tensor, deltas: Tensor) -> Tensor:
-    """The sum of all examples' gradients by a convolution's weight, by torch's own routine."""
+def _weight_gradient(
+    layer: Convolution, inputs: Tensor, deltas: Tensor, shape: tuple[int, ...], groups: int
+) -> Tensor:
+    """A convolution's gradient by a weight of this shape, by torch's own routine."""
+    only_its_shape = layer.weight.new_empty(1).expand(shape)
     no_shift, wanted = [0] * len(layer.kernel_size), [False, True, False]
-    _, gradient, _ = torch.ops.aten.convolution_backward(
+    gradient: Tensor = torch.ops.aten.convolution_backward(
         deltas,
         inputs,
-        layer.weight,
+        only_its_shape,
         None,
         layer.stride,
         layer.padding,
         layer.dilation,
         False,
         no_shift,
-        layer.groups,
+        groups,
         wanted,
-    )
-    found: Tensor = gradient
-    return found
+    )[1]
+    return gradient

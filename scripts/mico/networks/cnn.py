@@ -127,6 +127,11 @@ class CNN(StateDictFile):
         return dict(zip(LAYERS, map(math.prod, zip(into, area, strict=True)), strict=True))
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """Statistics of batches: there are none."""
+        return ()
+
+    @property
     def dropout(self) -> bool:
         """Whether gradients in training are random: not here, for there is no dropout."""
         return False

@@ -72,6 +72,11 @@ class MLP(StateDictFile):
         }
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """Statistics of batches: there are none."""
+        return ()
+
+    @property
     def dropout(self) -> bool:
         """Whether gradients in training are random: not here, for there is no dropout."""
         return False

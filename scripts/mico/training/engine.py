@@ -128,6 +128,7 @@ def train(
     weights, optimizer_state = state.weights, state.optimizer.unbind()
     parameters = _views(architecture, weights)
     gradient = torch.zeros_like(weights)
+    moved = _moved(architecture, [weights, gradient, *optimizer_state])
     gradients = _plain_gradients if options.clipping_norm is None else _private_gradients
     keys = [None if options.secure else seed for seed in seeds]
     epoch_gradients = partial(gradients, architecture, own, options, parameters, keys, gradient)
@@ -145,7 +146,8 @@ def train(
                 norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
                 gradient.mul_((options.max_gradient_norm / (norms + 1e-6)).clamp_(max=1))
             step += one
-            update(weights, gradient, optimizer_state, step, learning_rate)
+            for own_weights, own_gradient, *own_state in moved:
+                update(own_weights, own_gradient, own_state, step, learning_rate)
             after_step(State(epoch + done // steps, weights, state.optimizer, done % steps))
     return parameters
 
@@ -283,6 +285,19 @@ def _views(architecture: Architecture, flat: Tensor) -> Parameters:
         views[name] = flat[:, start:end].view(len(flat), *shape)
         start = end
     return views
+
+
+def _moved(architecture: Architecture, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    """What an optimizer moves of tensors like the weights (M, P): all, but for statistics.
+
+    These stand last, and the network itself brings them up to date; the rest is of each model.
+    """
+    statistics = architecture.statistics
+    if not statistics:
+        return [tensors]
+    shapes = [shape for name, shape in architecture.shapes.items() if name not in statistics]
+    end = sum(map(math.prod, shapes))
+    return [[each[model, :end] for each in tensors] for model in range(len(tensors[0]))]
 
 
 def _noise(seed: int | None, out: Tensor, epoch: int, std: float) -> Callable[[], object]:
