@@ -208,8 +208,8 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         whole = self.statistics and self.module.training
         size = max(len(x), 1) if whole else self.physical_batch_size
         positions = torch.arange(len(x), device=x.device)
-        if len(x):
-            yield from zip(torch.split(positions, size), torch.split(x, size), strict=True)
+        for chosen in torch.split(positions, size) if len(x) else ():
+            yield chosen, x[chosen]  # copied, since small products round by where a factor begins
 
     def prepare(self, private: bool) -> None:
         """Find out how single examples' gradients are computed.
