@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 
 from mico.data.store import Description
-from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.networks.architecture import (
+    Clipping,
+    ExampleGradients,
+    Parameters,
+    log_norm,
+    smooth_,
+    uniform_weights,
+)
 from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks
 from mico.networks.kernels import clip_, softmax_error_, tanh_
 from mico.networks.model_files import StateDictFile
@@ -146,6 +153,7 @@ class MLP(StateDictFile):
         y: Tensor,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
@@ -153,8 +161,9 @@ class MLP(StateDictFile):
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
             seeds: not used, there is no dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing)
         mean = {"alpha": 1 / x.shape[1], "beta": 0}
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1, **mean)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden, **mean)
@@ -166,9 +175,10 @@ class MLP(StateDictFile):
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -180,12 +190,13 @@ class MLP(StateDictFile):
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding.
-            clipping_norm: C.
+            clipping: with C.
             out: shapes as `parameters`; holds the noise, or zeros.
             seeds: not used, there is no dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y)
-        clip_(x, delta1, hidden, delta2, bound, clipping_norm)
+        hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing)
+        clip_(x, delta1, hidden, delta2, bound, *clipping.least_and_added)
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden)
         out["mlp.2.bias"].add_(delta2.sum(1, keepdim=True))
@@ -223,14 +234,14 @@ class MLP(StateDictFile):
         return hidden, logits.add_(parameters["mlp.2.bias"])
 
     def _backward(
-        self, parameters: Parameters, x: Tensor, y: Tensor
+        self, parameters: Parameters, x: Tensor, y: Tensor, smoothing: float = 0.0
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The hidden layer's output, and the loss's derivative by each layer's output before tanh.
 
         (M, B, 128), (M, B, 128) and (M, B, classes), for the sum of the examples' losses.
         """
         hidden, logits = self._forward(parameters, x)
-        delta2 = softmax_error_(logits, y)
+        delta2 = smooth_(softmax_error_(logits, y), y, smoothing)
         delta1 = torch.bmm(delta2, parameters["mlp.2.weight"])
         torch.ops.aten.tanh_backward.grad_input(delta1, hidden, grad_input=delta1)
         return hidden, delta1, delta2

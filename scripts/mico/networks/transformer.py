@@ -38,7 +38,13 @@ from torch.nn import functional
 
 from mico.data.store import Description
 from mico.networks import dropout
-from mico.networks.architecture import SMALLEST, ExampleGradients, Parameters, StateDict
+from mico.networks.architecture import (
+    SMALLEST,
+    Clipping,
+    ExampleGradients,
+    Parameters,
+    StateDict,
+)
 from mico.networks.facts import Facts, networks, parse
 from mico.networks.model_files import read_state_dict
 from mico.networks.randomness import RandomStream
@@ -279,6 +285,7 @@ class Transformer:
         y: Tensor,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
@@ -289,6 +296,7 @@ class Transformer:
             x: token ids (M, B, L); y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
             seeds: a word for each model that its dropout is drawn from; None is without dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
         for value in out.values():
             value.zero_()
@@ -296,9 +304,8 @@ class Transformer:
             sums = {name: value[model] for name, value in out.items()}
             with _seeded(seeds[model] if seeds else None, x.device):
                 for chosen, ids in self._parts(x[model]):
-                    self._add_gradient(
-                        own, ids, y[model, chosen], seeds is not None, 1 / x.shape[1], sums
-                    )
+                    labels, weight = y[model, chosen], 1 / x.shape[1]
+                    self._add_gradient(own, ids, labels, seeds is not None, weight, sums, smoothing)
 
     def add_clipped_gradients(
         self,
@@ -306,9 +313,10 @@ class Transformer:
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -316,9 +324,9 @@ class Transformer:
             x: token ids (M, B, L); y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding, which is not computed at all.
-            clipping_norm: C.
+            clipping: with C.
             out: shapes as `parameters`; holds the noise, or zeros.
-            seeds: as above.
+            seeds, smoothing: as above.
         """
         for model, own in enumerate(_each(parameters)):
             sums = {name: value[model] for name, value in out.items()}
@@ -326,9 +334,8 @@ class Transformer:
             with _seeded(seeds[model] if seeds else None, x.device):
                 for chosen, ids in self._parts(x[model, rows]):
                     at = rows[chosen]
-                    passes = self._backward(own, ids, y[model, at], seeds is not None)
-                    # The weight times min(1, C / norm).
-                    scale = bound[model, at] / _total_norm(passes).clamp_(min=clipping_norm)
+                    passes = self._backward(own, ids, y[model, at], seeds is not None, smoothing)
+                    scale = clipping.scale(bound[model, at], _total_norm(passes))
                     for one in passes:
                         _add(one, scale, sums)
 
@@ -431,11 +438,14 @@ class Transformer:
         logits: Tensor = output.logits
         return logits
 
-    def _loss(self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool) -> Tensor:
+    def _loss(
+        self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool, smoothing: float
+    ) -> Tensor:
         """The sum of the sentences' cross-entropies, in the precision of a gradient."""
         with torch.autocast(ids.device.type, torch.bfloat16, self.precision == "bfloat16"):
             logits = self._run(parameters, ids, training)
-        return functional.cross_entropy(_widened(logits), y, reduction="sum")
+        logits = _widened(logits)
+        return functional.cross_entropy(logits, y, reduction="sum", label_smoothing=smoothing)
 
     def _add_gradient(
         self,
@@ -445,6 +455,7 @@ class Transformer:
         training: bool,
         weight: float,
         sums: StateDict,
+        smoothing: float,
     ) -> None:
         """Add the gradient of the sentences' cross-entropies, each times `weight`, to `sums`.
 
@@ -463,7 +474,7 @@ class Transformer:
                     del leaves[f"{name}.weight"]
             for value in leaves.values():
                 value.requires_grad_()
-            loss = weight * self._loss(parameters, ids, y, training)
+            loss = weight * self._loss(parameters, ids, y, training, smoothing)
         outputs = [output for *_, output in looked_up]
         gradients = torch.autograd.grad(loss, [*leaves.values(), *outputs])
         torch._foreach_add_([sums[name] for name in leaves], gradients[: len(leaves)])
@@ -472,7 +483,12 @@ class Transformer:
             _add_tokens(sums[f"{name}.weight"], inputs, deltas)
 
     def _backward(
-        self, parameters: StateDict, ids: Tensor, y: Tensor, training: bool
+        self,
+        parameters: StateDict,
+        ids: Tensor,
+        y: Tensor,
+        training: bool,
+        smoothing: float = 0.0,
     ) -> list[_Pass]:
         """The layers' parts in the backward pass of the sum of the sentences' cross-entropies.
 
@@ -496,7 +512,7 @@ class Transformer:
                 if isinstance(layer, nn.Embedding):
                     hooks.enter_context(layer.register_forward_pre_hook(each_by_itself))
                 hooks.enter_context(layer.register_forward_hook(partial(note, name)))
-            loss = self._loss(parameters, ids, y, training)
+            loss = self._loss(parameters, ids, y, training, smoothing)
         once = sorted(name for name, *_ in calls) == sorted(self.layers)
         if not once or any(len(output) != len(ids) for *_, output in calls):
             raise InputError(

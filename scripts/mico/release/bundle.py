@@ -327,25 +327,55 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "challenge points, 2m": f"{2 * scenario.m:,}",
                 "models": ", ".join(f"{len(span)} {phase}" for phase, span in _spans(phases)),
                 "network": pretrained.public(scenario.architecture),
-                "optimizer": scenario.optimizer,
+                "optimizer": _optimizer(scenario),
                 "epochs": scenario.epochs,
                 "batch size": f"{scenario.batch_size}{' expected' if scenario.private else ''}",
                 "order of the records": _order(scenario),
                 "steps": f"{spent.steps:,}",
-                "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
-                f" after every {scenario.lr_decay_epochs} epochs",
+                "learning rate": _learning_rate(scenario),
+                "label smoothing": _number(scenario.label_smoothing or None),
+                "augmentation": _augmentation(scenario),
                 "differential privacy": "DP-SGD" if scenario.private else "none",
                 "ε, the target": _number(scenario.epsilon),
                 "ε spent": _number(spent.epsilon_spent),
                 "δ": _number(spent.delta),
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),
-                "clipping norm": _number(scenario.clipping_norm),
+                "clipping norm": _number(scenario.clipping_norm)
+                + (", automatic" if scenario.clipping == "automatic" else ""),
                 "largest norm of a batch's gradient": _number(scenario.max_gradient_norm),
             }
         )
     rows = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _optimizer(scenario: Scenario) -> str:
+    found: str = scenario.optimizer
+    if scenario.momentum:
+        found += f", {'Nesterov ' if scenario.nesterov else ''}momentum {scenario.momentum:g}"
+    if scenario.weight_decay:
+        found += f", weight decay {scenario.weight_decay:g}"
+    return found
+
+
+def _learning_rate(scenario: Scenario) -> str:
+    after = {
+        "step": f", times {scenario.lr_decay:g} after every {scenario.lr_decay_epochs} epochs",
+        "constant": "",
+        "cosine": ", along half a cosine to 0",
+        "linear": ", linearly to 0",
+    }
+    found = f"{scenario.learning_rate:g}{after[scenario.lr_schedule]}"
+    rising = scenario.warmup_epochs
+    return found + (f", after a warm-up of {rising:g} epochs" if rising else "")
+
+
+def _augmentation(scenario: Scenario) -> str:
+    found = ["horizontal flip"] if scenario.horizontal_flip else []
+    if scenario.crop_padding:
+        found.append(f"random crop with {scenario.crop_padding} black pixels around")
+    return ", ".join(found)
 
 
 def _order(scenario: Scenario) -> str:

@@ -109,6 +109,10 @@ def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> 
     """
     where = f"scenario {scenario.id}"
     _check_network(where, scenario.architecture, scenario.data, datasets)
+    network, _ = parse(scenario.architecture)
+    for key in scenario.augmentations:
+        if "images" not in networks()[network].data:
+            raise InputError(f"{where}: {key}: expected a network for images, not {network}")
     records = datasets[scenario.data].records
     if records is not None and scenario.n + scenario.m > records:
         used = scenario.n + scenario.m
