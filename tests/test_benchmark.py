@@ -24,13 +24,15 @@ import baselines
 import benchmark
 from baselines import PHYSICAL_BATCH, TEXT_PHYSICAL_BATCH, Network
 from mico.challenge.recipe import TrainingOptions
+from mico.data.formats.cifar10_binary import MEAN, STD
 from mico.data.store import Description
 from mico.networks import cnn
 from mico.networks.architecture import Architecture, Parameters
 from mico.networks.build import build
 from mico.networks.cnn import CNN
 from mico.networks.mlp import MLP
-from mico.training.engine import OPTIMIZERS, Records, State, train
+from mico.training.engine import Records, State, train
+from mico.training.optimizers import slots
 
 TOOLS = Path(__file__).parents[1] / "tools"
 CLASSES, RECORDS = 6, 300
@@ -98,7 +100,7 @@ def cnn_case() -> Case:
     rng = np.random.default_rng(1)
     channels = (2, 3, 4)
     return Case(
-        CNN(CLASSES, channels),
+        CNN(CLASSES, channels, mean=MEAN, std=STD),
         partial(baselines.cnn, channels, CLASSES),
         baselines.Images,
         rng.integers(0, 256, (RECORDS, 3072), dtype=np.uint8),
@@ -195,7 +197,7 @@ def engine(
     )
     held = case.architecture.from_state_dicts([start])
     flat = torch.cat([value.flatten(1) for value in held.values()], 1)
-    state = State(0, flat, flat.new_zeros(OPTIMIZERS[options.optimizer][1], *flat.shape))
+    state = State(0, flat, flat.new_zeros(slots(options), *flat.shape))
     found: Parameters = train(case.architecture, records, [np.arange(RECORDS)], [1], options, state)
     return case.architecture.to_state_dicts(found)[0]
 

@@ -192,6 +192,23 @@ def test_card_says_how_each_challenge_was_made(card: str) -> None:
     assert "$" not in card
 
 
+def test_card_says_all_of_a_recipe(challenges: dict) -> None:
+    changes = {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+    changes |= {"lr_schedule": "cosine", "lr_decay": 1.0, "warmup_epochs": 2.5}
+    changes |= {"label_smoothing": 0.1, "horizontal_flip": True, "crop_padding": 4}
+    known = described(challenges, "private")
+    changed = replace(known.scenario, clipping="automatic", **changes)
+    facts = bundle._facts([replace(known, scenario=changed)], PHASES)
+    expected = {
+        "optimizer": ["sgd, Nesterov momentum 0.9, weight decay 0.0005"],
+        "learning rate": ["0.01, along half a cosine to 0, after a warm-up of 2.5 epochs"],
+        "label smoothing": ["0.1"],
+        "augmentation": ["horizontal flip, random crop with 4 black pixels around"],
+        "clipping norm": ["2.6, automatic"],
+    }
+    assert {name: row(facts, name) for name in expected} == expected
+
+
 def test_seeds_that_are_known_make_no_bundle_without_a_word(
     run_script: Callable, challenges: dict, tmp_path: Path
 ) -> None:

@@ -60,10 +60,36 @@ def copy(state: State) -> State:
     return replace(state, weights=state.weights.clone(), optimizer=state.optimizer.clone())
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
+RECIPES: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "sgd": {"optimizer": "sgd"},
+    "momentum": {
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 0.01,
+        "lr_schedule": "cosine",
+        "lr_decay": 1.0,
+        "warmup_epochs": 1.5,
+        "label_smoothing": 0.1,
+    },
+    "adamw": {
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+        "lr_schedule": "linear",
+        "lr_decay": 1.0,
+    },
+}
+
+
+@pytest.mark.parametrize("changes", RECIPES.values(), ids=list(RECIPES))
+@pytest.mark.parametrize(
+    "options",
+    [PLAIN, PRIVATE, replace(PRIVATE, clipping="automatic")],
+    ids=["plain", "private", "automatic"],
+)
 def test_training_goes_on_after_any_step_with_the_same_bits(
-    options: TrainingOptions, optimizer: str
+    options: TrainingOptions, changes: dict[str, Any]
 ) -> None:
     """Three models at once, through two decays of the learning rate; 23 records are no multiple."""
     rng = np.random.default_rng(1)
@@ -71,7 +97,7 @@ def test_training_goes_on_after_any_step_with_the_same_bits(
     features[:, -1] = 1
     records = Records(features, torch.from_numpy(rng.integers(0, 6, 80)))
     sets = [rng.permutation(80)[:23] for _ in range(3)]
-    options = replace(options, optimizer=optimizer)
+    options = replace(options, **changes)
     # 23 records in fives, and sampled by threes.
     steps = 8 if options.clipping_norm else 5
 
@@ -722,14 +748,22 @@ CHANGES = {
     "lr_decay": with_options(lr_decay=0.6),
     "lr_decay_epochs": with_options(lr_decay_epochs=1),
     "clipping_norm": with_options(clipping_norm=4.1),
+    "clipping": with_options(clipping="automatic"),
+    "weight_decay": with_options(weight_decay=0.01),
+    "label_smoothing": with_options(label_smoothing=0.1),
     "noise_multiplier": lambda shard: replace(shard, noise_multiplier=0.7),
     "secure": with_recipe(secure=True),
 }
 
 
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "momentum": 0.9}])
 def test_a_stopped_shard_goes_on_if_nothing_has_changed(
-    shard: program.Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shard: program.Job,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    changes: dict[str, Any],
 ) -> None:
+    shard = with_options(**changes)(shard)
     written, whole = train_shard(shard, tmp_path / "whole", monkeypatch)
     assert written == ALL
     with pytest.raises(StoppedError):

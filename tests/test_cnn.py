@@ -10,6 +10,7 @@ another order; up to twice was measured.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +19,16 @@ from scipy import stats
 from torch import Tensor, nn
 
 from mico.challenge.recipe import TrainingOptions
-from mico.networks.architecture import Parameters
+from mico.networks.architecture import Clipping, Parameters
 from mico.networks.cnn import CNN
 from mico.networks.randomness import RandomStream, poisson_sample
 from mico.training.engine import Records, State, train
 
 MEAN = (0.49139968, 0.48215841, 0.44653091)
 STD = (0.24703223, 0.24348513, 0.26158784)
-FULL = CNN(10)
+FULL = CNN(10, mean=MEAN, std=STD)
 # Narrow, all sizes different, and a batch of 6 is computed in parts of 4 and 2.
-SMALL = CNN(7, (4, 6, 8), physical_batch_size=4)
+SMALL = CNN(7, (4, 6, 8), physical_batch_size=4, mean=MEAN, std=STD)
 FACTORS = (1, 3, 10)  # of three models' weights: the larger, the more saturated and certain
 SEEDS = [11, 12, 13]
 CLIPPING_NORM = 14.0  # about half of the images' gradients at the published width are longer
@@ -113,14 +114,20 @@ def initial_state_dicts(network: CNN, seeds: Sequence[int]) -> list[StateDict]:
 
 
 def naive_gradients(
-    network: CNN, state_dict: StateDict, x: Tensor, y: Tensor, dtype: torch.dtype = torch.float64
+    network: CNN,
+    state_dict: StateDict,
+    x: Tensor,
+    y: Tensor,
+    dtype: torch.dtype = torch.float64,
+    smoothing: float = 0.0,
 ) -> list[StateDict]:
     """Each example's own gradient by autograd."""
     model = published(network, state_dict, dtype)
+    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
     gradients = []
     for one_x, one_y in zip(x.to(dtype), y, strict=True):
         model.zero_grad()
-        nn.functional.cross_entropy(model(one_x.unsqueeze(0)), one_y.unsqueeze(0)).backward()
+        criterion(model(one_x.unsqueeze(0)), one_y.unsqueeze(0)).backward()
         gradients.append({name: p.grad.double() for name, p in model.named_parameters()})
     return gradients
 
@@ -172,17 +179,27 @@ class Batch:
         held = {name: value.to(dtype) for name, value in parameters.items()}
         return held, self.x.to(dtype), self.y
 
-    def naive(self, dtype: torch.dtype = torch.float64) -> list[list[StateDict]]:
+    def naive(
+        self, dtype: torch.dtype = torch.float64, smoothing: float = 0.0
+    ) -> list[list[StateDict]]:
         """Each model's examples' own gradients."""
         each = zip(self.state_dicts, self.images, self.y, strict=True)
-        return [naive_gradients(self.network, *one, dtype) for one in each]
+        return [naive_gradients(self.network, *one, dtype, smoothing) for one in each]
 
-    def clipped(self, weight: Tensor, clipping_norm: float, dtype: torch.dtype) -> list[StateDict]:
+    def clipped(
+        self,
+        weight: Tensor,
+        clipping_norm: float,
+        dtype: torch.dtype,
+        automatic: bool = False,
+        smoothing: float = 0.0,
+    ) -> list[StateDict]:
         """The network's sums of clipped gradients."""
         held, x, y = self.taken(dtype)
         out = {name: torch.zeros_like(value) for name, value in held.items()}
         bound = weight.to(dtype) * clipping_norm
-        self.network.add_clipped_gradients(held, x, y, bound, clipping_norm, out)
+        clipping = Clipping(clipping_norm, automatic)
+        self.network.add_clipped_gradients(held, x, y, bound, clipping, out, None, smoothing)
         return self.network.to_state_dicts(out)
 
 
@@ -218,7 +235,7 @@ def naive(batch: Batch) -> dict[torch.dtype, list[list[StateDict]]]:
 @pytest.fixture(scope="module")
 def records() -> Records:
     pixels = torch.from_numpy(SMALL.encode(random_pixels(5, 40)))
-    return Records(pixels, random_labels(6, 40, SMALL.classes))
+    return Records(pixels, random_labels(6, 40, SMALL.classes), (3, 32, 32))
 
 
 @pytest.fixture(scope="module")
@@ -436,13 +453,50 @@ def test_clipped_sum_equals_naive_per_example_gradients(
         assert error(found[torch.float32][model], expected) < SINGLE * error(single, expected)
 
 
+def test_gradients_of_smoothed_labels_equal_naive_ones(batch: Batch) -> None:
+    naive = batch.naive(smoothing=0.1)
+    held, x, y = batch.taken(torch.float64)
+    out = {name: torch.zeros_like(value) for name, value in held.items()}
+    SMALL.mean_gradient(held, x, y, out, smoothing=0.1)
+    mean = SMALL.to_state_dicts(out)
+    clipped = batch.clipped(torch.ones(3, 6), 4.0, torch.float64, smoothing=0.1)
+    for model in range(3):
+        assert error(mean[model], weighted_sum(naive[model], [1 / 6] * 6)) < DOUBLE
+        assert error(clipped[model], clipped_sum(naive[model], [1] * 6, 4.0)) < DOUBLE
+
+
+def test_automatically_clipped_sum_equals_naive_per_example_gradients(
+    batch: Batch, naive: dict[torch.dtype, list[list[StateDict]]]
+) -> None:
+    """Unequal weights, one of them 0."""
+    weight = torch.linspace(0, 1, 18).view(3, 6)
+    found = {dtype: batch.clipped(weight, 4.0, dtype, automatic=True) for dtype in naive}
+    for model in range(3):
+        expected, single = (
+            weighted_sum(own, [w * 4.0 / (norm(one) + 0.01) for w, one in pairs])
+            for own in (naive[dtype][model] for dtype in (torch.float64, torch.float32))
+            for pairs in [list(zip(weight[model].tolist(), own, strict=True))]
+        )
+        assert error(found[torch.float64][model], expected) < DOUBLE
+        assert error(found[torch.float32][model], expected) < SINGLE * error(single, expected)
+
+
+def test_an_automatically_clipped_contribution_is_shorter_than_the_bound(batch: Batch) -> None:
+    """Of each image alone, and almost as long."""
+    for number in range(6):
+        one = slice(number, number + 1)
+        alone = replace(batch, x=batch.x[:, one], y=batch.y[:, one])
+        for gradient in alone.clipped(torch.ones(3, 1), 0.5, torch.float32, automatic=True):
+            assert 0.4 < norm(gradient) < 0.5
+
+
 def test_clipped_sum_is_added_to_what_there_was(batch: Batch) -> None:
     held, x, y = batch.taken(torch.float64)
     weight = torch.ones(3, 6, dtype=torch.float64)
     torch.manual_seed(5)
     noise = {name: torch.randn_like(value) for name, value in held.items()}
     out = {name: value.clone() for name, value in noise.items()}
-    SMALL.add_clipped_gradients(held, x, y, 4 * weight, 4.0, out)
+    SMALL.add_clipped_gradients(held, x, y, 4 * weight, Clipping(4.0), out)
     alone = batch.clipped(weight, 4.0, torch.float64)
     added = {name: value - noise[name] for name, value in out.items()}
     for one, other in zip(SMALL.to_state_dicts(added), alone, strict=True):
@@ -561,6 +615,86 @@ def test_plain_training_equals_a_pytorch_loop(
         assert error(change(engine, start), change(model.state_dict(), start)) < ROUNDING
 
 
+def turned(images: np.ndarray, words: Tensor) -> np.ndarray:
+    """Images (N, 3, 32, 32) as words say: cut from images with 4 black pixels around, mirrored."""
+    found = []
+    for image, word in zip(images, words.tolist(), strict=True):
+        down, right = ((word >> at) % 2**31 * 9 // 2**31 for at in (1, 32))
+        cut = np.pad(image, ((0, 0), (4, 4), (4, 4)))[:, down : down + 32, right : right + 32]
+        found.append(cut[:, :, ::-1] if word % 2 else cut)
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_augmented_training_equals_a_pytorch_loop(
+    records: Records, training_sets: list[np.ndarray], shuffle: bool
+) -> None:
+    """Every record of every epoch is turned anew, in the order in which it is trained on."""
+    options = replace(PLAIN, horizontal_flip=True, crop_padding=4, shuffle=shuffle)
+    trained = SMALL.to_state_dicts(train(SMALL, records, training_sets, SEEDS, options))
+    pixels = random_pixels(5, 40).reshape(40, 3, 32, 32)
+    for seed, training_set, start, engine in zip(
+        SEEDS, training_sets, initial_state_dicts(SMALL, SEEDS), trained, strict=True
+    ):
+        model = published(SMALL, start, torch.float64)
+        loop = torch.optim.SGD(model.parameters(), lr=0.05)
+        schedule = torch.optim.lr_scheduler.StepLR(loop, step_size=1, gamma=0.96)
+        for epoch in range(3):
+            order = training_set
+            if shuffle:
+                keys = np.empty(23, np.uint64)
+                RandomStream(seed, f"order/{epoch}").bits(keys)()
+                order = training_set[keys.argsort()]
+            words = torch.empty(23, dtype=torch.int64)
+            RandomStream(seed, f"augmentation/{epoch}").bits(words.numpy())()
+            images = turned(pixels[order], words).reshape(23, 3072)
+            x, y = published_inputs(images).double(), records.labels[order]
+            for start_at in range(0, 23, 5):
+                own = slice(start_at, start_at + 5)
+                loop.zero_grad()
+                nn.CrossEntropyLoss()(model(x[own]), y[own]).backward()
+                loop.step()
+            schedule.step()
+        assert error(change(engine, start), change(model.state_dict(), start)) < ROUNDING
+
+
+def test_augmented_private_training_equals_a_naive_loop(
+    records: Records, training_sets: list[np.ndarray]
+) -> None:
+    """Each record of a Poisson sample counts once, turned by a word of its own; no noise."""
+    options = replace(PRIVATE, noise_multiplier=0.0, horizontal_flip=True, crop_padding=4)
+    trained = SMALL.to_state_dicts(train(SMALL, records, training_sets, SEEDS, options))
+    pixels = random_pixels(5, 40).reshape(40, 3, 32, 32)
+    for seed, order, start, engine in zip(
+        SEEDS, training_sets, initial_state_dicts(SMALL, SEEDS), trained, strict=True
+    ):
+        weights = {name: value.double() for name, value in start.items()}
+        for epoch in range(3):
+            drawn = poisson_sample(RandomStream(seed, f"sampling/{epoch}"), 3 * 23, 1 / 3)
+            words = torch.empty(len(drawn), dtype=torch.int64)
+            RandomStream(seed, f"augmentation/{epoch}").bits(words.numpy())()
+            images = turned(pixels[order[drawn % 23]], words).reshape(len(drawn), 3072)
+            x, y = published_inputs(images), records.labels[order[drawn % 23]]
+            for step in range(3):
+                own = torch.from_numpy(drawn // 23 == step)
+                gradients = naive_gradients(SMALL, weights, x[own], y[own])
+                total = clipped_sum(gradients, [1 / 8] * len(gradients), 4.0)
+                rate = 0.05 * 0.96**epoch
+                weights = {name: value - rate * total[name] for name, value in weights.items()}
+        assert error(change(engine, start), change(weights, start)) < ROUNDING
+
+
+def test_augmentation_leaves_samples_and_noise_as_they_are(
+    records: Records, training_sets: list[np.ndarray]
+) -> None:
+    """To the bit, of images that are black all over, which no flip or shift changes."""
+    black = replace(records, features=torch.zeros_like(records.features))
+    options = replace(PRIVATE, horizontal_flip=True, crop_padding=4)
+    found = train(SMALL, black, training_sets, SEEDS, options)
+    expected = train(SMALL, black, training_sets, SEEDS, PRIVATE)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 def test_samples_larger_than_the_physical_batch_equal_a_naive_loop() -> None:
     """Of 40 of 80 records on average, in parts of 16; without noise, in double precision."""
     network = replace(SMALL, physical_batch_size=16)
@@ -606,7 +740,11 @@ def test_the_physical_batch_makes_no_difference(
     assert error(whole[0], whole[1]) > 0.1
 
 
-@pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
+@pytest.mark.parametrize(
+    "options",
+    [PLAIN, PRIVATE, replace(PRIVATE, horizontal_flip=True, crop_padding=4)],
+    ids=["plain", "private", "augmented"],
+)
 def test_a_model_does_not_depend_on_those_trained_with_it(
     records: Records, training_sets: list[np.ndarray], options: TrainingOptions
 ) -> None:
@@ -622,12 +760,17 @@ def test_a_model_does_not_depend_on_those_trained_with_it(
             assert error(change(one, start), expected) < ROUNDING
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize(
+    "changes", [{"optimizer": "adam"}, {}, {"horizontal_flip": True, "crop_padding": 4}]
+)
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
 def test_training_goes_on_after_any_step_with_the_same_bits(
-    records: Records, training_sets: list[np.ndarray], options: TrainingOptions, optimizer: str
+    records: Records,
+    training_sets: list[np.ndarray],
+    options: TrainingOptions,
+    changes: dict[str, Any],
 ) -> None:
-    options = replace(options, optimizer=optimizer)
+    options = replace(options, **changes)
 
     def run(state: State | None) -> tuple[Parameters, list[State]]:
         states: list[State] = []

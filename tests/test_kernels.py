@@ -96,9 +96,11 @@ def test_softmax_error_of_logits_far_apart() -> None:
 
 
 @pytest.mark.parametrize(("shape", "widths"), [((1, 1), (1, 1, 1)), ((2, 50), (601, 128, 100))])
-@pytest.mark.parametrize("clipping_norm", [1e-3, 30.0, 1e6])
+@pytest.mark.parametrize(
+    ("clipping_norm", "automatic"), [(1e-3, False), (30.0, False), (1e6, False), (30.0, True)]
+)
 def test_clipping_is_that_of_the_formed_gradients(
-    shape: tuple[int, ...], widths: tuple[int, ...], clipping_norm: float
+    shape: tuple[int, ...], widths: tuple[int, ...], clipping_norm: float, automatic: bool
 ) -> None:
     """Also of weighted examples and of padding, whose bound is 0."""
     generator = torch.Generator().manual_seed(4)
@@ -116,9 +118,11 @@ def test_clipping_is_that_of_the_formed_gradients(
         -1,
     )
     norm = torch.linalg.vector_norm(formed, dim=-1)
-    scale = (bound / norm.clamp(min=clipping_norm)).unsqueeze(-1)
+    divisor = norm + 0.01 if automatic else norm.clamp(min=clipping_norm)
+    scale = (bound / divisor).unsqueeze(-1)
     expected = delta1 * scale, delta2 * scale
-    kernels.clip_(x, delta1, hidden, delta2, bound, clipping_norm)
+    least, added = (0.0, 0.01) if automatic else (clipping_norm, 0.0)
+    kernels.clip_(x, delta1, hidden, delta2, bound, least, added)
     for found, scaled in zip((delta1, delta2), expected, strict=True):
         torch.testing.assert_close(found.double(), scaled, rtol=32 * STEP, atol=0)
 
@@ -136,7 +140,7 @@ def test_double_precision_stays_double() -> None:
         own_hidden, delta2, own_delta1 = (tensor.clone() for tensor in outputs)
         kernels.tanh_(own_hidden)
         kernels.softmax_error_(delta2, y)
-        kernels.clip_(x.to(kind), own_delta1, own_hidden, delta2, bound.to(kind), 3.0)
+        kernels.clip_(x.to(kind), own_delta1, own_hidden, delta2, bound.to(kind), 3.0, 0.01)
         return [own_hidden, own_delta1, delta2]
 
     for single, double in zip(all_of_them(torch.float32), all_of_them(torch.float64), strict=True):
@@ -151,7 +155,7 @@ def test_an_empty_batch_is_left_empty() -> None:
     y = torch.empty(1, 0, dtype=torch.int64)
     assert kernels.softmax_error_(torch.empty(1, 0, 5), y).shape == (1, 0, 5)
     none = torch.empty(1, 0, 5)
-    kernels.clip_(none, none.clone(), none, none.clone(), torch.empty(1, 0), 1.0)
+    kernels.clip_(none, none.clone(), none, none.clone(), torch.empty(1, 0), 1.0, 0.0)
 
 
 def test_what_is_not_contiguous_is_refused() -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, fields, replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from mico.challenge import seeds, splits
 from mico.challenge.recipe import Optimisation, Recipe, TrainingOptions
 from mico.data import store
 from mico.networks import model_files, randomness
+from mico.networks.architecture import Clipping
 from mico.networks.facts import networks
 from mico.networks.mlp import MLP
 from mico.networks.randomness import RandomStream, poisson_sample
@@ -173,19 +175,29 @@ def test_private_training_equals_opacus(
 # Gradients
 
 
-def naive_gradients(model: nn.Module, x: Tensor, y: Tensor) -> list[StateDict]:
+def naive_gradients(
+    model: nn.Module, x: Tensor, y: Tensor, smoothing: float = 0.0
+) -> list[StateDict]:
     """Each example's own gradient by autograd in double precision."""
     model = model.double()
+    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
     gradients = []
     for one_x, one_y in zip(x.double(), y, strict=True):
         model.zero_grad()
-        nn.functional.cross_entropy(model(one_x.unsqueeze(0)), one_y.unsqueeze(0)).backward()
+        criterion(model(one_x.unsqueeze(0)), one_y.unsqueeze(0)).backward()
         gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
     return gradients
 
 
 def norm(gradient: StateDict) -> float:
     return math.sqrt(sum(float(value.square().sum()) for value in gradient.values()))
+
+
+def factor(clipping: Clipping, gradient: StateDict) -> float:
+    """What is left of an example's gradient."""
+    if clipping.automatic:
+        return clipping.norm / (norm(gradient) + 0.01)
+    return min(1.0, clipping.norm / norm(gradient))
 
 
 @pytest.fixture
@@ -206,42 +218,54 @@ def held(models: list[nn.Module]) -> dict[str, Tensor]:
 
 
 def gradient_sums(
-    parameters: dict[str, Tensor], x: Tensor, y: Tensor, weight: Tensor, bound: float
+    parameters: dict[str, Tensor],
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    clipping: Clipping,
+    smoothing: float = 0.0,
 ) -> list[StateDict]:
     """The engine's, less what was in `out` before."""
     out = {name: torch.ones_like(value) for name, value in parameters.items()}
-    NETWORK.add_clipped_gradients(parameters, with_ones(x), y, weight * bound, bound, out)
+    bound = weight * clipping.norm
+    NETWORK.add_clipped_gradients(
+        parameters, with_ones(x), y, bound, clipping, out, smoothing=smoothing
+    )
     return NETWORK.to_state_dicts({name: value - 1 for name, value in out.items()})
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_mean_gradient_equals_the_mean_of_naive_per_example_gradients(
-    models: list[nn.Module],
+    models: list[nn.Module], smoothing: float
 ) -> None:
     torch.manual_seed(3)
     x, y = torch.randn(3, 9, FEATURES), torch.randint(CLASSES, (3, 9))
     parameters = held(models)
     # What is not a number must not stay either.
     out = {name: torch.full_like(value, math.nan) for name, value in parameters.items()}
-    NETWORK.mean_gradient(parameters, with_ones(x), y, out)
+    NETWORK.mean_gradient(parameters, with_ones(x), y, out, smoothing=smoothing)
     for model, engine, own_x, own_y in zip(models, NETWORK.to_state_dicts(out), x, y, strict=True):
-        examples = naive_gradients(model, own_x, own_y)
+        examples = naive_gradients(model, own_x, own_y, smoothing)
         for name, value in engine.items():
             expected = sum(one[name] for one in examples) / 9
             torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("bound", [0.05, 4.0, 1e6])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    "clipping", [Clipping(0.05), Clipping(4.0), Clipping(1e6), Clipping(4.0, automatic=True)]
+)
 def test_clipped_sum_equals_naive_per_example_gradients(
-    models: list[nn.Module], bound: float
+    models: list[nn.Module], clipping: Clipping, smoothing: float
 ) -> None:
     """Real-valued inputs, unequal weights (some 0), several models with their own batches."""
     torch.manual_seed(4)
     x, y = torch.randn(3, 9, FEATURES), torch.randint(CLASSES, (3, 9))
     weight = torch.rand(3, 9) * torch.tensor([1.0, 2.0, 0.0]).repeat(3)
-    sums = gradient_sums(held(models), x, y, weight, bound)
+    sums = gradient_sums(held(models), x, y, weight, clipping, smoothing)
     for model, engine, own_x, own_y, own_weight in zip(models, sums, x, y, weight, strict=True):
-        examples = naive_gradients(model, own_x, own_y)
-        factors = [min(1.0, bound / norm(one)) for one in examples]
+        examples = naive_gradients(model, own_x, own_y, smoothing)
+        factors = [factor(clipping, one) for one in examples]
         for name, value in engine.items():
             expected = sum(
                 float(w) * f * one[name]
@@ -251,8 +275,9 @@ def test_clipped_sum_equals_naive_per_example_gradients(
             torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=5e-6)
 
 
+@pytest.mark.parametrize("automatic", [False, True])
 def test_an_examples_clipped_gradient_keeps_its_direction_and_never_exceeds_the_bound(
-    models: list[nn.Module],
+    models: list[nn.Module], automatic: bool
 ) -> None:
     """A batch of one for each of many models, all with the same weights: per-example gradients."""
     torch.manual_seed(5)
@@ -260,14 +285,16 @@ def test_an_examples_clipped_gradient_keeps_its_direction_and_never_exceeds_the_
     x, y = torch.randn(count, FEATURES), torch.randint(CLASSES, (count,))
     parameters = held([models[0]] * count)
     batch = (x.unsqueeze(1), y.unsqueeze(1), torch.ones(count, 1))
-    clipped = gradient_sums(parameters, *batch, bound)
+    clipping = Clipping(bound, automatic)
+    clipped = gradient_sums(parameters, *batch, clipping)
     over = 0
     for engine, naive in zip(clipped, naive_gradients(models[0], x, y), strict=True):
-        assert norm(engine) <= bound * (1 + 1e-6)
-        factor = 1.0 if norm(naive) < bound else bound / norm(naive)
-        over += factor < 1
+        # What automatic clipping adds, 0.01, is above all rounding.
+        assert norm(engine) < bound if automatic else norm(engine) <= bound * (1 + 1e-6)
+        over += norm(naive) > bound
         for name, value in engine.items():
-            torch.testing.assert_close(value.double(), naive[name] * factor, rtol=1e-4, atol=1e-6)
+            expected = naive[name] * factor(clipping, naive)
+            torch.testing.assert_close(value.double(), expected, rtol=1e-4, atol=1e-6)
     assert 5 < over < 35
 
 
@@ -276,16 +303,17 @@ def test_padding_contributes_nothing(models: list[nn.Module]) -> None:
     x, y, weight = torch.randn(3, 6, FEATURES), torch.randint(CLASSES, (3, 6)), torch.ones(3, 6)
     weight[:, 4:] = 0
     x[:, 4:] *= 1000
-    padded = gradient_sums(held(models), x, y, weight, 1.0)
-    bare = gradient_sums(held(models), x[:, :4], y[:, :4], weight[:, :4], 1.0)
-    for one, other in zip(padded, bare, strict=True):
-        assert largest_difference(one, other) < 1e-6 * max(1, norm(other))
-        assert norm(other) > 0.1
+    for clipping in Clipping(1.0), Clipping(1.0, automatic=True):
+        padded = gradient_sums(held(models), x, y, weight, clipping)
+        bare = gradient_sums(held(models), x[:, :4], y[:, :4], weight[:, :4], clipping)
+        for one, other in zip(padded, bare, strict=True):
+            assert largest_difference(one, other) < 1e-6 * max(1, norm(other))
+            assert norm(other) > 0.1
 
 
 def test_an_empty_batch_has_the_gradient_zero(models: list[nn.Module]) -> None:
     empty = (torch.empty(3, 0, FEATURES), torch.empty(3, 0).long(), torch.empty(3, 0))
-    for gradient in gradient_sums(held(models), *empty, 1.0):
+    for gradient in gradient_sums(held(models), *empty, Clipping(1.0)):
         assert norm(gradient) == 0
 
 
@@ -332,27 +360,92 @@ def test_plain_training_equals_a_pytorch_loop(
         assert largest_difference(engine, initial_state_dict(seed)) > 0.01
 
 
-def test_adamw_without_weight_decay_is_adam(
-    records: Records, training_sets: list[np.ndarray]
-) -> None:
-    """As torch.optim.AdamW has it."""
-    with_adam, with_adamw = (
-        train(NETWORK, records, training_sets, SEEDS, replace(PLAIN, optimizer=name))
-        for name in ("adam", "adamw")
+# All that goes together without DP, and with it.
+RECIPE = replace(
+    PLAIN,
+    epochs=6,
+    optimizer="sgd",
+    learning_rate=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=0.01,
+    lr_schedule="cosine",
+    lr_decay=1.0,
+    warmup_epochs=1.4,
+    label_smoothing=0.2,
+)
+PRIVATE_RECIPE = replace(
+    RECIPE,
+    epochs=3,
+    batch_size=3,
+    learning_rate=0.02,
+    clipping_norm=4.0,
+    noise_multiplier=0.0,
+    clipping="automatic",
+)
+
+
+def loop_of(model: nn.Module, options: TrainingOptions, steps: int) -> tuple[Any, Any]:
+    """torch's optimizer and schedule of a recipe, with so many steps an epoch."""
+    loop = torch.optim.SGD(
+        model.parameters(), lr=options.learning_rate, momentum=0.9, weight_decay=0.01, nesterov=True
     )
-    for name, value in with_adam.items():
-        assert torch.equal(with_adamw[name], value)
-    torch.manual_seed(1)
-    starts, gradients = torch.randn(2, 40), torch.randn(3, 40)
-    own, theirs = starts[0].clone(), nn.Parameter(starts[0].clone())
-    state, step = torch.zeros(2, 40), torch.tensor(0.0)
-    loop = torch.optim.AdamW([theirs], lr=0.01, weight_decay=0)
-    for gradient in gradients:
-        step += 1
-        training.OPTIMIZERS["adamw"][0](own, gradient.clone(), state.unbind(), step, 0.01)
-        theirs.grad = gradient.clone()
-        loop.step()
-    assert float((own - theirs.detach()).abs().max()) < ROUNDING
+    rising = round(1.4 * steps)
+    parts = [
+        torch.optim.lr_scheduler.LinearLR(loop, 1 / rising, 1, rising - 1),
+        torch.optim.lr_scheduler.CosineAnnealingLR(loop, options.epochs * steps - rising),
+    ]
+    return loop, torch.optim.lr_scheduler.SequentialLR(loop, parts, [rising])
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in:UserWarning")
+def test_a_recipe_of_all_options_equals_a_pytorch_loop(
+    records: Records, training_sets: list[np.ndarray], published_mlp: type[nn.Module]
+) -> None:
+    """Thirty steps, of which seven are the warm-up's."""
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, RECIPE))
+    x, y = records.features[:, :-1].float(), records.labels
+    criterion = nn.CrossEntropyLoss(label_smoothing=0.2)
+    for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
+        model = published_mlp(FEATURES, CLASSES)
+        model.load_state_dict(initial_state_dict(seed))
+        loop, schedule = loop_of(model, RECIPE, 5)
+        for _ in range(6):
+            for batch in torch.from_numpy(training_set).split(5):
+                loop.zero_grad()
+                criterion(model(x[batch]), y[batch]).backward()
+                loop.step()
+                schedule.step()
+        # Momentum of .9 makes ten times as much of a rounding.
+        assert largest_difference(engine, model.state_dict()) < 10 * ROUNDING
+        assert largest_difference(engine, initial_state_dict(seed)) > 0.1
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in:UserWarning")
+def test_a_private_recipe_of_all_options_equals_a_naive_loop(
+    records: Records, training_sets: list[np.ndarray], published_mlp: type[nn.Module]
+) -> None:
+    """Per-example gradients in double precision, each scaled by C / (norm + 0.01); no noise."""
+    options = PRIVATE_RECIPE
+    trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
+    x, y = records.features[:, :-1].float(), records.labels
+    clipping = Clipping(4.0, automatic=True)
+    for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
+        model = published_mlp(FEATURES, CLASSES).double()
+        model.load_state_dict(initial_state_dict(seed))
+        loop, schedule = loop_of(model, options, 8)
+        for epoch in range(3):
+            drawn = poisson_sample(RandomStream(seed, f"sampling/{epoch}"), 8 * 23, 1 / 8)
+            for step in range(8):
+                batch = training_set[drawn[drawn // 23 == step] % 23]
+                gradients = naive_gradients(model, x[batch], y[batch], 0.2)
+                for name, parameter in model.named_parameters():
+                    terms = [factor(clipping, one) * one[name] for one in gradients]
+                    parameter.grad = sum(terms, torch.zeros_like(parameter)) / 3
+                loop.step()
+                schedule.step()
+        assert largest_difference(engine, model.state_dict()) < 10 * ROUNDING
+        assert largest_difference(engine, initial_state_dict(seed)) > 0.1
 
 
 def test_a_shuffled_epoch_is_an_order_of_each_models_own(
@@ -904,6 +997,17 @@ def test_sample_rate_is_one_over_the_steps_of_an_epoch(
         ),
         ({"secure": True}, "secure: expected false without DP"),
         ({"max_gradient_norm": 0.0}, "max_gradient_norm: 0 is less than or equal to"),
+        ({"momentum": 0.9}, "momentum: 0.9: expected 0 with adam"),
+        ({"optimizer": "sgd", "momentum": 1.0}, "momentum: 1 is greater than or equal to"),
+        ({"optimizer": "sgd", "nesterov": True}, "nesterov: expected false without momentum"),
+        ({"weight_decay": -0.1}, "weight_decay: -0.1 is less than the minimum of 0"),
+        ({"lr_schedule": "exponential"}, "lr_schedule: 'exponential' is not one of 'step', "),
+        ({"lr_schedule": "cosine"}, "lr_decay: 0.5: expected 1 with lr_schedule 'cosine'"),
+        ({"warmup_epochs": 5.0}, "warmup_epochs: 5: expected fewer than epochs = 5"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs: -1 is less than the minimum of 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing: 1 is greater than or equal to the maximum"),
+        ({"crop_padding": -1}, "crop_padding: -1 is less than the minimum of 0"),
+        ({"clipping": "automatic"}, "clipping: 'automatic': expected 'flat' without DP"),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, object], message: str) -> None:

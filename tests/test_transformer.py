@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Description
 from mico.networks import bookkeeping, dropout
-from mico.networks.architecture import Parameters
+from mico.networks.architecture import Clipping, Parameters
 from mico.networks.build import build
 from mico.networks.randomness import RandomStream, poisson_sample
 from mico.networks.transformer import (
@@ -146,14 +146,18 @@ def of_model(parameters: Parameters, model: int) -> StateDict:
     return {name: value[model] for name, value in parameters.items()}
 
 
-def naive_gradients(network: Transformer, state_dict: StateDict, x: Tensor, y: Tensor) -> list:
+def naive_gradients(
+    network: Transformer, state_dict: StateDict, x: Tensor, y: Tensor, smoothing: float = 0.0
+) -> list:
     """Each sentence's own gradient by autograd, of the sentence alone without padding."""
     model = library_model(network, state_dict)
     gradients = []
     for ids, label in zip(x, y, strict=True):
         model.zero_grad()
         logits = model(ids[ids != network.padding].long().unsqueeze(0)).logits
-        nn.functional.cross_entropy(logits, label.unsqueeze(0)).backward()
+        nn.functional.cross_entropy(
+            logits, label.unsqueeze(0), label_smoothing=smoothing
+        ).backward()
         gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
     return gradients
 
@@ -196,7 +200,7 @@ def clipped(
 ) -> Parameters:
     out = zeros(parameters)
     bound = weight.to(next(iter(out.values())).dtype) * norm
-    network.add_clipped_gradients(parameters, x, y, bound, norm, out)
+    network.add_clipped_gradients(parameters, x, y, bound, Clipping(norm), out)
     return out
 
 
@@ -331,6 +335,49 @@ def test_mean_gradient_equals_autograd_whatever_the_physical_batch(
         assert error(of_model(out, model), expected) < DOUBLE
 
 
+def test_gradients_of_smoothed_labels_equal_naive_ones(network: Transformer, batch: Batch) -> None:
+    """Clipped and not; the mean is of sentences in parts."""
+    held = cast(batch.parameters, torch.float64)
+    mean, clipped = zeros(held), zeros(held)
+    network.mean_gradient(held, batch.x, batch.y, mean, smoothing=0.1)
+    bound = torch.full((2, 9), 2.0, dtype=torch.float64)
+    network.add_clipped_gradients(
+        held, batch.x, batch.y, bound, Clipping(2.0), clipped, smoothing=0.1
+    )
+    for model in range(2):
+        own = of_model(batch.parameters, model)
+        naive = naive_gradients(network, own, batch.x[model], batch.y[model], 0.1)
+        assert error(of_model(mean, model), weighted_sum(naive, [1 / 9] * 9)) < DOUBLE
+        assert error(of_model(clipped, model), clipped_sum(naive, [1] * 9, 2.0)) < DOUBLE
+
+
+def test_automatically_clipped_sum_equals_naive_per_example_gradients(
+    network: Transformer, batch: Batch
+) -> None:
+    """And each sentence's contribution alone is shorter than C."""
+    held, clipping = cast(batch.parameters, torch.float64), Clipping(2.0, automatic=True)
+    bound = torch.full((2, 9), 2.0, dtype=torch.float64)
+    out = zeros(held)
+    network.add_clipped_gradients(held, batch.x, batch.y, bound, clipping, out)
+    for model in range(2):
+        factors = [2.0 / (norm(one) + 0.01) for one in batch.naive[model]]
+        expected = weighted_sum(batch.naive[model], factors)
+        assert error(of_model(out, model), expected) < DOUBLE
+    for number in range(9):
+        one = slice(number, number + 1)
+        alone = zeros(batch.parameters)
+        network.add_clipped_gradients(
+            batch.parameters,
+            batch.x[:, one],
+            batch.y[:, one],
+            bound[:, one].float(),
+            clipping,
+            alone,
+        )
+        for model in range(2):
+            assert 1.5 < norm(of_model(alone, model)) < 2.0
+
+
 def test_examples_that_are_padding_contribute_nothing_at_all(
     network: Transformer, batch: Batch
 ) -> None:
@@ -353,7 +400,7 @@ def test_clipped_sum_is_added_to_what_there_was(network: Transformer, batch: Bat
     weight = torch.ones(2, 9, dtype=torch.float64)
     alone = clipped(network, held, batch.x, batch.y, weight, 2.0)
     out = {name: torch.ones_like(value) for name, value in held.items()}
-    network.add_clipped_gradients(held, batch.x, batch.y, 2 * weight, 2.0, out)
+    network.add_clipped_gradients(held, batch.x, batch.y, 2 * weight, Clipping(2.0), out)
     for model in range(2):
         added = {name: value[model] - 1 for name, value in out.items()}
         assert error(added, of_model(alone, model)) < DOUBLE
@@ -514,7 +561,9 @@ def test_dropout_belongs_to_a_seed(network: Transformer, batch: Batch) -> None:
     def gradient(seeds: list[int] | None) -> list[StateDict]:
         out = zeros(batch.parameters)
         bound = torch.ones(2, 9)
-        network.add_clipped_gradients(batch.parameters, batch.x, batch.y, bound, 1.0, out, seeds)
+        network.add_clipped_gradients(
+            batch.parameters, batch.x, batch.y, bound, Clipping(1.0), out, seeds
+        )
         return [of_model(out, model) for model in range(2)]
 
     one, other, without = gradient([1, 2]), gradient([1, 3]), gradient(None)
@@ -823,7 +872,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_data_that_are_not_tokens() -> None:
     pictures = replace(TEXT, kind="images")
-    assert_refused("roberta-base", pictures, "data set reviews does not hold tokens")
+    assert_refused("roberta-base", pictures, "data set reviews holds images, expected tokens")
 
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:

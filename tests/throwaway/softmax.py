@@ -12,10 +12,12 @@ from torch import Tensor
 
 from mico.data.store import Description
 from mico.networks.architecture import (
+    Clipping,
     ExampleGradients,
     Parameters,
     StateDict,
     log_norm,
+    smooth_,
     uniform_weights,
 )
 from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks
@@ -80,9 +82,11 @@ class Softmax(StateDictFile):
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         return x @ parameters["weight"] + parameters["bias"]
 
-    def _delta(self, parameters: Parameters, x: Tensor, y: Tensor) -> Tensor:
+    def _delta(
+        self, parameters: Parameters, x: Tensor, y: Tensor, smoothing: float = 0.0
+    ) -> Tensor:
         one_hot = torch.nn.functional.one_hot(y, self.classes)
-        return self.logits(parameters, x).softmax(-1) - one_hot
+        return smooth_(self.logits(parameters, x).softmax(-1) - one_hot, y, smoothing)
 
     def mean_gradient(
         self,
@@ -91,8 +95,9 @@ class Softmax(StateDictFile):
         y: Tensor,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
-        delta = self._delta(parameters, x, y) / y.shape[1]
+        delta = self._delta(parameters, x, y, smoothing) / y.shape[1]
         out["weight"].copy_(x.transpose(1, 2) @ delta)
         out["bias"].copy_(delta.sum(1, keepdim=True))
 
@@ -102,13 +107,14 @@ class Softmax(StateDictFile):
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
-        delta = self._delta(parameters, x, y)
+        delta = self._delta(parameters, x, y, smoothing)
         norm = ((x.square().sum(-1) + 1) * delta.square().sum(-1)).sqrt()
-        delta = delta * (bound / norm.clamp(min=clipping_norm)).unsqueeze(-1)
+        delta = delta * clipping.scale(bound, norm).unsqueeze(-1)
         out["weight"].add_(x.transpose(1, 2) @ delta)
         out["bias"].add_(delta.sum(1, keepdim=True))
 

@@ -21,6 +21,35 @@ StateDict = dict[str, Tensor]
 
 # Smaller norms count as this: in float32, the squares of what is much smaller are 0.
 SMALLEST = 1e-15
+# What automatic clipping adds to a norm, as published.
+STABILITY = 0.01
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """How the gradients of examples are bounded: by a norm, and whether all are scaled to it."""
+
+    norm: float  # C
+    automatic: bool = False
+
+    @property
+    def least_and_added(self) -> tuple[float, float]:
+        """What a norm counts as at least, and what is then added to it, before C is divided by it.
+
+        Flat clipping scales a gradient of norm g by C / max(C, g), automatic clipping by
+        C / (g + 0.01) (AUTO-S of Bu et al. 2023, arXiv 2206.07136): at most C is left of either.
+        """
+        return (0.0, STABILITY) if self.automatic else (self.norm, 0.0)
+
+    def scale(self, bound: Tensor, norms: Tensor) -> Tensor:
+        """What each example's gradient is multiplied by.
+
+        Args:
+            bound: C times the examples' weights, 0 for padding; norms: of their gradients, of the
+                same shape.
+        """
+        least, added = self.least_and_added
+        return bound / (norms.clamp(min=least) + added)
 
 
 @dataclass(frozen=True)
@@ -115,6 +144,7 @@ class Architecture(Protocol):
         y: Tensor,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
@@ -122,6 +152,7 @@ class Architecture(Protocol):
             y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
             seeds: a word for each model that its dropout is drawn from; None is without dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
 
     def add_clipped_gradients(
@@ -130,9 +161,10 @@ class Architecture(Protocol):
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -140,9 +172,9 @@ class Architecture(Protocol):
             y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding.
-            clipping_norm: C.
+            clipping: with C.
             out: shapes as `parameters`; holds the noise, or zeros.
-            seeds: as above.
+            seeds, smoothing: as above.
         """
 
     def example_gradients(
@@ -167,6 +199,20 @@ def read_parameters(folder: Path, architecture: Architecture) -> Parameters:
     except ValueError as error:
         weights = max(architecture.facts.found(folder))
         raise InputError(f"{folder / weights}: {error}") from None
+
+
+def smooth_(error: Tensor, y: Tensor, smoothing: float) -> Tensor:
+    """Turn the softmax minus one-hot labels into that minus smoothed labels, in place.
+
+    A smoothed label is (1 - s) one-hot + s / classes, as torch.nn.functional.cross_entropy has it.
+
+    Args:
+        error: (..., classes); y: labels (...) int64; smoothing: s.
+    """
+    if smoothing:
+        error.sub_(smoothing / error.shape[-1])
+        error.scatter_(-1, y.unsqueeze(-1), smoothing, reduce="add")
+    return error
 
 
 def log_norm(x: Tensor) -> Tensor:

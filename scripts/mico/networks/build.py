@@ -33,7 +33,7 @@ def build(
     facts = of(architecture)
     if data.kind not in facts.data:
         raise InputError(
-            f"architecture {architecture!r}: data set {data.name} does not hold "
+            f"architecture {architecture!r}: data set {data.name} holds {data.kind}, expected "
             f"{' or '.join(facts.data)}"
         )
     module = import_module(facts.module)

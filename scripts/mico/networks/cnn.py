@@ -4,7 +4,7 @@ Conv(3, 128, k8 s2 p3), Tanh, MaxPool(k3 s1), Conv(128, 256, k3), Tanh, Conv(256
 AvgPool(k2 s2), Flatten, Linear(6400, 10): 973,962 parameters. Every parameter has a leading
 dimension M, the models that are computed together.
 
-Images are held with their channels last, and a convolution is one matrix product of its input's
+Activations have their channels last, and a convolution is one matrix product of its input's
 patches, laid out as rows, and its weight, held as a matrix (patch, channels out). The patches are
 kept for the weight's gradient, which is a product of them and the output's derivative: of all
 examples together without clipping, and example by example (one batched product) with it. So
@@ -22,7 +22,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from mico.data.store import Description
-from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.networks.architecture import (
+    Clipping,
+    ExampleGradients,
+    Parameters,
+    log_norm,
+    smooth_,
+    uniform_weights,
+)
 from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks, parse
 from mico.networks.kernels import tanh_
 from mico.networks.model_files import StateDictFile
@@ -37,8 +44,7 @@ FACTS = {
         "layers": "`cnn`, or `cnn/k` with k times fewer channels: Conv2d (kernel 8, stride 2,"
         " padding 3), Tanh, MaxPool2d (kernel 3, stride 1), Conv2d (kernel 3), Tanh, Conv2d"
         " (kernel 3), Tanh, AvgPool2d (kernel 2), Flatten, Linear, on images (3, 32, 32) normalised"
-        " channel by channel: `(value / 255 - mean) / std`, mean = (0.49139968, 0.48215841,"
-        " 0.44653091), std = (0.24703223, 0.24348513, 0.26158784).",
+        " channel by channel: `(value / 255 - mean) / std`, with the data set's mean and std.",
         "record_seconds": 4.4e-3,
         "step_seconds": 1.5e-2,
         "forward": 0.3333333333333333,  # 1 / 3, as a literal
@@ -52,9 +58,6 @@ FACTS = {
 }
 IMAGE = (32, 32, 3)  # rows, columns, channels
 CHANNELS = (128, 256, 256)  # out of each convolution
-# The training images' mean and deviation by channel, as published.
-MEAN = (0.49139968, 0.48215841, 0.44653091)
-STD = (0.24703223, 0.24348513, 0.26158784)
 
 KERNELS = (8, 3, 3)
 PADDING = 3  # of the first convolution
@@ -96,6 +99,9 @@ class CNN(StateDictFile):
     # So many examples of each model have their patches and gradients in memory at a time. What a
     # model becomes depends on it by rounding alone.
     physical_batch_size: int = PHYSICAL_BATCH_SIZE
+    # Of the data, by channel: what is subtracted from a value in [0, 1], and then divides it.
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     @property
     def facts(self) -> Facts:
@@ -200,15 +206,17 @@ class CNN(StateDictFile):
         return parameters
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """Images (N, 3072) uint8, channels first as stored, as (N, 3072) with channels last."""
-        rows, columns, channels = IMAGE
-        images = features.reshape(-1, channels, rows, columns)
-        return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(features.shape)
+        """Images (N, 3072) uint8 as they are stored, channels first."""
+        return features
 
     def inputs(self, encoded: Tensor) -> Tensor:
-        """Images (M, B, 32, 32, 3) float32, normalised as published."""
-        mean, std = (encoded.new_tensor(values, dtype=torch.float32) for values in (MEAN, STD))
-        return encoded.view(*encoded.shape[:-1], *IMAGE).float().div_(255).sub_(mean).div_(std)
+        """Images (M, B, 32, 32, 3) float32, normalised."""
+        mean, std = (
+            encoded.new_tensor(values, dtype=torch.float32) for values in (self.mean, self.std)
+        )
+        rows, columns, channels = IMAGE
+        images = encoded.view(*encoded.shape[:-1], channels, rows, columns).movedim(-3, -1)
+        return images.contiguous().float().div_(255).sub_(mean).div_(std)
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Logits (M, B, classes) for images x (M, B, 32, 32, 3)."""
@@ -245,6 +253,7 @@ class CNN(StateDictFile):
         y: Tensor,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
@@ -252,12 +261,13 @@ class CNN(StateDictFile):
             x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
             seeds: not used, there is no dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
         for value in out.values():
             value.zero_()
         weight = 1 / x.shape[1]
         for part_x, part_y in zip(self._parts(x), self._parts(y), strict=True):
-            for layer in self._backward(parameters, part_x, part_y):
+            for layer in self._backward(parameters, part_x, part_y, smoothing):
                 inputs, deltas = layer.inputs.flatten(1, 2), layer.deltas.flatten(1, 2)
                 out[f"{layer.name}.weight"].baddbmm_(inputs.transpose(1, 2), deltas, alpha=weight)
                 out[f"{layer.name}.bias"].add_(deltas.sum(1, keepdim=True), alpha=weight)
@@ -268,9 +278,10 @@ class CNN(StateDictFile):
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -278,15 +289,16 @@ class CNN(StateDictFile):
             x: images (M, B, 32, 32, 3); y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding.
-            clipping_norm: C.
+            clipping: with C.
             out: shapes as `parameters`; holds the noise, or zeros.
             seeds: not used, there is no dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
         if not y.shape[1]:
             return
         parts = (self._parts(tensor) for tensor in (x, y, bound))
         for part_x, part_y, part_bound in zip(*parts, strict=True):
-            *convolutions, last = self._backward(parameters, part_x, part_y)
+            *convolutions, last = self._backward(parameters, part_x, part_y, smoothing)
             gradients = {
                 name: gradient
                 for layer in convolutions
@@ -302,8 +314,7 @@ class CNN(StateDictFile):
             one = inputs.new_ones(1)
             norms.append(_norm(inputs).hypot_(one) * _norm(deltas))
             norm = _norm(torch.stack(norms, -1))
-            # The weight times min(1, C / norm).
-            scale = torch.div(part_bound, norm.clamp_(min=clipping_norm)).unsqueeze(1)
+            scale = clipping.scale(part_bound, norm).unsqueeze(1)
             for name, gradient in gradients.items():
                 out[name].view(len(norm), 1, -1).baddbmm_(scale, gradient)
             deltas = deltas * scale.transpose(1, 2)
@@ -360,13 +371,16 @@ class CNN(StateDictFile):
         logits = _affine(parameters, LAYERS[3], flat).squeeze(2)
         return _Forward((first, second, third, flat), (hidden1, hidden2, hidden3), winners, logits)
 
-    def _backward(self, parameters: Parameters, x: Tensor, y: Tensor) -> list[_Pass]:
+    def _backward(
+        self, parameters: Parameters, x: Tensor, y: Tensor, smoothing: float = 0.0
+    ) -> list[_Pass]:
         """The layers' parts in the backward pass of the sum of the examples' cross-entropies."""
         forward = self._forward(parameters, x)
         hidden1, hidden2, hidden3 = forward.hidden
         weight2, weight3, weight4 = (parameters[f"{layer}.weight"] for layer in LAYERS[1:])
 
         delta4 = forward.logits.softmax(-1).scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
+        smooth_(delta4, y, smoothing)
         averaged = torch.bmm(delta4, weight4.transpose(1, 2)).div_(4)
         # Every average goes back to the four positions that it was taken of.
         spread = averaged.view(*y.shape, FLAT_SIDE, 1, FLAT_SIDE, 1, -1)
@@ -451,9 +465,14 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
     Raises:
         InputError: the images are of another shape.
     """
-    if data.features != math.prod(IMAGE):
-        raise InputError(f"architecture {name!r}: data set {data.name} does not hold such images")
+    rows, columns, channels = IMAGE
+    if data.shape != (channels, rows, columns) or data.mean is None or data.std is None:
+        found = "none" if data.shape is None else " x ".join(map(str, data.shape))
+        raise InputError(
+            f"architecture {name!r}: data set {data.name} holds images of {found} (channels, rows, "
+            f"columns), expected {channels} x {rows} x {columns}"
+        )
     divisor = int(parse(name)[1] or 1)
     first, second, third = CHANNELS
-    channels = (first // divisor, second // divisor, third // divisor)
-    return CNN(data.classes, channels, physical_batch_size)
+    widths = (first // divisor, second // divisor, third // divisor)
+    return CNN(data.classes, widths, physical_batch_size, data.mean, data.std)

@@ -139,18 +139,25 @@ def softmax_error_(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def clip_(
-    x: Tensor, delta1: Tensor, hidden: Tensor, delta2: Tensor, bound: Tensor, clipping_norm: float
+    x: Tensor,
+    delta1: Tensor,
+    hidden: Tensor,
+    delta2: Tensor,
+    bound: Tensor,
+    least: float,
+    added: float,
 ) -> None:
     """Clip the gradients of two linear layers, example by example, by scaling delta1 and delta2.
 
     A layer's gradient is the outer product of its input and the derivative by its output, whose
-    norm is the product of the two's. They are scaled by bound / max(C, norm of both layers').
+    norm is the product of the two's. They are scaled by bound / (max(least, norm of both layers')
+    + added).
 
     Args:
         x: (..., D), the first layer's input with its 1 for the bias; delta1: (..., H), the loss's
             derivative by what the first layer puts out, contiguous.
         hidden: (..., H), the second's input without its 1; delta2: (..., K), contiguous.
-        bound: (...); clipping_norm: C.
+        bound: (...); least, added: those of `mico.networks.architecture.Clipping`.
     """
     if _fits(x):
         rows = bound.numel()
@@ -158,11 +165,11 @@ def clip_(
             each.view(rows, each.shape[-1]).numpy() for each in (x, delta1, hidden, delta2)
         )
         bounds = bound.reshape(rows).numpy()
-        _clip(input1, output1, input2, output2, bounds, np.float32(clipping_norm))
+        _clip(input1, output1, input2, output2, bounds, np.float32(least), np.float32(added))
         return
     squares = [tensor.square().sum(-1) for tensor in (x, delta1, hidden, delta2)]
     norm = (squares[0] * squares[1] + (squares[2] + 1) * squares[3]).sqrt()
-    scale = (bound / norm.clamp_(min=clipping_norm)).unsqueeze(-1)
+    scale = (bound / norm.clamp_(min=least).add_(added)).unsqueeze(-1)
     delta1.mul_(scale)
     delta2.mul_(scale)
 
@@ -251,13 +258,14 @@ def _clip(
     hidden: np.ndarray,
     delta2: np.ndarray,
     bound: np.ndarray,
-    clipping_norm: np.float32,
+    least: np.float32,
+    added: np.float32,
 ) -> None:
     for row in range(bound.shape[0]):
         first = _square(x[row]) * _square(delta1[row])
         second = (_square(hidden[row]) + _ONE) * _square(delta2[row])
         norm = np.sqrt(first + second)
-        scale = bound[row] / max(norm, clipping_norm)
+        scale = bound[row] / (max(norm, least) + added)
         for values in (delta1[row], delta2[row]):
             for i in range(values.shape[0]):
                 values[i] *= scale

@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 
 from mico.data.store import Description
-from mico.networks.architecture import ExampleGradients, Parameters, log_norm, uniform_weights
+from mico.networks.architecture import (
+    Clipping,
+    ExampleGradients,
+    Parameters,
+    log_norm,
+    smooth_,
+    uniform_weights,
+)
 from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, networks
 from mico.networks.kernels import clip_, softmax_error_, tanh_
 from mico.networks.model_files import StateDictFile
@@ -25,9 +32,10 @@ from mico.networks.randomness import RandomStream
 
 FACTS = {
     "mlp": {
-        "data": ("bits",),
-        "summary": "for bits: Linear(d, 128), Tanh, Linear(128, classes)",
-        "layers": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
+        "data": ("bits", "numbers"),
+        "summary": "for bits and numbers: Linear(d, 128), Tanh, Linear(128, classes)",
+        "layers": "`mlp`: Linear, Tanh, Linear, on features as they are stored: 0 and 1, or "
+        "numbers.",
         "record_seconds": 6.7e-6,
         "step_seconds": 1.5e-3,
         "forward": 0.5,
@@ -128,7 +136,7 @@ class MLP(StateDictFile):
         return dict(zip(self.shapes, (first, weight, bias.unsqueeze(1)), strict=True))
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, d) of 0/1 with a last column of ones, the input of the biases."""
+        """Features (N, d), 0/1 or numbers, with a last column of ones, the biases' input."""
         return np.pad(features, ((0, 0), (0, 1)), constant_values=1)
 
     def inputs(self, encoded: Tensor) -> Tensor:
@@ -150,6 +158,7 @@ class MLP(StateDictFile):
         y: Tensor,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Write the gradient of the batch's mean cross-entropy into `out`.
 
@@ -157,8 +166,9 @@ class MLP(StateDictFile):
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
             seeds: not used, there is no dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y)
+        hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing)
         mean = {"alpha": 1 / x.shape[1], "beta": 0}
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1, **mean)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden, **mean)
@@ -170,9 +180,10 @@ class MLP(StateDictFile):
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         """Add the weighted sum of the examples' cross-entropy gradients, each clipped, to `out`.
 
@@ -184,12 +195,13 @@ class MLP(StateDictFile):
             x: inputs (M, B, d + 1) that end in a 1; y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding.
-            clipping_norm: C.
+            clipping: with C.
             out: shapes as `parameters`; holds the noise, or zeros.
             seeds: not used, there is no dropout.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y)
-        clip_(x, delta1, hidden, delta2, bound, clipping_norm)
+        hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing)
+        clip_(x, delta1, hidden, delta2, bound, *clipping.least_and_added)
         out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden)
         out["mlp.2.bias"].add_(delta2.sum(1, keepdim=True))
@@ -227,19 +239,19 @@ class MLP(StateDictFile):
         return hidden, logits.add_(parameters["mlp.2.bias"])
 
     def _backward(
-        self, parameters: Parameters, x: Tensor, y: Tensor
+        self, parameters: Parameters, x: Tensor, y: Tensor, smoothing: float = 0.0
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The hidden layer's output, and the loss's derivative by each layer's output before tanh.
 
         (M, B, 128), (M, B, 128) and (M, B, classes), for the sum of the examples' losses.
         """
         hidden, logits = self._forward(parameters, x)
-        delta2 = softmax_error_(logits, y)
+        delta2 = smooth_(softmax_error_(logits, y), y, smoothing)
         delta1 = torch.bmm(delta2, parameters["mlp.2.weight"])
         torch.ops.aten.tanh_backward.grad_input(delta1, hidden, grad_input=delta1)
         return hidden, delta1, delta2
 
 
 def build(name: str, data: Description, physical_batch_size: int, precision: str) -> MLP:
-    """The network for a data set of bits; it computes on a batch at once, in float32."""
+    """The network for a data set of bits or numbers; it computes on a batch at once, in float32."""
     return MLP(data.features, data.classes)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mico.networks.architecture import SMALLEST, ExampleGradients, Parameters, StateDict
+from mico.networks.architecture import SMALLEST, Clipping, ExampleGradients, Parameters, StateDict
 from mico.networks.bookkeeping import Call, Gradients, Kept, Layer, of_calls, total_norm
 
 
@@ -92,7 +92,7 @@ class ModuleArithmetic(ABC):
             x: inputs (M, B, ...); y: labels (M, B) int64.
             out: gradients, shapes as `parameters`; overwritten.
             seeds: a word for each model that its dropout is drawn from; None is without dropout.
-            smoothing: of labels.
+            smoothing: the share of a label that is spread evenly over all classes.
         """
         for value in out.values():
             value.zero_()
@@ -123,7 +123,7 @@ class ModuleArithmetic(ABC):
         x: Tensor,
         y: Tensor,
         bound: Tensor,
-        clipping_norm: float,
+        clipping: Clipping,
         out: Parameters,
         seeds: Sequence[int] | None = None,
         smoothing: float = 0.0,
@@ -134,7 +134,7 @@ class ModuleArithmetic(ABC):
             x: inputs (M, B, ...); y: labels (M, B) int64.
             bound: (M, B); what the norm of each example's contribution is at most: the clipping
                 norm C times the example's weight, 0 for padding, which is not computed at all.
-            clipping_norm: C.
+            clipping: with C.
             out: shapes as `parameters`; holds the noise, or zeros.
             seeds, smoothing: as above.
         """
@@ -146,8 +146,7 @@ class ModuleArithmetic(ABC):
                 for chosen, inputs in self.parts(x[model, rows]):
                     at = rows[chosen]
                     gradients = self.gradients(inputs, y[model, at], smoothing)
-                    # The weight times min(1, C / norm).
-                    scale = bound[model, at] / total_norm(gradients).clamp_(min=clipping_norm)
+                    scale = clipping.scale(bound[model, at], total_norm(gradients))
                     for one in gradients:
                         one.add(scale, sums)
 

@@ -26,7 +26,7 @@ from mico.challenge.phases import PHASES, Phases
 from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
-from mico.data.store import Dataset, Description
+from mico.data.store import OF_IMAGES, Dataset, Description
 from mico.networks import pretrained
 from mico.networks.architecture import Architecture, read_parameters
 from mico.networks.build import build
@@ -70,7 +70,7 @@ class Track:
 
 
 def content_digest(dataset: Dataset) -> str:
-    """The SHA-256 of all labels and then all features, as bytes or, of tokens, little-endian words.
+    """The SHA-256 of all labels and then all features, as bytes or little-endian words.
 
     It is the same for every form of file that the starter kit reads the records from.
     """
@@ -126,6 +126,7 @@ def _track_json(track: Track) -> str:
                     "records": one.data.records,
                     "features": one.data.features,
                     "sha256": one.content,
+                    **{name: value for name in OF_IMAGES if (value := getattr(one.data, name))},
                 }
                 for one in track.challenges
             },
@@ -260,7 +261,9 @@ DRAWN = (
 )
 RECORDS = {
     "bits": "records of {features:,} binary features",
-    "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
+    "numbers": "records of {features:,} numbers",
+    "images": "images of {shape} values from 0 to 255 (channels, rows, columns), mean = {mean}, "
+    "std = {std}",
     "tokens": "sentences of at most {features:,} tokens, special ones included",
 }
 
@@ -324,25 +327,55 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "challenge points, 2m": f"{2 * scenario.m:,}",
                 "models": ", ".join(f"{len(span)} {phase}" for phase, span in _spans(phases)),
                 "network": pretrained.public(scenario.architecture),
-                "optimizer": scenario.optimizer,
+                "optimizer": _optimizer(scenario),
                 "epochs": scenario.epochs,
                 "batch size": f"{scenario.batch_size}{' expected' if scenario.private else ''}",
                 "order of the records": _order(scenario),
                 "steps": f"{spent.steps:,}",
-                "learning rate": f"{scenario.learning_rate:g}, times {scenario.lr_decay:g}"
-                f" after every {scenario.lr_decay_epochs} epochs",
+                "learning rate": _learning_rate(scenario),
+                "label smoothing": _number(scenario.label_smoothing or None),
+                "augmentation": _augmentation(scenario),
                 "differential privacy": "DP-SGD" if scenario.private else "none",
                 "ε, the target": _number(scenario.epsilon),
                 "ε spent": _number(spent.epsilon_spent),
                 "δ": _number(spent.delta),
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),
-                "clipping norm": _number(scenario.clipping_norm),
+                "clipping norm": _number(scenario.clipping_norm)
+                + (", automatic" if scenario.clipping == "automatic" else ""),
                 "largest norm of a batch's gradient": _number(scenario.max_gradient_norm),
             }
         )
     rows = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _optimizer(scenario: Scenario) -> str:
+    found: str = scenario.optimizer
+    if scenario.momentum:
+        found += f", {'Nesterov ' if scenario.nesterov else ''}momentum {scenario.momentum:g}"
+    if scenario.weight_decay:
+        found += f", weight decay {scenario.weight_decay:g}"
+    return found
+
+
+def _learning_rate(scenario: Scenario) -> str:
+    after = {
+        "step": f", times {scenario.lr_decay:g} after every {scenario.lr_decay_epochs} epochs",
+        "constant": "",
+        "cosine": ", along half a cosine to 0",
+        "linear": ", linearly to 0",
+    }
+    found = f"{scenario.learning_rate:g}{after[scenario.lr_schedule]}"
+    rising = scenario.warmup_epochs
+    return found + (f", after a warm-up of {rising:g} epochs" if rising else "")
+
+
+def _augmentation(scenario: Scenario) -> str:
+    found = ["horizontal flip"] if scenario.horizontal_flip else []
+    if scenario.crop_padding:
+        found.append(f"random crop with {scenario.crop_padding} black pixels around")
+    return ", ".join(found)
 
 
 def _order(scenario: Scenario) -> str:
@@ -357,9 +390,10 @@ def _number(value: float | None) -> str:
 
 def _describe_data(data: Description) -> str:
     kind = "**synthetic**" if data.synthetic else "from"
+    what = vars(data) | {"shape": " x ".join(map(str, data.shape or ()))}
     return (
-        f"- {data.name}: {data.records:,} {RECORDS[data.kind].format(features=data.features)},"
-        f" {data.classes} classes; {kind} {data.source}"
+        f"- {data.name}: {data.records:,} {RECORDS[data.kind].format(**what)}, {data.classes}"
+        f" classes; {kind} {data.source}"
     )
 
 

@@ -18,49 +18,14 @@ from torch import Tensor, nn
 
 from mico.challenge.recipe import TrainingOptions
 from mico.data.store import Dataset
-from mico.networks.architecture import Architecture, Parameters
+from mico.networks.architecture import Architecture, Clipping, Parameters
 from mico.networks.randomness import RandomStream, poisson_sample
 from mico.privacy.budget import sampling
+from mico.training import augmentation
+from mico.training.augmentation import Shape
+from mico.training.optimizers import learning_rate, slots, update
 
 EVALUATION_BATCH = 4096
-
-
-def adam(
-    weights: Tensor, gradient: Tensor, state: Sequence[Tensor], step: Tensor, learning_rate: float
-) -> None:
-    """Adam (Kingma and Ba 2015, Algorithm 1) with torch.optim.Adam's defaults.
-
-    The kernel of torch.optim.Adam(fused=True), called directly: torch.optim itself would add two
-    seconds of imports to every process and, for networks this small, a tenth to every step.
-    """
-    mean, square = state
-    torch._fused_adam_(
-        [weights],
-        [gradient],
-        [mean],
-        [square],
-        [],
-        [step],
-        lr=learning_rate,
-        beta1=0.9,
-        beta2=0.999,
-        weight_decay=0,
-        eps=1e-8,
-        amsgrad=False,
-        maximize=False,
-    )
-
-
-def sgd(
-    weights: Tensor, gradient: Tensor, state: Sequence[Tensor], step: Tensor, learning_rate: float
-) -> None:
-    """Stochastic gradient descent without momentum."""
-    weights.add_(gradient, alpha=-learning_rate)
-
-
-# Each optimizer's update, and how many tensors like the weights it keeps between steps. Without
-# weight decay, which the published text models had none of, AdamW is Adam.
-OPTIMIZERS = {"adam": (adam, 2), "adamw": (adam, 2), "sgd": (sgd, 0)}
 
 
 @dataclass(frozen=True)
@@ -69,19 +34,21 @@ class Records:
 
     features: Tensor  # (*S, N, D), as the architecture encodes them
     labels: Tensor  # (*S, N) int64
+    shape: Shape | None = None  # of images
 
     def take(self, indices: np.ndarray) -> "Records":
         """The records of a data set (N,) at these indices of any shape."""
         rows = torch.from_numpy(indices).to(self.features.device)
         features = self.features.index_select(0, rows.flatten())
-        return Records(features.view(*rows.shape, -1), self.labels[rows])
+        return Records(features.view(*rows.shape, -1), self.labels[rows], self.shape)
 
 
 def load(architecture: Architecture, dataset: Dataset, device: torch.device) -> Records:
     """A whole stored data set, encoded for the architecture, on a device."""
     features = architecture.encode(dataset.features())
     labels = torch.from_numpy(dataset.labels.astype(np.int64))
-    return Records(torch.from_numpy(features).to(device), labels.to(device))
+    shape = dataset.description.shape
+    return Records(torch.from_numpy(features).to(device), labels.to(device), shape)
 
 
 @dataclass(frozen=True)
@@ -90,7 +57,7 @@ class State:
 
     epochs: int
     weights: Tensor  # (M, P)
-    optimizer: Tensor  # (2 for Adam, 0 for SGD; M, P)
+    optimizer: Tensor  # (slots of the optimizer, M, P)
     steps: int = 0  # of the epoch after those
 
 
@@ -111,20 +78,23 @@ def train(
     Args:
         training_sets: data-set indices (n,) for each model, in training order.
         seeds: each model's own seed, from which all that it draws is drawn: its weights, samples or
-            orders, noise and dropout.
+            orders, noise, dropout and augmentation.
         state: where to go on, as given to `after_step` by an earlier call with the same arguments;
             its tensors are updated.
         after_step: called with the state after every step; it must copy what it keeps.
 
     Returns:
         parameters as the architecture holds them, with a leading dimension of len(seeds).
+
+    Raises:
+        InputError: the records are no images, or too small for the augmentation that is asked for.
     """
+    augmentation.check(options, records.shape)
     device = records.features.device
     own = records.take(np.stack(training_sets))
-    update, slots = OPTIMIZERS[options.optimizer]
     if state is None:
         weights = torch.stack([_initial_weights(architecture, seed) for seed in seeds]).to(device)
-        state = State(0, weights, weights.new_zeros(slots, *weights.shape))
+        state = State(0, weights, weights.new_zeros(slots(options), *weights.shape))
     weights, optimizer_state = state.weights, state.optimizer.unbind()
     parameters = _views(architecture, weights)
     gradient = torch.zeros_like(weights)
@@ -138,16 +108,15 @@ def train(
     before = state.epochs * steps + state.steps
     step, one = torch.tensor([before, 1], dtype=torch.float32, device=device)
     for epoch in range(state.epochs, options.epochs):
-        decays = epoch // options.lr_decay_epochs
-        learning_rate = options.learning_rate * options.lr_decay**decays
         skipped = state.steps if epoch == state.epochs else 0
         for done, _ in enumerate(epoch_gradients(epoch, skipped), skipped + 1):
             if options.max_gradient_norm is not None:
                 norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
                 gradient.mul_((options.max_gradient_norm / (norms + 1e-6)).clamp_(max=1))
             step += one
+            rate = learning_rate(options, steps, epoch * steps + done - 1)
             for own_weights, own_gradient, *own_state in moved:
-                update(own_weights, own_gradient, own_state, step, learning_rate)
+                update(options, own_weights, own_gradient, own_state, step, rate)
             after_step(State(epoch + done // steps, weights, state.optimizer, done % steps))
     return parameters
 
@@ -166,12 +135,17 @@ def _plain_gradients(
     out = _views(architecture, gradient)
     if options.shuffle:
         own = _shuffled(own, seeds, epoch)
-    whole = own.features, own.labels
-    batches = [torch.split(tensor, options.batch_size, 1) for tensor in whole]
-    words = _dropout(architecture, seeds, epoch, len(batches[0]))
-    for features, labels, own_words in islice(zip(*batches, words, strict=True), skipped, None):
-        x = architecture.inputs(features)
-        architecture.mean_gradient(parameters, x, labels, out, own_words)
+    features, labels = (
+        torch.split(tensor, options.batch_size, 1) for tensor in (own.features, own.labels)
+    )
+    widths = [batch.shape[1] for batch in labels]
+    everywhere = np.ones(own.labels.shape, bool)
+    turned = _augmented(own, options, seeds, epoch, everywhere, widths)
+    words = _dropout(architecture, seeds, epoch, len(widths))
+    steps = islice(zip(features, labels, turned, words, strict=True), skipped, None)
+    for batch, y, turn, own_words in steps:
+        x = architecture.inputs(turn(batch))
+        architecture.mean_gradient(parameters, x, y, out, own_words, options.label_smoothing)
         yield
 
 
@@ -182,7 +156,7 @@ def _shuffled(own: Records, seeds: Sequence[int | None], epoch: int) -> Records:
     for row, seed in zip(words, seeds, strict=True):
         RandomStream(seed, f"order/{epoch}").bits(row)()
     rows = words.argsort(1) + np.arange(models)[:, None] * n
-    return Records(own.features.flatten(0, 1), own.labels.flatten()).take(rows)
+    return Records(own.features.flatten(0, 1), own.labels.flatten(), own.shape).take(rows)
 
 
 def _private_gradients(
@@ -207,7 +181,9 @@ def _private_gradients(
         fill()
     sample_rate, steps_an_epoch = sampling(n, options.batch_size, 1, options.drop_last)
     chosen, valid, widths = _poisson_samples(n, sample_rate, steps_an_epoch, seeds, epoch)
+    turned = _augmented(own, options, seeds, epoch, valid, widths)
     words = _dropout(architecture, seeds, epoch, len(widths))
+    clipping = Clipping(options.clipping_norm, options.clipping == "automatic")
     # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
     rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
     labels = own.labels.flatten()[rows.flatten()].view(rows.shape)
@@ -215,17 +191,39 @@ def _private_gradients(
     of_all = own.features.flatten(0, 1)
 
     samples = (torch.split(tensor, widths, 1) for tensor in (rows, labels, bounds))
-    steps = islice(zip(*samples, words, strict=True), skipped, None)
-    for own_rows, y, bound, own_words in steps:
+    steps = islice(zip(*samples, turned, words, strict=True), skipped, None)
+    for own_rows, y, bound, turn, own_words in steps:
         for fill in noise:
             fill()
         if not noise:
             gradient.zero_()
         x = of_all.index_select(0, own_rows.flatten()).view(*y.shape, of_all.shape[1])
+        x = architecture.inputs(turn(x))
         architecture.add_clipped_gradients(
-            parameters, architecture.inputs(x), y, bound, options.clipping_norm, out, own_words
+            parameters, x, y, bound, clipping, out, own_words, options.label_smoothing
         )
         yield
+
+
+def _augmented(
+    own: Records,
+    options: TrainingOptions,
+    seeds: Sequence[int | None],
+    epoch: int,
+    valid: np.ndarray,
+    widths: Sequence[int],
+) -> Sequence[Callable[[Tensor], Tensor]]:
+    """What turns the encoded features of each step of an epoch into those that are trained on.
+
+    Args:
+        valid: (M, sum of widths), False where there is padding; widths: of the steps.
+    """
+    if not options.augmentations:
+        return [lambda features: features] * len(widths)
+    assert own.shape is not None
+    words = augmentation.draw(seeds, epoch, valid).to(own.features.device)
+    augment = partial(augmentation.augment, shape=own.shape, options=options)
+    return [partial(augment, words=part) for part in torch.split(words, list(widths), 1)]
 
 
 def _dropout(
