@@ -8,12 +8,14 @@ import numpy as np
 
 from mico.data import store, tokens
 from mico.data.check import check_format
-from mico.data.options import DataOptions
+from mico.data.options import COUNTS, DataOptions
 from mico.data.raw import Raw
 from mico.data.registry import formats
 from mico.data.store import Description
 from mico.support import program, records
 from mico.support.errors import InputError
+
+LEAST = 3  # records of a data set
 
 
 def main() -> None:
@@ -37,20 +39,35 @@ def main() -> None:
     raw = form.read(options, args.raw)
     description = Description(
         name=args.name,
-        records=options.records,
-        features=options.features,
-        classes=options.classes,
+        records=len(raw.labels),
+        features=raw.features or 0,
+        classes=raw.classes,
         synthetic=form.generated,
         source=raw.source,
-        kind=form.kind,
+        kind=raw.kind,
+        **{field: getattr(raw, field) for field in (*store.OF_IMAGES, "class_names", "columns")},
     )
-    if form.kind == "tokens":
+    _check_counts(options, description)
+    if raw.kind == "tokens":
         try:
             _store_tokens(args.output, description, options, raw)
         except InputError as error:
             raise InputError(f"dataset {args.name}: {error}") from None
     else:
         store.write(args.output, description, np.asarray(raw.records), raw.labels)
+
+
+def _check_counts(options: DataOptions, found: Description) -> None:
+    """Refuse a file that has other counts than the configuration says, or too few records."""
+    if found.records < LEAST:
+        expected = f"expected {LEAST} at least"
+        raise InputError(f"dataset {found.name}: {found.records} records, {expected}")
+    for key in COUNTS:
+        expected, own = getattr(options, key), getattr(found, key)
+        # Of text, `features` is a limit.
+        if expected not in (None, own) and not (key == "features" and found.kind == "tokens"):
+            says = f"expected {expected:,}, as the configuration says"
+            raise InputError(f"dataset {found.name}: {own:,} {key} found, {says}")
 
 
 def _store_tokens(folder: Path, description: Description, options: DataOptions, raw: Raw) -> None:
@@ -61,11 +78,12 @@ def _store_tokens(folder: Path, description: Description, options: DataOptions, 
         tokenizer = tokens.train(sentences, options.vocabulary)
     else:
         tokenizer = tokens.load(options.tokenizer)
-    ids = tokenizer.encode(sentences, options.features)
+    ids = tokenizer.encode(sentences, options.features, truncate=bool(options.truncate))
     place = Path(options.tokenizer)  # on this machine, which is nobody's business
     name = place.resolve().name if place.is_dir() else options.tokenizer
     whole = replace(
         description,
+        features=ids.shape[1],
         source=f"{raw.source}; tokenizer {name}",
         vocabulary=tokenizer.vocabulary,
         padding=tokenizer.padding,

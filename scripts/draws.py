@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mico.challenge import draws
+from mico.data import store
 from mico.support import private, program
 
 
@@ -11,7 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, required=True, help="the first model's number")
     parser.add_argument("--last", type=int, required=True, help="the last model's number")
-    parser.add_argument("--records", type=int, required=True, help="of the data set")
+    parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     parser.add_argument("--n", type=int, required=True, help="records in a training set")
     parser.add_argument("--m", type=int, required=True, help="challenge points that are members")
     parser.add_argument(
@@ -23,9 +24,10 @@ def main() -> None:
     args = parser.parse_args()
 
     models = range(args.first, args.last + 1)
-    drawn = draws.draw(args.records, args.n, args.m, models, training=not args.members_only)
+    records = store.describe(args.data).records
+    drawn = draws.draw(records, args.n, args.m, models, training=not args.members_only)
     with private.only_for_owner(args.output):
-        draws.write(args.output, drawn)
+        draws.write(args.output, drawn, records)
 
 
 if __name__ == "__main__":

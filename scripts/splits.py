@@ -23,7 +23,7 @@ def main() -> None:
     args = parser.parse_args()
 
     records = store.describe(args.data).records
-    drawn = draws.read(args.draws)
+    drawn = draws.read(args.draws, records)
     every = splits.split_all(records, args.n, args.m, seeds.read(args.seeds), drawn)
     with private.only_for_owner(args.output):
         split_file.write(args.output, every)

@@ -58,13 +58,14 @@ def main() -> None:
     device = choose(args.device)
     if not 0 <= args.first <= args.last:
         raise InputError(f"models {args.first} to {args.last}: expected the first not after it")
+    dataset = store.read(args.data)
     job = Job(
-        store.read(args.data),
+        dataset,
         arguments.recipe(args),
         budget.read(args.privacy).noise_multiplier,
         seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
-        draws.read(args.draws),
+        draws.read(args.draws, dataset.description.records),
     )
     architecture = job.architecture()  # a checkpoint that it downloads is everybody's
     # Weights are secret until they are released, and so is what is reported of them.

@@ -15,6 +15,7 @@ from mico.challenge.phases import Phases
 from mico.challenge.recipe import TrainingOptions
 from mico.challenge.scenario import Scenario
 from mico.data import store
+from mico.data.formats.cifar10_binary import MEAN, SHAPE, STD
 from mico.data.store import Description
 from mico.networks.build import build
 from mico.privacy import budget as privacy_file
@@ -73,7 +74,8 @@ def image_challenges(root: Path) -> dict[str, Challenge]:
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (60, 3072), dtype=np.uint8)
     labels = rng.integers(0, 10, 60, dtype=np.uint8)
-    description = Description("pictures", 60, 3072, 10, True, "test", kind="images")
+    about = {"shape": SHAPE, "mean": MEAN, "std": STD}
+    description = Description("pictures", 60, 3072, 10, True, "test", kind="images", **about)
     store.write(root / "pictures", description, pixels, labels)
     return {
         "image": _challenge(root, "image", "pictures", "cnn/32", None),

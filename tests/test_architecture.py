@@ -7,12 +7,15 @@ import pytest
 
 from mico.data.store import Description
 from mico.networks.build import build
-from mico.networks.cnn import CHANNELS, CNN, MEAN, STD
+from mico.networks.cnn import CHANNELS, CNN
 from mico.networks.facts import PHYSICAL_BATCH_SIZE, networks
 from mico.networks.mlp import MLP
 from mico.support.errors import InputError
 
-IMAGES = Description("pictures", 80, 3072, 7, synthetic=True, source="test", kind="images")
+OF_IMAGES = {"mean": (0.5, 0.25, 0.125), "std": (0.1, 0.2, 0.3)}
+IMAGES = Description(
+    *("pictures", 80, 3072, 7, True, "test"), kind="images", shape=(3, 32, 32), **OF_IMAGES
+)
 BITS = Description("purchases", 80, 3072, 7, synthetic=True, source="test", kind="bits")
 
 
@@ -20,9 +23,10 @@ BITS = Description("purchases", 80, 3072, 7, synthetic=True, source="test", kind
     ("name", "data", "expected"),
     [
         ("mlp", replace(BITS, features=600, classes=100), MLP(600, 100)),
-        ("cnn", IMAGES, CNN(7, (128, 256, 256))),
-        ("cnn/16", replace(IMAGES, classes=10), CNN(10, (8, 16, 16))),
-        ("cnn/128", IMAGES, CNN(7, (1, 2, 2))),
+        ("mlp", replace(BITS, kind="numbers"), MLP(3072, 7)),
+        ("cnn", IMAGES, CNN(7, (128, 256, 256), **OF_IMAGES)),
+        ("cnn/16", replace(IMAGES, classes=10), CNN(10, (8, 16, 16), **OF_IMAGES)),
+        ("cnn/128", IMAGES, CNN(7, (1, 2, 2), **OF_IMAGES)),
     ],
 )
 def test_names(name: str, data: Description, expected: object) -> None:
@@ -30,7 +34,7 @@ def test_names(name: str, data: Description, expected: object) -> None:
 
 
 def test_physical_batch_size_is_the_networks() -> None:
-    assert build("cnn/16", IMAGES, 5) == CNN(7, (8, 16, 16), physical_batch_size=5)
+    assert build("cnn/16", IMAGES, 5) == CNN(7, (8, 16, 16), 5, **OF_IMAGES)
     assert build("cnn/16", IMAGES).physical_batch_size == PHYSICAL_BATCH_SIZE
     # An MLP has no use for it.
     assert build("mlp", BITS, 5) == build("mlp", BITS)
@@ -69,15 +73,23 @@ def test_divisors_divide_the_channels() -> None:
 def test_a_perceptron_does_not_take_images() -> None:
     with pytest.raises(InputError) as caught:
         build("mlp", IMAGES)
-    assert str(caught.value) == f"architecture 'mlp': data set {IMAGES.name} does not hold bits"
+    expected = "architecture 'mlp': data set pictures holds images, expected bits or numbers"
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize(
-    ("data", "what"), [(BITS, "images"), (replace(IMAGES, features=784), "such images")]
+    ("data", "what"),
+    [
+        (BITS, "bits, expected images"),
+        (
+            replace(IMAGES, features=784, shape=(1, 28, 28)),
+            r"images of 1 x 28 x 28 \(channels, rows, columns\), expected 3 x 32 x 32",
+        ),
+    ],
 )
 @pytest.mark.parametrize("name", ["cnn", "cnn/16"])
 def test_data_that_a_cnn_does_not_take(name: str, data: Description, what: str) -> None:
-    message = f"architecture '{name}': data set {data.name} does not hold {what}"
+    message = f"architecture '{name}': data set {data.name} holds {what}"
     with pytest.raises(InputError, match=f"^{message}$"):
         build(name, data)
 
@@ -90,4 +102,4 @@ def test_physical_batch_sizes_below_one(name: str, data: Description, size: int)
 
 
 def test_the_data_card_says_how_images_are_normalised() -> None:
-    assert f"mean = {MEAN}, std = {STD}" in networks()["cnn"].layers
+    assert "`(value / 255 - mean) / std`" in networks()["cnn"].layers

@@ -24,6 +24,7 @@ import baselines
 import benchmark
 from baselines import PHYSICAL_BATCH, TEXT_PHYSICAL_BATCH, Network
 from mico.challenge.recipe import TrainingOptions
+from mico.data.formats.cifar10_binary import MEAN, STD
 from mico.data.store import Description
 from mico.networks import cnn
 from mico.networks.architecture import Architecture, Parameters
@@ -98,7 +99,7 @@ def cnn_case() -> Case:
     rng = np.random.default_rng(1)
     channels = (2, 3, 4)
     return Case(
-        CNN(CLASSES, channels),
+        CNN(CLASSES, channels, mean=MEAN, std=STD),
         partial(baselines.cnn, channels, CLASSES),
         baselines.Images,
         rng.integers(0, 256, (RECORDS, 3072), dtype=np.uint8),

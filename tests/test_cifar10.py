@@ -20,7 +20,7 @@ import yaml
 
 from mico.data import store
 from mico.data.formats import cifar10_binary
-from mico.data.formats.cifar10_binary import PIXELS, RECORD
+from mico.data.formats.cifar10_binary import MEAN, PIXELS, RECORD, SHAPE, STD
 from mico.support.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -511,7 +511,9 @@ def test_program_stores_images_and_says_of_which_files(tmp_path, place, names, s
     picked = np.array([records - 1, 0])
     assert stored.features(picked).tolist() == [naive(names)[0][i] for i in picked]
     assert stored.description == store.Description(
-        "d", records, PIXELS, CLASSES, synthetic=False, source=source, kind="images"
+        *("d", records, PIXELS, CLASSES),
+        **{"synthetic": False, "source": source, "kind": "images"},
+        **{"shape": SHAPE, "mean": MEAN, "std": STD},
     )
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "data"]
 

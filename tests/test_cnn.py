@@ -25,9 +25,9 @@ from mico.training.engine import Records, State, train
 
 MEAN = (0.49139968, 0.48215841, 0.44653091)
 STD = (0.24703223, 0.24348513, 0.26158784)
-FULL = CNN(10)
+FULL = CNN(10, mean=MEAN, std=STD)
 # Narrow, all sizes different, and a batch of 6 is computed in parts of 4 and 2.
-SMALL = CNN(7, (4, 6, 8), physical_batch_size=4)
+SMALL = CNN(7, (4, 6, 8), physical_batch_size=4, mean=MEAN, std=STD)
 FACTORS = (1, 3, 10)  # of three models' weights: the larger, the more saturated and certain
 SEEDS = [11, 12, 13]
 CLIPPING_NORM = 14.0  # about half of the images' gradients at the published width are longer

@@ -693,7 +693,7 @@ OFFICIAL = "format: cifar10-binary, records: 300, features: 3072, classes: 3"
         ("records: 300, features: 5, classes: 3", "missing key 'format'"),
         (
             "format: idx, records: 300, features: 5, classes: 3",
-            "format: 'idx' is unknown, known: cifar10-binary",
+            "format: 'idx' is unknown, known: cifar100-binary",
         ),
         (
             "format: purchase100-synthetic, records: 300, features: 5, classes: 3",

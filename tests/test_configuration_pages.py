@@ -94,7 +94,9 @@ def test_every_top_level_key_has_the_default_of_the_configuration() -> None:
         ("scenarios", ["T1", {"id": "T1", "from": "T1", "epochs": 0}], False),
         ("scenarios", [{"id": "mine", "outputs": "mine.npz"}], True),
         ("scenarios", [{"id": "mine", "outputs": "mine.npz", "n": 5}], False),
-        ("datasets", {"d": {"format": "sst2", "records": 3, "features": 1}}, False),
+        ("datasets", {"d": {"format": "sst2", "records": 3, "features": 1}}, True),
+        ("datasets", {"d": {"format": "sst2", "records": 2}}, False),
+        ("datasets", {"d": {"format": "images", "mean": [0.5], "std": [0]}}, False),
     ],
 )
 def test_schema_takes_what_the_models_take(key: str, value: object, valid: bool) -> None:

@@ -24,7 +24,7 @@ import yaml
 
 from mico.data import store
 from mico.data.checksums import CHECKS, verify
-from mico.data.formats import cifar10_synthetic, purchase100_synthetic
+from mico.data.formats import cifar10_binary, cifar10_synthetic, purchase100_synthetic
 from mico.data.formats.labelled_bits import read_csv
 from mico.data.registry import formats
 from mico.data.store import Description
@@ -79,7 +79,7 @@ def test_file_is_read(tmp_path, name, quote, end) -> None:
     content = "".join(quote(row) + end for row in ROWS).encode()
     path = tmp_path / name
     path.write_bytes(tgz(("dataset", content)) if "gz" in name else content)
-    packed, labels = read_csv(path, *SHAPE)
+    packed, labels, _ = read_csv(path, *SHAPE)
     assert packed.shape == (3, 2)
     assert packed.dtype == labels.dtype == np.uint8
     assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)
@@ -96,7 +96,7 @@ def test_bits_survive_storing(tmp_path, features) -> None:
         for _ in range(50)
     ]
     (tmp_path / "data.csv").write_bytes(text_of(rows))
-    packed, labels = read_csv(tmp_path / "data.csv", 50, features, 256)
+    packed, labels, _ = read_csv(tmp_path / "data.csv", 50, features, 256)
     description = Description("d", 50, features, 256, synthetic=False, source="data.csv")
     store.write(tmp_path / "stored", description, packed, labels)
     stored = store.read(tmp_path / "stored")
@@ -356,7 +356,8 @@ def test_images_survive_storing(tmp_path, features) -> None:
     """As they are, a byte each; what is read is the reader's own, to write to."""
     pixels = np.random.default_rng(features).integers(0, 256, (50, features), dtype=np.uint8)
     labels = np.arange(50, dtype=np.uint8) % 3
-    description = Description("d", 50, features, 3, synthetic=True, source="s", kind="images")
+    about = {"shape": (1, 1, features), "mean": (0.5,), "std": (0.25,)}
+    description = Description("d", 50, features, 3, True, "s", kind="images", **about)
     store.write(tmp_path / "stored", description, pixels, labels)
     stored = store.read(tmp_path / "stored")
     assert stored.description == description
@@ -387,17 +388,56 @@ def test_data_set_stored_before_there_were_images(tmp_path) -> None:
 
 
 def test_data_set_stored_before_there_was_text(tmp_path) -> None:
-    """Of bits and images, the description has stayed what it was."""
-    for kind, width in ("bits", 2), ("images", 10):
-        description = Description("d", 3, 10, 4, synthetic=False, source="data.csv", kind=kind)
-        store.write(
-            tmp_path / kind, description, np.zeros((3, width), np.uint8), np.zeros(3, np.uint8)
-        )
-        assert (tmp_path / kind / "dataset.json").read_text() == (
-            '{\n  "name": "d",\n  "records": 3,\n  "features": 10,\n  "classes": 4,\n'
-            f'  "synthetic": false,\n  "source": "data.csv",\n  "kind": "{kind}"\n}}\n'
-        )
-        assert store.describe(tmp_path / kind) == description
+    """Of bits, the description has stayed what it was."""
+    description = Description("d", 3, 10, 4, synthetic=False, source="data.csv")
+    store.write(tmp_path / "d", description, np.zeros((3, 2), np.uint8), np.zeros(3, np.uint8))
+    assert (tmp_path / "d" / "dataset.json").read_text() == (
+        '{\n  "name": "d",\n  "records": 3,\n  "features": 10,\n  "classes": 4,\n'
+        '  "synthetic": false,\n  "source": "data.csv",\n  "kind": "bits"\n}\n'
+    )
+    assert store.describe(tmp_path / "d") == description
+
+
+@pytest.mark.parametrize(
+    ("shape", "mean", "std"),
+    [
+        (None, None, None),
+        ((1, 2, 5), None, None),
+        ((1, 2, 6), (0.5,), (0.25,)),
+        ((10,), (0.5,), (0.25,)),
+        ((2, 1, 5), (0.5,), (0.25,)),
+        ((1, 2, 5), (0.5, 0.5), (0.25,)),
+        ((1, 2, 5), (0.5,), (0.0,)),
+        ((1, 2, 5), (float("nan"),), (0.25,)),
+        ((1, 2, 5), ("a",), (0.25,)),
+        ((-1, 2, -5), (0.5,), (0.25,)),
+    ],
+)
+def test_images_without_their_shape_or_normalisation(tmp_path, shape, mean, std) -> None:
+    about = {"shape": shape, "mean": mean, "std": std}
+    description = Description("d", 3, 10, 4, False, "s", kind="images", **about)
+    store.write(tmp_path / "d", description, np.zeros((3, 10), np.uint8), np.zeros(3, np.uint8))
+    with pytest.raises(InputError, match=r"dataset.json: shape, .*: expected those of images"):
+        store.read(tmp_path / "d")
+
+
+def test_numbers_survive_storing(tmp_path) -> None:
+    """To the bit; what is read is the reader's own, to write to, and none is infinite."""
+    numbers = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    description = Description("d", 5, 3, 2, False, "s", kind="numbers")
+    labels = np.array([0, 1, 1, 0, 1], np.uint8)
+    store.write(tmp_path / "d", description, numbers, labels)
+    stored = store.read(tmp_path / "d")
+    assert stored.description == description
+    for indices in slice(None), slice(1, 3), np.array([4, 0, 0]):
+        found = stored.features(indices)
+        assert found.dtype == np.float32
+        assert found.tolist() == numbers[indices].tolist()
+        found += 1
+    numbers[3, 1] = np.inf
+    store.write(tmp_path / "e", description, numbers, labels)
+    with pytest.raises(InputError, match=r"features.npy: expected finite numbers$"):
+        store.read(tmp_path / "e")
 
 
 TOKENS = np.array([[0, 70, 65_000, 2], [0, 300, 2, 1], [0, 2, 1, 1]], np.uint16)
@@ -476,14 +516,14 @@ import numpy as np
 from mico.data.raw import Raw
 
 SUMMARY = "a line for each record: its label, a dot, its bits"
-KIND = "bits"
+KINDS = ("bits",)
 
 
 def read(options, raw):
     pairs = [line.split(".") for line in raw.read_text().splitlines()]
     bits = np.array([[int(bit) for bit in text] for _, text in pairs], np.uint8)
     labels = np.array([int(label) for label, _ in pairs], np.uint8)
-    return Raw(np.packbits(bits, axis=1), labels, raw.name)
+    return Raw(np.packbits(bits, axis=1), labels, raw.name, "bits", 4, features=10)
 '''
 
 
@@ -566,7 +606,9 @@ def test_program_generates(tmp_path, form) -> None:
     assert result.returncode == 0, result.stderr
     stored = store.read(tmp_path / "out" / "data")
     kind = "images" if form == "cifar10-synthetic" else "bits"
-    expected = Description("d", *shape, synthetic=True, source="generated, seed 3", kind=kind)
+    about = {key: getattr(cifar10_binary, key.upper()) for key in store.OF_IMAGES}
+    about = about if kind == "images" else {}
+    expected = Description("d", *shape, True, "generated, seed 3", kind=kind, **about)
     assert stored.description == expected
     made = cifar10_synthetic.cifar10(records, 3, classes) if kind == "images" else None
     made = made or purchase100_synthetic.purchase100(records, 3, features, classes)
@@ -599,7 +641,7 @@ def test_program_cannot_generate(tmp_path, form, shape, message) -> None:
         ("cifar10-binary", "x", {}, "cifar10-binary: missing key 'files'"),
         ("cifar10-binary", "x", {"files": {}}, "--options: files: {} is shorter than 1"),
         ("cifar10-synthetic", "x", {}, "cifar10-synthetic: missing key 'seed'"),
-        ("labelled_bits", "x", {}, "format 'labelled_bits': expected one of cifar10-binary, "),
+        ("labelled_bits", "x", {}, "format 'labelled_bits': expected one of cifar100-binary, "),
     ],
 )
 def test_program_needs_what_the_format_does(tmp_path, form, raw, options, message) -> None:
@@ -613,7 +655,8 @@ def test_program_needs_what_the_format_does(tmp_path, form, raw, options, messag
     [
         ("{", "--options: expected JSON ("),
         ("[]", "--options: [] is not of type 'object'"),
-        ('{"format": "labelled-bits"}', "--options: missing key 'records'"),
+        ("{}", "--options: missing key 'format'"),
+        ('{"format": "cifar10-synthetic"}', "cifar10-synthetic: missing key 'records'"),
     ],
 )
 def test_options_that_are_none(tmp_path, text, message) -> None:
@@ -637,7 +680,7 @@ def test_location30_is_what_the_configuration_says(real_data) -> None:
     checks = [f"{kind}={entry[kind]}" for kind in CHECKS if kind in entry]
     assert len(checks) == 2
     verify(path, checks)
-    packed, labels = read_csv(path, *(entry[key] for key in ("records", "features", "classes")))
+    packed, labels, _ = read_csv(path, *(entry[key] for key in ("records", "features", "classes")))
     sizes = Counter(labels.tolist())
     assert len(labels) == 5010
     assert set(sizes) == set(range(30))
@@ -818,7 +861,7 @@ LITTER = b"\0\5\x16\7 of macOS"
 def test_what_is_read_as_it_is_meant(tmp_path, name, content) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    packed, labels = read_csv(path, *SHAPE)
+    packed, labels, _ = read_csv(path, *SHAPE)
     assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)
     assert labels.tolist() == LABELS
     assert list(tmp_path.iterdir()) == [path]
@@ -838,7 +881,7 @@ def test_zip_with_a_flipped_bit(tmp_path) -> None:
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
         try:
-            packed, labels = read_csv(path, *SHAPE)
+            packed, labels, _ = read_csv(path, *SHAPE)
         except InputError:
             continue
         assert np.unpackbits(packed, axis=1)[:, :10].tolist() == naive(ROWS)

@@ -99,31 +99,34 @@ def test_draws_use_the_systems_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_write_and_read(tmp_path: Path, training: bool) -> None:
     path = tmp_path / "draws.npz"
     drawn = draws.draw(N, n, m, range(3, 7), training)
-    draws.write(path, drawn)
-    again = draws.read([path])
+    draws.write(path, drawn, N)
+    again = draws.read([path], N)
     assert {model: one.digest for model, one in again.items()} == {
         model: one.digest for model, one in drawn.items()
     }
     assert {one.training is None for one in again.values()} == {not training}
-    assert draws.read([]) == {}
+    assert draws.read([], N) == {}
 
 
 def test_damaged_draws(tmp_path: Path) -> None:
     path = tmp_path / "draws.npz"
-    draws.write(path, draws.draw(N, n, m, range(3, 7), training=True))
+    draws.write(path, draws.draw(N, n, m, range(3, 7), training=True), N)
     whole = path.read_bytes()
     for content in (b"", whole[:-1], whole[:400], whole.replace(b"(4, 10)", b"(3, 10)")):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"draws.npz: .*delete it and run again"):
-            draws.read([path])
+            draws.read([path], N)
     path.write_bytes(whole)
     with np.load(path) as file:
         stored = dict(file)
     np.savez(path, **stored | {"members": stored["members"][:3]})
     with pytest.raises(InputError, match=r"draws.npz: damaged \(lists"):
-        draws.read([path])
+        draws.read([path], N)
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"draws.npz: drawn of \[300\] records, expected the 301 "):
+        draws.read([path], N + 1)
     with pytest.raises(InputError, match=r"b.npz: expected one file"):
-        draws.read([path, tmp_path / "b.npz"])
+        draws.read([path, tmp_path / "b.npz"], N)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +147,11 @@ def test_programs_take_what_no_seed_says(run_script, tmp_path: Path, stored_data
     seeds.write(tmp_path / "seeds.csv", seeded(5))
     sizes = ("--n", n, "--m", m)
     path = tmp_path / "private" / "draws.npz"
-    given = ("--first", 3, "--last", 4, "--records", N, *sizes, "--output", path)
+    given = ("--first", 3, "--last", 4, "--data", stored_data.directory, *sizes, "--output", path)
     result = run_script("draws", *given)
     assert (result.returncode, result.stderr) == (0, "")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    drawn = draws.read([path])
+    drawn = draws.read([path], N)
     assert list(drawn) == [3, 4]
     base = ("--seeds", tmp_path / "seeds.csv", "--data", stored_data.directory, *sizes)
     outputs = {}
@@ -175,8 +178,10 @@ def test_programs_take_what_no_seed_says(run_script, tmp_path: Path, stored_data
         (("--n", n, "--m", m, "--last", 2), "models 3 to 2: expected some"),
     ],
 )
-def test_bad_sizes_are_one_line(run_script, tmp_path: Path, sizes: tuple, message: str) -> None:
-    given = ("--first", 3, "--last", 4, "--records", N, *sizes)
+def test_bad_sizes_are_one_line(
+    run_script, tmp_path: Path, stored_data, sizes: tuple, message: str
+) -> None:
+    given = ("--first", 3, "--last", 4, "--data", stored_data.directory, *sizes)
     result = run_script("draws", *given, "--output", tmp_path / "draws.npz")
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
@@ -219,7 +224,7 @@ def test_a_run_whose_memberships_come_from_no_seed(checkout: Path) -> None:
     results = checkout / "results" / "drawn"
     for scenario, where in ("S1", "shopping/shopping_inf"), ("SD", "ddp/shopping_ddp"):
         known = split_file.read(results / "private" / scenario / "splits.npz")
-        drawn = draws.read([results / "private" / scenario / "draws.npz"])
+        drawn = draws.read([results / "private" / scenario / "draws.npz"], N)
         assert list(drawn) == [4, 5, 6]
         assert {one.training is None for one in drawn.values()} == {scenario == "SD"}
         every = seeds.read(results / "private" / scenario / "seeds.csv")

@@ -13,6 +13,7 @@ from snakemake.persistence.file import FilePersistence
 
 from mico.challenge.phases import Phases
 from mico.data import original_form, store
+from mico.data.formats.cifar10_binary import MEAN, SHAPE, STD
 from mico.data.store import Description
 from mico.release import prediction_files
 from mico.support.private import TIMESTAMP
@@ -114,7 +115,9 @@ def test_what_the_programs_write_is_the_runs(plan: Plan) -> None:
 
 def test_images_for_the_original_kit_are_the_runs(plan: Plan) -> None:
     pixels, labels = np.zeros((6, 3072), np.uint8), np.zeros(6, np.uint8)
-    store.write(Path("pictures"), Description("p", 6, 3072, 2, True, "t", "images"), pixels, labels)
+    about = {"shape": SHAPE, "mean": MEAN, "std": STD}
+    description = Description("p", 6, 3072, 2, True, "t", "images", **about)
+    store.write(Path("pictures"), description, pixels, labels)
     original_form.write(Path(EXPORT), store.read(Path("pictures")))
     Path(EXPORT, TIMESTAMP).touch()
     assert foreign.found(plan, RESULTS) is None

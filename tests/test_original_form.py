@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mico.data import original_form, store
+from mico.data.formats.cifar10_binary import MEAN, SHAPE, STD
 from mico.data.store import Description
 from mico.support.errors import InputError
 
@@ -64,7 +65,8 @@ def test_images_are_what_torchvision_reads(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (20, 3072), dtype=np.uint8)
     expected = rng.integers(0, 10, 20, dtype=np.uint8)
-    description = Description("pictures", 20, 3072, 10, True, "test", kind="images")
+    about = {"shape": SHAPE, "mean": MEAN, "std": STD}
+    description = Description("pictures", 20, 3072, 10, True, "test", kind="images", **about)
     store.write(tmp_path / "data", description, pixels, expected)
     original_form.write(tmp_path / "out", store.read(tmp_path / "data"))
     found, labels = cifar10(tmp_path / "out")
@@ -73,6 +75,19 @@ def test_images_are_what_torchvision_reads(tmp_path: Path) -> None:
     with (tmp_path / "out/cifar10/cifar-10-batches-py/batches.meta").open("rb") as file:
         assert len(pickle.load(file, encoding="latin1")["label_names"]) == 10
     assert "CIFAR10.train_list" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_numbers_and_other_images_are_refused(tmp_path: Path) -> None:
+    numbers = Description("sizes", 4, 3, 2, True, "test", "numbers")
+    store.write(tmp_path / "sizes", numbers, np.ones((4, 3), np.float32), np.zeros(4, np.uint8))
+    about = {"shape": (1, 2, 3), "mean": (0.5,), "std": (0.25,)}
+    digits = Description("digits", 4, 6, 2, True, "test", kind="images", **about)
+    store.write(tmp_path / "digits", digits, np.ones((4, 6), np.uint8), np.zeros(4, np.uint8))
+    for name, what in ("sizes", "numbers"), ("digits", "images of 1 x 2 x 3"):
+        message = f"^data set {name} holds {what}: expected bits, or images of 3 x 32 x 32"
+        with pytest.raises(InputError, match=message):
+            original_form.write(tmp_path / "out", store.read(tmp_path / name))
+        assert not (tmp_path / "out").exists()
 
 
 def test_text_is_refused(tmp_path: Path) -> None:

@@ -377,7 +377,7 @@ def test_memberships_may_come_from_no_seed(small: Plan) -> None:
     assert jobs.draws_file(small, job) == []
     one = make(run(seeds="random", design="full-entropy"))
     assert jobs.draws_file(one, job) == ["<results>/private/SD/draws.npz"]
-    sizes = "--first 4 --last 6 --records 300 --n 150 --m 10"
+    sizes = "--first 4 --last 6 --n 150 --m 10"
     # Its seed_training is given away.
     assert jobs.draws_flags(one, job) == f"{sizes} --members-only"
     assert jobs.draws_flags(one, {"scenario": "S1"}) == sizes

@@ -487,7 +487,7 @@ def test_logits_of_images_are_the_engines(kit: ModuleType, mixed: Mixed, name: s
     models = reader.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
-            logits = kit.load_model(folder)(kit.to_input(features))
+            logits = kit.load_model(folder)(kit.to_input(features, vars(one.data)))
             expected = network.logits(parameters, network.inputs(encoded))[0]
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
@@ -547,7 +547,7 @@ def test_official_file_is_read_as_the_library_does(
     np.testing.assert_array_equal(features.reshape(10_000, -1), pixels)
     np.testing.assert_array_equal(labels, expected)
     # The published mean and deviation are of five such batches.
-    x = kit.to_input(features)
+    x = kit.to_input(features, {"mean": cifar10_binary.MEAN, "std": cifar10_binary.STD})
     assert x.mean((0, 2, 3)).abs().max() < 0.02
     assert (x.std((0, 2, 3)) - 1).abs().max() < 0.02
 
@@ -599,7 +599,7 @@ def test_logits_of_text_are_the_engines(kit: ModuleType, texts: Mixed, name: str
     models = reader.models(one.directory, PHASES, network, torch.device("cpu"))
     for folder, parameters in zip(folders, models, strict=True):
         with torch.no_grad():
-            logits = kit.load_model(folder)(kit.to_input(features))
+            logits = kit.load_model(folder)(kit.to_input(features, vars(one.data)))
             expected = network.logits(parameters, network.inputs(encoded))[0]
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 

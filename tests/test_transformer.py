@@ -824,7 +824,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_data_that_are_not_tokens() -> None:
     pictures = replace(TEXT, kind="images")
-    assert_refused("roberta-base", pictures, "data set reviews does not hold tokens")
+    assert_refused("roberta-base", pictures, "data set reviews holds images, expected tokens")
 
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from mico.challenge.recipe import TrainingOptions
+from mico.data.formats.cifar10_binary import MEAN, STD
 from mico.networks.architecture import Architecture
-from mico.networks.cnn import FLAT_SIDE, IMAGE, KERNELS, MEAN, PADDING, STD
+from mico.networks.cnn import FLAT_SIDE, IMAGE, KERNELS, PADDING
 from mico.networks.mlp import HIDDEN
 from mico.networks.randomness import RandomStream
 from mico.networks.transformer import Transformer

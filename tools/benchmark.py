@@ -31,6 +31,7 @@ import torch
 
 import baselines
 from mico.challenge.recipe import TrainingOptions
+from mico.data.formats.cifar10_binary import MEAN, STD
 from mico.data.store import Description
 from mico.networks.architecture import Architecture
 from mico.networks.build import build
@@ -224,7 +225,7 @@ def _cnn(args: argparse.Namespace) -> Workload:
     classes, channels = 10, tuple(args.cnn_channels)
     return Workload(
         prefix="CNN: ",
-        architecture=partial(CNN, classes, channels),
+        architecture=partial(CNN, classes, channels, mean=MEAN, std=STD),
         network=partial(baselines.cnn, channels, classes),
         features=_random_images,
         published=baselines.Images,

@@ -24,7 +24,7 @@ from mico.networks.randomness import RandomStream
 
 FACTS = {
     "softmax": {
-        "data": "bits",
+        "data": ("bits",),
         "summary": "for bits: Linear(d, classes)",
         "layers": "`softmax`: Linear, on features of 0 and 1.",
         "record_seconds": 1e-6,

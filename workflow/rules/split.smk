@@ -76,8 +76,11 @@ rule shard_seeds:
         " --last {wildcards.last} --source {input.given} --output {output} 2> {log}"
 
 
-# Neither here is the code a parameter.
+# Neither here is the code a parameter, and the data set counts by its records alone: if they are
+# others, the splits refuse the draws.
 rule draws:
+    input:
+        data=ancient(job(jobs.scenario_data)),
     output:
         "<results>/private/{scenario}/draws.npz",
     log:
@@ -93,7 +96,7 @@ rule draws:
         program=program("draws"),
         drawn=job(jobs.draws_flags),
     shell:
-        "{params.program} {params.drawn} --output {output} 2> {log}"
+        "{params.program} --data {input.data} {params.drawn} --output {output} 2> {log}"
 
 
 rule splits:

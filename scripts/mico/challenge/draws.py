@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mico.support import arrays
-from mico.support.errors import InputError, damaged
+from mico.support.errors import AGAIN, InputError, damaged, shown
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class _Stored:
     models: NDArray[np.int64]  # (K,)
     members: NDArray[np.int32]  # (K, m)
     training: NDArray[np.int32]  # (K, n - m), or (K, 0)
+    records: NDArray[np.int64]  # (1,): N
 
 
 def draw(records: int, n: int, m: int, models: range, training: bool) -> dict[int, Draw]:
@@ -67,19 +68,21 @@ def draw(records: int, n: int, m: int, models: range, training: bool) -> dict[in
     }
 
 
-def write(path: Path, draws: Mapping[int, Draw]) -> None:
-    """Write the draws of at least one model; all have training sets, or none has."""
+def write(path: Path, draws: Mapping[int, Draw], records: int) -> None:
+    """Write the draws, of N records, of at least one model; all have training sets, or none has."""
     members = np.stack([one.members for one in draws.values()])
     nothing = np.zeros(0, np.int32)
     training = [nothing if one.training is None else one.training for one in draws.values()]
-    arrays.write(path, _Stored(np.array(list(draws), np.int64), members, np.stack(training)))
+    models, of = np.array(list(draws), np.int64), np.array([records], np.int64)
+    arrays.write(path, _Stored(models, members, np.stack(training), of))
 
 
-def read(paths: list[Path]) -> dict[int, Draw]:
+def read(paths: list[Path], records: int) -> dict[int, Draw]:
     """The draws of a file that `write` wrote, by model; none of no file.
 
     Raises:
-        InputError: there are several files, or it is missing, damaged or another.
+        InputError: there are several files, or it is missing, damaged or another, or of another
+            number of records.
     """
     if len(paths) > 1:
         raise InputError(f"{paths[1]}: expected one file of draws")
@@ -92,6 +95,10 @@ def read(paths: list[Path]) -> dict[int, Draw]:
             for one in lists
         ):
             raise damaged(path, "lists that are not of as many models")
+        if stored.records.tolist() != [records]:
+            what = f"drawn of {shown(stored.records.tolist())} records"
+            expected = f"expected the {records} of the data set: {AGAIN}"
+            raise InputError(f"{path}: {what}, {expected}")
         for model, members, training in zip(stored.models, *lists, strict=True):
             found[int(model)] = Draw(members, training if len(training) else None)
     return found

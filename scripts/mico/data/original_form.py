@@ -1,7 +1,8 @@
 """A stored data set in the files that the original kit reads (microsoft/MICO, challenge_datasets).
 
 Bits are `purchase100/dataset_purchase`, Shokri et al.'s CSV. Images are the batches for Python of
-CIFAR-10, under `cifar10/`. The kit's loader of text takes SST-2 from the hub by its name.
+CIFAR-10, under `cifar10/`. The kit's loader of text takes SST-2 from the hub by its name, and it
+has none of other data.
 """
 
 import pickle  # the form is one; none is ever read here
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mico.data.formats import cifar10_binary
+from mico.data.registry import Format
 from mico.data.store import Dataset
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError
@@ -29,11 +32,16 @@ CIFAR10.meta = CIFAR10.meta | {"md5": None}
 )
 
 
+def is_taken(form: Format) -> bool:
+    """Whether all that a format gives is read by the original kit."""
+    return form.kinds == ("bits",) or form.features == cifar10_binary.FEATURES
+
+
 def write(directory: Path, dataset: Dataset) -> None:
     """Write a data set's records in their order; the directory appears whole or not at all.
 
     Raises:
-        InputError: it is text, which the original kit does not read from files.
+        InputError: it is of a kind that the original kit does not read from files.
     """
     description = dataset.description
     if description.kind == "tokens":
@@ -41,6 +49,11 @@ def write(directory: Path, dataset: Dataset) -> None:
             f"data set {description.name} is text: expected bits or images, since the original kit "
             "takes SST-2 from the hub by its name"
         )
+    if description.kind != "bits" and description.shape != cifar10_binary.SHAPE:
+        shape = " x ".join(map(str, description.shape or ()))
+        found = f"images of {shape}" if description.shape else description.kind
+        expected = "expected bits, or images of 3 x 32 x 32, which the original kit reads"
+        raise InputError(f"data set {description.name} holds {found}: {expected}")
     synthetic = "synthetic " * description.synthetic
     paragraphs = (
         f"# {description.name}, {description.records:,} {synthetic}records, for the original kit",

@@ -21,10 +21,12 @@ class Format:
 
     file: Path
     summary: str
-    kind: str  # of the stored data: one of mico.data.store.KINDS
+    kinds: tuple[str, ...]  # of the stored data, of mico.data.store.KINDS: the file decides
     generated: bool  # from a seed, without a file
     files: str | None  # how the names of its official files end, where there are several
+    folder: bool  # it may be given a folder
     features: int | None  # of every record, where there is no choice
+    options: tuple[str, ...]  # which of mico.data.options.OF_SOME it takes
     read: Callable[[DataOptions, Path | None], Raw]
 
 
@@ -42,9 +44,11 @@ def _format(path: Path) -> Format:
     return Format(
         file=path,
         summary=module.SUMMARY,
-        kind=module.KIND,
+        kinds=module.KINDS,
         generated=getattr(module, "GENERATED", False),
         files=getattr(module, "FILES", None),
+        folder=hasattr(module, "FILES") or getattr(module, "FOLDER", False),
         features=getattr(module, "FEATURES", None),
+        options=getattr(module, "OPTIONS", ()),
         read=module.read,
     )

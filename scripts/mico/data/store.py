@@ -1,24 +1,34 @@
-"""Data sets of bits, images or text: from the raw file, checked, to what can be memory-mapped.
+"""Data sets of bits, numbers, images or text: from the raw file to what can be memory-mapped.
 
-A stored data set is a directory: features.npy, of bits (N, ceil(d / 8)) uint8, packed, of images
-(N, d) uint8, the pixels channel by channel and row by row, and of text (N, d) uint16, the ids of
-each sentence's tokens, special ones included, and then padding; labels.npy (N,) uint8, from 0;
-dataset.json, what it is and where it came from; of text the tokenizer, too. SHA256SUMS lists them.
+A stored data set is a directory: features.npy, of bits (N, ceil(d / 8)) uint8, packed, of numbers
+(N, d) float32, as a network takes them, of images (N, d) uint8, the pixels channel by channel and
+row by row, and of text (N, d) uint16, the ids of each sentence's tokens, special ones included, and
+then padding; labels.npy (N,) uint8, from 0; dataset.json, what it is and where it came from; of
+text the tokenizer, too. SHA256SUMS lists them.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mico.support import digests
 from mico.support.atomic import atomic_directory
-from mico.support.errors import InputError
+from mico.support.errors import InputError, shown
 
 LABELS = "labels.npy"
-KINDS = ("bits", "images", "tokens")
+OF_IMAGES = ("shape", "mean", "std")  # what a description has of images alone
+# The type of what is stored, by the kind of data.
+KINDS: dict[str, type[np.generic]] = {
+    "bits": np.uint8,
+    "numbers": np.float32,
+    "images": np.uint8,
+    "tokens": np.uint16,
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,14 @@ class Description:
     kind: str = "bits"  # one of KINDS
     vocabulary: int = 0  # of tokens: all ids are below it
     padding: int = 0  # of tokens: the id that fills up what is shorter
+    # Of images: channels, rows and columns. A network takes (value / 255 - mean) / std, by channel.
+    shape: tuple[int, int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    class_names: list[str] | None = None  # by label
+    # Of a table: each column's `name`, and of numbers what they were scaled by, `subtract` and
+    # then `divide`, or its `texts`, each of which is a feature of 0 and 1.
+    columns: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +59,12 @@ class Dataset:
     """A stored data set, memory-mapped."""
 
     description: Description
-    stored: np.ndarray  # of bits (N, ceil(d / 8)) uint8, of images (N, d) uint8, of tokens uint16
+    stored: np.ndarray  # (N, d), of bits (N, ceil(d / 8)), of the type that KINDS says
     labels: np.ndarray  # (N,) uint8
     sums: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of the two files, by name
 
     def features(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Features (len(indices), d): uint8, 0/1 or pixels, or uint16, the ids of tokens."""
+        """Features (len(indices), d): uint8, 0/1 or pixels; float32; or uint16, ids of tokens."""
         if self.description.kind == "bits":
             return np.unpackbits(self.stored[indices], axis=1, count=self.description.features)
         return np.array(self.stored[indices])
@@ -57,17 +75,19 @@ def read(directory: Path) -> Dataset:
 
     Raises:
         InputError: a file is missing, is not as its checksum says, or is of another shape than
-            dataset.json says; a label is of no class, or a token not of the vocabulary.
+            dataset.json says; a label is of no class, a token not of the vocabulary, or a number
+            not finite.
     """
     description = describe(directory)
     bits, tokens = description.kind == "bits", description.kind == "tokens"
-    width = -(-description.features // 8) if bits else description.features
-    kind = np.uint16 if tokens else np.uint8
+    shape = (description.records, -(-description.features // 8) if bits else description.features)
     sums = {"features.npy": _verify(directory, "features.npy")}
-    stored = _array(directory / "features.npy", (description.records, width), kind)
+    stored = _array(directory / "features.npy", shape, KINDS[description.kind])
     if tokens and max(stored.max(initial=0), description.padding) >= description.vocabulary:
         expected = f"expected tokens below {description.vocabulary}, as dataset.json says"
         raise InputError(f"{directory / 'features.npy'}: {expected}")
+    if description.kind == "numbers" and not np.isfinite(stored).all():
+        raise InputError(f"{directory / 'features.npy'}: expected finite numbers")
     sums[LABELS] = _verify(directory, LABELS)
     return Dataset(description, stored, _labels(directory, description), sums)
 
@@ -118,12 +138,34 @@ def describe(directory: Path) -> Description:
     path = directory / "dataset.json"
     _verify(directory, path.name)
     try:
-        description = Description(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields |= {name: tuple(fields[name]) for name in OF_IMAGES if fields.get(name) is not None}
+        description = Description(**fields)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a data set's description ({error})") from None
     if description.kind not in KINDS:
         raise InputError(f"{path}: kind {description.kind!r}, expected {' or '.join(KINDS)}")
+    if description.kind == "images" and not _is_of_images(description):
+        found = shown((description.shape, description.mean, description.std))
+        expected = f"expected those of images: delete {directory} and run again"
+        raise InputError(f"{path}: shape, mean and std {found}: {expected}")
     return description
+
+
+def _is_of_images(description: Description) -> bool:
+    """Whether an image's shape, and a mean and a deviation of each channel, are there."""
+    shape, mean, std = description.shape, description.mean, description.std
+    return (
+        shape is not None
+        and mean is not None
+        and std is not None
+        and len(shape) == 3
+        and len(mean) == len(std) == shape[0]
+        and all(isinstance(one, int) and one > 0 for one in shape)
+        and math.prod(shape) == description.features
+        and all(isinstance(one, float | int) and math.isfinite(one) for one in (*mean, *std))
+        and min(std) > 0
+    )
 
 
 def write(
@@ -138,7 +180,7 @@ def write(
     Args:
         tokenizer: of text, the tokenizer's files by name.
     """
-    fields = asdict(description)
+    fields = {name: value for name, value in asdict(description).items() if value is not None}
     if description.kind != "tokens":
         del fields["vocabulary"], fields["padding"]
     with atomic_directory(directory) as temporary:

@@ -47,19 +47,35 @@ class Tokenizer:
         """The id that fills up what is shorter."""
         return self.backend.get_vocab()[self.special["pad_token"]]
 
-    def encode(self, sentences: Sequence[str], length: int) -> np.ndarray:
+    def encode(
+        self, sentences: Sequence[str], length: int | None, truncate: bool = False
+    ) -> np.ndarray:
         """Token ids (N, length) uint16, with the special tokens that the tokenizer adds.
 
+        Args:
+            length: None: that of the longest sentence; truncate: cut off what is longer.
+
         Raises:
-            InputError: a sentence has more tokens; none is ever cut off.
+            InputError: a sentence has more tokens and is not to be cut off, or the length leaves
+                no room beside special tokens.
         """
         self.backend.encode_special_tokens = True  # as text, where a sentence has "<pad>" in it
+        if truncate and length is not None:
+            special = self.backend.num_special_tokens_to_add(False)
+            if length <= special:
+                raise InputError(
+                    f"`features` is {length}: expected more than {special}, which are special"
+                )
+            self.backend.enable_truncation(length)
         encodings = self.backend.encode_batch(sentences)
+        self.backend.no_truncation()  # it is stored with the data
         longest = max(range(len(encodings)), key=lambda record: len(encodings[record]))
+        if length is None:
+            length = len(encodings[longest])
         if len(encodings[longest]) > length:
             raise InputError(
                 f"record {longest + 1}: {len(encodings[longest])} tokens, more than any other, "
-                f"but `features` is {length}: raise it"
+                f"but `features` is {length}: raise it, or for text of your own set `truncate`"
             )
         ids = np.full((len(sentences), length), self.padding, np.uint16)
         for row, encoding in zip(ids, encodings, strict=True):

@@ -28,9 +28,10 @@ def build(
     if physical_batch_size < 1:
         raise InputError(f"physical batch size {physical_batch_size}: expected at least 1")
     facts = networks()[parse(architecture)[0]]
-    if data.kind != facts.data:
+    if data.kind not in facts.data:
         raise InputError(
-            f"architecture {architecture!r}: data set {data.name} does not hold {facts.data}"
+            f"architecture {architecture!r}: data set {data.name} holds {data.kind}, expected "
+            f"{' or '.join(facts.data)}"
         )
     module = import_module(facts.module)
     found: Architecture = module.build(architecture, data, physical_batch_size, precision)

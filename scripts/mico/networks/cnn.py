@@ -31,14 +31,13 @@ from mico.support.errors import InputError
 
 FACTS = {
     "cnn": {
-        "data": "images",
+        "data": ("images",),
         "summary": "for images: the published network of 973,962 parameters; `cnn/8`: an eighth of "
         "its channels (2 to 128, a power of 2)",
         "layers": "`cnn`, or `cnn/k` with k times fewer channels: Conv2d (kernel 8, stride 2,"
         " padding 3), Tanh, MaxPool2d (kernel 3, stride 1), Conv2d (kernel 3), Tanh, Conv2d"
         " (kernel 3), Tanh, AvgPool2d (kernel 2), Flatten, Linear, on images (3, 32, 32) normalised"
-        " channel by channel: `(value / 255 - mean) / std`, mean = (0.49139968, 0.48215841,"
-        " 0.44653091), std = (0.24703223, 0.24348513, 0.26158784).",
+        " channel by channel: `(value / 255 - mean) / std`, with the data set's mean and std.",
         "record_seconds": 4.4e-3,
         "step_seconds": 1.5e-2,
         "forward": 0.3333333333333333,  # 1 / 3, as a literal
@@ -52,9 +51,6 @@ FACTS = {
 }
 IMAGE = (32, 32, 3)  # rows, columns, channels
 CHANNELS = (128, 256, 256)  # out of each convolution
-# The training images' mean and deviation by channel, as published.
-MEAN = (0.49139968, 0.48215841, 0.44653091)
-STD = (0.24703223, 0.24348513, 0.26158784)
 
 KERNELS = (8, 3, 3)
 PADDING = 3  # of the first convolution
@@ -96,6 +92,9 @@ class CNN(StateDictFile):
     # So many examples of each model have their patches and gradients in memory at a time. What a
     # model becomes depends on it by rounding alone.
     physical_batch_size: int = PHYSICAL_BATCH_SIZE
+    # Of the data, by channel: what is subtracted from a value in [0, 1], and then divides it.
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     @property
     def facts(self) -> Facts:
@@ -201,8 +200,10 @@ class CNN(StateDictFile):
         return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).reshape(features.shape)
 
     def inputs(self, encoded: Tensor) -> Tensor:
-        """Images (M, B, 32, 32, 3) float32, normalised as published."""
-        mean, std = (encoded.new_tensor(values, dtype=torch.float32) for values in (MEAN, STD))
+        """Images (M, B, 32, 32, 3) float32, normalised."""
+        mean, std = (
+            encoded.new_tensor(values, dtype=torch.float32) for values in (self.mean, self.std)
+        )
         return encoded.view(*encoded.shape[:-1], *IMAGE).float().div_(255).sub_(mean).div_(std)
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
@@ -446,9 +447,14 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
     Raises:
         InputError: the images are of another shape.
     """
-    if data.features != math.prod(IMAGE):
-        raise InputError(f"architecture {name!r}: data set {data.name} does not hold such images")
+    rows, columns, channels = IMAGE
+    if data.shape != (channels, rows, columns) or data.mean is None or data.std is None:
+        found = "none" if data.shape is None else " x ".join(map(str, data.shape))
+        raise InputError(
+            f"architecture {name!r}: data set {data.name} holds images of {found} (channels, rows, "
+            f"columns), expected {channels} x {rows} x {columns}"
+        )
     divisor = int(parse(name)[1] or 1)
     first, second, third = CHANNELS
-    channels = (first // divisor, second // divisor, third // divisor)
-    return CNN(data.classes, channels, physical_batch_size)
+    widths = (first // divisor, second // divisor, third // divisor)
+    return CNN(data.classes, widths, physical_batch_size, data.mean, data.std)

@@ -25,7 +25,7 @@ class Facts:
     """What is known of a network without building it: its data, its names, what it costs."""
 
     module: str  # that builds it, of this package
-    data: str  # the kind of stored data that it takes: bits, images or tokens
+    data: tuple[str, ...]  # the kinds of stored data that it takes, of mico.data.store.KINDS
     summary: str  # for the table of architectures in config/README.md
     layers: str  # for the data card: what is computed, and how released weights are loaded
     # Seconds of one core of an Intel Xeon at 2.8 GHz (text: of an AMD EPYC); docs/performance.md.

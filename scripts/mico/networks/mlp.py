@@ -25,9 +25,10 @@ from mico.networks.randomness import RandomStream
 
 FACTS = {
     "mlp": {
-        "data": "bits",
-        "summary": "for bits: Linear(d, 128), Tanh, Linear(128, classes)",
-        "layers": "`mlp`: Linear, Tanh, Linear, on features as 0 and 1.",
+        "data": ("bits", "numbers"),
+        "summary": "for bits and numbers: Linear(d, 128), Tanh, Linear(128, classes)",
+        "layers": "`mlp`: Linear, Tanh, Linear, on features as they are stored: 0 and 1, or "
+        "numbers.",
         "record_seconds": 6.7e-6,
         "step_seconds": 1.5e-3,
         "forward": 0.5,
@@ -123,7 +124,7 @@ class MLP(StateDictFile):
         return dict(zip(self.shapes, (first, weight, bias.unsqueeze(1)), strict=True))
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, d) of 0/1 with a last column of ones, the input of the biases."""
+        """Features (N, d), 0/1 or numbers, with a last column of ones, the biases' input."""
         return np.pad(features, ((0, 0), (0, 1)), constant_values=1)
 
     def inputs(self, encoded: Tensor) -> Tensor:
@@ -236,5 +237,5 @@ class MLP(StateDictFile):
 
 
 def build(name: str, data: Description, physical_batch_size: int, precision: str) -> MLP:
-    """The network for a data set of bits; it computes on a batch at once, in float32."""
+    """The network for a data set of bits or numbers; it computes on a batch at once, in float32."""
     return MLP(data.features, data.classes)

@@ -56,7 +56,7 @@ FACTS = {
         "record_seconds": 9.4e-4,
         "step_seconds": 1e-2,
         "feature_mb": 0.04,
-        "data": "tokens",
+        "data": ("tokens",),
         "layers": "an encoder of the library `transformers`, which `AutoModelForSequence"
         "Classification.from_pretrained(<folder>)` loads, on token ids as `input_ids` and with 1 in"
         " `attention_mask` for all but padding, the token `pad_token_id` of its configuration.",

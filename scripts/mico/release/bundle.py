@@ -26,7 +26,7 @@ from mico.challenge.phases import PHASES, Phases
 from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
-from mico.data.store import Dataset, Description
+from mico.data.store import OF_IMAGES, Dataset, Description
 from mico.networks import pretrained
 from mico.networks.architecture import Architecture, read_parameters
 from mico.networks.build import build
@@ -70,7 +70,7 @@ class Track:
 
 
 def content_digest(dataset: Dataset) -> str:
-    """The SHA-256 of all labels and then all features, as bytes or, of tokens, little-endian words.
+    """The SHA-256 of all labels and then all features, as bytes or little-endian words.
 
     It is the same for every form of file that the starter kit reads the records from.
     """
@@ -126,6 +126,7 @@ def _track_json(track: Track) -> str:
                     "records": one.data.records,
                     "features": one.data.features,
                     "sha256": one.content,
+                    **{name: value for name in OF_IMAGES if (value := getattr(one.data, name))},
                 }
                 for one in track.challenges
             },
@@ -260,7 +261,9 @@ DRAWN = (
 )
 RECORDS = {
     "bits": "records of {features:,} binary features",
-    "images": "images of {features:,} values from 0 to 255 (red, green, blue; each row by row)",
+    "numbers": "records of {features:,} numbers",
+    "images": "images of {shape} values from 0 to 255 (channels, rows, columns), mean = {mean}, "
+    "std = {std}",
     "tokens": "sentences of at most {features:,} tokens, special ones included",
 }
 
@@ -357,9 +360,10 @@ def _number(value: float | None) -> str:
 
 def _describe_data(data: Description) -> str:
     kind = "**synthetic**" if data.synthetic else "from"
+    what = vars(data) | {"shape": " x ".join(map(str, data.shape or ()))}
     return (
-        f"- {data.name}: {data.records:,} {RECORDS[data.kind].format(features=data.features)},"
-        f" {data.classes} classes; {kind} {data.source}"
+        f"- {data.name}: {data.records:,} {RECORDS[data.kind].format(**what)}, {data.classes}"
+        f" classes; {kind} {data.source}"
     )
 
 

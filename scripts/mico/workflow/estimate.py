@@ -4,6 +4,9 @@ Rates are those of one core of an Intel Xeon at 2.8 GHz, of text of an AMD EPYC,
 machines do, rounded to the slow side (docs/performance.md has the measurements). A scheduler should
 be asked for a few times as much: a job that it kills goes on from its checkpoint, but has waited
 for nothing.
+
+Where the configuration does not say how large a data set is, that is guessed: see `records` and
+`features`.
 """
 
 import math
@@ -11,6 +14,7 @@ from pathlib import Path
 
 from mico.challenge.scenario import GivenWeights, Scenario
 from mico.data.options import DataOptions
+from mico.data.registry import formats
 from mico.networks.facts import Facts, networks, parse
 from mico.privacy.budget import sampling
 from mico.workflow import outside
@@ -25,6 +29,26 @@ COPIES = 4  # of a data set, while it is unpacked and a model's training set gat
 
 SHARD_SECONDS = 45 * 60
 
+# Guesses of what is not said.
+FEATURES, TOKENS, RECORDS = 1_000, 128, 10_000
+
+
+def records(one: Scenario | GivenWeights, data: DataOptions) -> int:
+    """The records of a data set: as said, else twice a training set, or some."""
+    if data.records is not None:
+        return data.records
+    return 2 * one.n if isinstance(one, Scenario) else RECORDS
+
+
+def features(one: Scenario | GivenWeights, data: DataOptions) -> int:
+    """The features of a record: as said, else a byte of the file for each, or some."""
+    if data.features is not None:
+        return data.features
+    if data.tokenizer is not None:
+        return TOKENS
+    size = outside.size(Path(data.path)) if data.path and Path(data.path).exists() else 0
+    return size // records(one, data) or FEATURES
+
 
 def training_seconds(scenario: Scenario, data: DataOptions, gpu: bool) -> float:
     """Seconds to train one model of a scenario, on a GPU or on one core.
@@ -33,10 +57,8 @@ def training_seconds(scenario: Scenario, data: DataOptions, gpu: bool) -> float:
         data: the options of its data set.
     """
     _, steps = sampling(scenario.n, scenario.batch_size, scenario.epochs, scenario.drop_last)
-    records = scenario.n * scenario.epochs
-    seconds = (
-        records * _per_record(scenario, data.features) + steps * _network(scenario).step_seconds
-    )
+    trained = scenario.n * scenario.epochs
+    seconds = trained * _per_record(scenario, data) + steps * _network(scenario).step_seconds
     return seconds / (CORES_PER_GPU if gpu else 1)
 
 
@@ -57,29 +79,29 @@ def signals_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: boo
 
 def outputs_seconds(weights: GivenWeights, data: DataOptions, models: int, gpu: bool) -> float:
     """Seconds to run all models on all records of a data set."""
-    return _forward_seconds(weights, data, models * data.records, gpu)
+    return _forward_seconds(weights, data, models * records(weights, data), gpu)
 
 
 def _forward_seconds(
     scenario: Scenario | GivenWeights, data: DataOptions, calls: int, gpu: bool
 ) -> float:
-    forward = _network(scenario).forward * _per_record(scenario, data.features)
+    forward = _network(scenario).forward * _per_record(scenario, data)
     return calls * forward / (CORES_PER_GPU if gpu else 1)
 
 
 def white_box_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: bool) -> float:
     """Seconds to compute a challenge's white-box features."""
     facts = _network(scenario)
-    calls = models * (min(facts.white_box_records, data.records) + 2 * scenario.m)
+    calls = models * (min(facts.white_box_records, records(scenario, data)) + 2 * scenario.m)
     calls += min(facts.white_box_shadows, models) * challenge_points(scenario, data, models)
-    seconds = calls * _per_record(scenario, data.features)
+    seconds = calls * _per_record(scenario, data)
     return seconds / (CORES_PER_GPU if gpu else 1)
 
 
 def challenge_points(scenario: Scenario, data: DataOptions, models: int) -> int:
     """How many records are a challenge point of some model, on average."""
-    share = 2 * scenario.m / data.records
-    return round(data.records * (1 - (1 - share) ** models))
+    count = records(scenario, data)
+    return round(count * (1 - (1 - 2 * scenario.m / count) ** models))
 
 
 def compute_mb(
@@ -90,10 +112,12 @@ def compute_mb(
     Args:
         physical_batch_size: on how many examples a network computes at a time.
     """
-    size = data.records * data.features / 2**20
+    width = features(scenario, data)
+    item = 4 if "numbers" in formats()[data.format].kinds else 1
+    size = records(scenario, data) * width * item / 2**20
     process = PROCESS_MB + TEXT_MB * (data.tokenizer is not None)
     facts, variant = _network(scenario), parse(scenario.architecture)[1]
-    activations = physical_batch_size * data.features * facts.feature_mb
+    activations = physical_batch_size * width * facts.feature_mb
     if facts.divisors and variant:
         activations /= int(variant)
     return math.ceil(process + COPIES * size + WEIGHT_COPIES * facts.weights_mb + activations)
@@ -110,9 +134,9 @@ def array_mb(path: Path) -> int:
     return PROCESS_MB + math.ceil(6 * outside.size(path) / 2**20)
 
 
-def margins_mb(models: int, records: int) -> int:
+def margins_mb(weights: GivenWeights, data: DataOptions, models: int) -> int:
     """MiB of a process that computes on margins of models on all records of a data set."""
-    return PROCESS_MB + math.ceil(6 * 8 * models * records / 2**20)
+    return PROCESS_MB + math.ceil(6 * 8 * models * records(weights, data) / 2**20)
 
 
 def minutes(seconds: float) -> int:
@@ -124,5 +148,6 @@ def _network(scenario: Scenario | GivenWeights) -> Facts:
     return networks()[parse(scenario.architecture)[0]]
 
 
-def _per_record(scenario: Scenario | GivenWeights, features: int) -> float:
-    return _network(scenario).seconds(parse(scenario.architecture)[1], features)
+def _per_record(scenario: Scenario | GivenWeights, data: DataOptions) -> float:
+    width = features(scenario, data)
+    return _network(scenario).seconds(parse(scenario.architecture)[1], width)

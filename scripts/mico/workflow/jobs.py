@@ -257,7 +257,7 @@ def draws_file(plan: Plan, wildcards: Wildcards) -> list[str]:
 def draws_flags(plan: Plan, wildcards: Wildcards) -> str:
     """The flags that say what is drawn, and for which models."""
     scenario = plan.of(wildcards)
-    sizes = f"--records {plan.data(scenario).records} --n {scenario.n} --m {scenario.m}"
+    sizes = f"--n {scenario.n} --m {scenario.m}"
     members_only = " --members-only" if "seed_training" in scenario.disclosed else ""
     return f"--first {plan.phases[0]} --last {plan.models - 1} {sizes}{members_only}"
 

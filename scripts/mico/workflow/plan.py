@@ -12,6 +12,7 @@ from pathlib import Path
 from mico.challenge.recipe import Optimisation, Recipe
 from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Scenario
 from mico.data.options import DataOptions
+from mico.data.original_form import is_taken
 from mico.data.registry import formats
 from mico.networks import pretrained
 from mico.workflow import estimate
@@ -71,9 +72,9 @@ class Plan:
 
     @property
     def exported(self) -> list[str]:
-        """The names of those that the original kit can read from files: all but text."""
+        """The names of those that the original kit can read from files."""
         options = self.configuration.datasets
-        return [name for name in self.datasets if formats()[options[name].format].kind != "tokens"]
+        return [name for name in self.datasets if is_taken(formats()[options[name].format])]
 
     def of(self, wildcards: Wildcards) -> Scenario:
         """The scenario of a job that has to do with models, by its id or its challenge's name."""
@@ -152,7 +153,7 @@ class Plan:
             options = [self.data(scenario) for scenario in self.of_track(wildcards["track"])]
         else:
             options = [self.configuration.datasets[name] for name in self.datasets]
-        return any(formats()[one.format].kind == "tokens" for one in options)
+        return any("tokens" in formats()[one.format].kinds for one in options)
 
     def is_synthetic(self, track: str) -> bool:
         """Whether some of a track's data are synthetic."""

@@ -16,7 +16,7 @@ def target_reference_minutes(plan: Plan, wildcards: Wildcards) -> int:
     """Minutes of a job that trains the reference models of some targets."""
     scenario = plan.of(wildcards)
     # One more is trained on all records but the challenge points.
-    rest = (plan.data(scenario).records - 2 * scenario.m) / scenario.n
+    rest = (estimate.records(scenario, plan.data(scenario)) - 2 * scenario.m) / scenario.n
     models = _shard_size(wildcards) * (plan.configuration.target_references.count + rest)
     return estimate.minutes(models * plan.model_seconds(scenario))
 
@@ -62,7 +62,7 @@ def attack_mb(plan: Plan, wildcards: Wildcards) -> int:
         one = plan.given_of(wildcards)
         if isinstance(one, GivenOutputs):
             return estimate.array_mb(Path(one.outputs))
-        return estimate.margins_mb(plan.models, plan.data(one).records)
+        return estimate.margins_mb(one, plan.data(one), plan.models)
     scenario = plan.of(wildcards)
     return estimate.attack_mb(scenario, plan.data(scenario), plan.models)
 

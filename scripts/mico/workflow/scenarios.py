@@ -102,13 +102,15 @@ def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> d
 def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> None:
     """Refuse a scenario whose network does not take its data, or that needs more records.
 
+    Where the configuration does not say how many there are, the splits are refused.
+
     Raises:
         InputError: names the scenario and the key.
     """
     where = f"scenario {scenario.id}"
     _check_network(where, scenario.architecture, scenario.data, datasets)
     records = datasets[scenario.data].records
-    if scenario.n + scenario.m > records:
+    if records is not None and scenario.n + scenario.m > records:
         used = scenario.n + scenario.m
         raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {records} records")
 
@@ -128,8 +130,8 @@ def _check_network(
         hint = did_you_mean(name, datasets)
         raise InputError(f"{where}: data {name!r} is not among the datasets, {hint}")
     data, known = datasets[name], formats()
-    if known[data.format].kind != facts.data:
-        expected = " or ".join(one for one in known if known[one].kind == facts.data)
+    if not set(known[data.format].kinds) & set(facts.data):
+        expected = " or ".join(one for one in known if set(known[one].kinds) & set(facts.data))
         raise InputError(f"{where}: data {name!r}: {network} takes data of the format {expected}")
     if facts.pretrained and data.tokenizer == BPE:
         raise InputError(

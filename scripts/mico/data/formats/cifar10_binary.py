@@ -20,12 +20,18 @@ from mico.support.errors import InputError
 from mico.support.progress import progress
 
 SUMMARY = "CIFAR-10's official files of records, see below"
-KIND = "images"
+KINDS = ("images",)
 FILES = ".bin"
 FEATURES = 3 * 32 * 32  # the pixels, channel by channel, row by row
 
 PIXELS = FEATURES
 RECORD = 1 + PIXELS  # bytes, the label first
+CLASSES = 10
+MOST = 1_000_000  # records of a file whose size is not known, where their number is not given
+SHAPE = (3, 32, 32)  # channels, rows, columns
+# The training images' mean and deviation by channel, as published.
+MEAN = (0.49139968, 0.48215841, 0.44653091)
+STD = (0.24703223, 0.24348513, 0.26158784)
 
 
 def read(options: DataOptions, raw: Path | None) -> Raw:
@@ -38,18 +44,26 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
         verify(raw, options.checks)
     shape = (options.records, options.features, options.classes)
     pixels, labels = read_files(raw, *shape, options.files)
-    return Raw(pixels, labels, f"{raw.name}: {names}" if archive else names)
+    classes = options.classes or CLASSES
+    source = f"{raw.name}: {names}" if archive else names
+    return Raw(pixels, labels, source, "images", classes, PIXELS, shape=SHAPE, mean=MEAN, std=STD)
 
 
 def read_files(
-    path: Path, records: int, features: int, classes: int, files: Mapping[str, str | None]
+    path: Path,
+    records: int | None,
+    features: int | None,
+    classes: int | None,
+    files: Mapping[str, str | None],
+    labels_of: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read some of the official files, in the order of `files`.
 
     Args:
         path: a directory with the files, an archive of them in any folder, or the one wanted.
-        records, features, classes: what all files together must have.
+        records, features, classes: what all files together must have, where that is known.
         files: the MD5 of each by its name; one without is not checked.
+        labels_of: how many labels a record begins with, of which the last counts.
 
     Returns:
         pixels (records, 3072) uint8 and labels (records,) uint8 from 0.
@@ -57,28 +71,29 @@ def read_files(
     Raises:
         InputError: names the path, the file, the record (from 1) and what was expected.
     """
-    if features != PIXELS:
+    if features not in (None, PIXELS):
         raise InputError(f"{path}: {features} features expected, but CIFAR-10 has {PIXELS}")
-    contents = dict(
-        progress(_contents(path, records, classes, files), len(files), f"{path.name} files")
-    )
-    pixels, labels = np.empty((records, PIXELS), np.uint8), np.empty(records, np.uint8)
+    record = labels_of + PIXELS
+    read = _contents(path, records, classes or CLASSES, files, record)
+    contents = dict(progress(read, len(files), f"{path.name} files"))
+    found = sum(map(len, contents.values())) // record
+    pixels, labels = np.empty((found, PIXELS), np.uint8), np.empty(found, np.uint8)
     first = 0
     for name in files:
-        rows = _rows(contents.pop(name))  # its memory is free again when the next is copied
+        rows = _rows(contents.pop(name), record)  # its memory is free when the next is copied
         last = first + len(rows)
-        labels[first:last], pixels[first:last] = rows[:, 0], rows[:, 1:]
+        labels[first:last], pixels[first:last] = rows[:, -PIXELS - 1], rows[:, -PIXELS:]
         first = last
     return pixels, labels
 
 
-def _rows(content: bytes) -> np.ndarray:
-    """A file's records (N, 3073) uint8."""
-    return np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+def _rows(content: bytes, record: int) -> np.ndarray:
+    """A file's records (N, record) uint8, the label that counts just before the pixels."""
+    return np.frombuffer(content, np.uint8).reshape(-1, record)
 
 
 def _contents(
-    path: Path, records: int, classes: int, files: Mapping[str, str | None]
+    path: Path, records: int | None, classes: int, files: Mapping[str, str | None], record: int
 ) -> Iterator[tuple[str, bytes]]:
     """Each wanted file's name and content, which is as expected, as they come."""
     found = 0
@@ -87,31 +102,33 @@ def _contents(
             where = f"{path}: {name}"
             content = None
             if size is None:  # as much as there may be, and a byte more
-                content = file.read((records - found) * RECORD + 1)
+                content = file.read(((records or MOST) - found) * record + 1)
                 size = len(content)
-            if size % RECORD:
-                expected = f"a multiple of {RECORD:,}: the file is truncated"
+            if size % record:
+                expected = f"a multiple of {record:,}: the file is truncated"
                 raise InputError(f"{where}: {size:,} bytes, expected {expected}")
-            found += size // RECORD
-            if found > records:  # before it is read, so that memory is bounded
+            found += size // record
+            if (
+                records is not None and found > records
+            ):  # before it is read, so that memory is bounded
                 raise InputError(f"{where}: {found:,} records up to here, expected {records:,}")
             if content is None:
                 content = file.read(size)
             if len(content) != size:
                 raise EOFError(f"{name} is truncated")
             verify_content(content, files[name], where)
-            labels = _rows(content)[:, 0]
+            labels = _rows(content, record)[:, -PIXELS - 1]
             if (labels >= classes).any():
-                record = int((labels >= classes).argmax())
-                label = f"label {labels[record]}, expected 0 to {classes - 1}"
-                raise InputError(f"{where}: record {record + 1}: {label}")
+                row = int((labels >= classes).argmax())
+                label = f"label {labels[row]}, expected 0 to {classes - 1}"
+                raise InputError(f"{where}: record {row + 1}: {label}")
             yield name, content
     except NOT_THE_FORMAT as error:
         raise InputError(f"{path}: not a whole .tar.gz ({error})") from None
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{error.filename or path}: cannot be read ({reason})") from None
-    if found != records:
+    if records not in (None, found):
         raise InputError(f"{path}: {found:,} records in all, expected {records:,}")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mico.data.formats.cifar10_binary import MEAN, SHAPE, STD
 from mico.data.options import DataOptions
 from mico.data.raw import Raw
 from mico.support.errors import InputError
@@ -11,7 +12,7 @@ from mico.support.errors import InputError
 SUMMARY = (
     "a stand-in for CIFAR-10, generated, see [docs/synthetic-data.md](../docs/synthetic-data.md)"
 )
-KIND = "images"
+KINDS = ("images",)
 GENERATED = True
 
 SIDE = 32  # pixels
@@ -31,7 +32,7 @@ TURN = 0.6  # radians that stripes are turned from their class's direction, a st
 CONTRAST = 0.25  # log-scale spread of contrast between images
 BRIGHTNESS = 25.0  # spread of brightness between images
 GRAIN = 5.0  # spread of each pixel
-MEAN = (125, 123, 114)  # of red, green and blue, as in CIFAR-10
+COLOURS = (125, 123, 114)  # of red, green and blue on average, as in CIFAR-10
 SPREAD = 52.0  # of the backdrop
 CHUNK = 2_000  # images drawn at once, to bound memory
 
@@ -42,12 +43,17 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     Raises:
         InputError: there are too few records, or a number of classes that cannot be drawn.
     """
+    assert options.records is not None
+    assert options.classes is not None
     assert options.seed is not None
     try:
         pixels, labels = cifar10(options.records, options.seed, options.classes)
     except ValueError as error:
         raise InputError(f"{options.format}: {error}") from None
-    return Raw(pixels, labels, f"generated, seed {options.seed}")
+    source = f"generated, seed {options.seed}"
+    return Raw(
+        pixels, labels, source, "images", options.classes, FEATURES, shape=SHAPE, mean=MEAN, std=STD
+    )
 
 
 def cifar10(records: int, seed: int, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +101,7 @@ def _pictures(
     for _ in range(OBJECTS):
         _add_blob(picture, labels, stripes, rng)
     picture *= SPREAD * rng.lognormal(0, CONTRAST, (count, 1, 1, 1)).astype(np.float32)
-    picture += np.array(MEAN, np.float32).reshape(3, 1, 1)
+    picture += np.array(COLOURS, np.float32).reshape(3, 1, 1)
     picture += BRIGHTNESS * _normal(rng, count, 1, 1, 1)
     picture += GRAIN * _normal(rng, *picture.shape)
     return np.clip(np.rint(picture, out=picture), 0, 255).astype(np.uint8)

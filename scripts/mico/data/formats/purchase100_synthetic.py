@@ -12,7 +12,7 @@ SUMMARY = (
     "a stand-in for Purchase-100, "
     "generated, see [docs/synthetic-data.md](../docs/synthetic-data.md)"
 )
-KIND = "bits"
+KINDS = ("bits",)
 GENERATED = True
 
 POPULARITY_EXPONENT = 0.8  # item of rank r sells like r ** -this
@@ -36,12 +36,16 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     Raises:
         InputError: there are too few records, or a number of classes that cannot be drawn.
     """
+    assert options.records is not None
+    assert options.features is not None
+    assert options.classes is not None
     assert options.seed is not None
     try:
         bits, labels = purchase100(options.records, options.seed, options.features, options.classes)
     except ValueError as error:
         raise InputError(f"{options.format}: {error}") from None
-    return Raw(np.packbits(bits, axis=1), labels, f"generated, seed {options.seed}")
+    packed, source = np.packbits(bits, axis=1), f"generated, seed {options.seed}"
+    return Raw(packed, labels, source, "bits", options.classes, options.features)
 
 
 def purchase100(

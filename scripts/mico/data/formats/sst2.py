@@ -18,7 +18,7 @@ from mico.data.raw import Raw
 from mico.support.errors import InputError
 
 SUMMARY = "GLUE's official files of SST-2, see [below](#text)"
-KIND = "tokens"
+KINDS = ("tokens",)
 FILES = ".tsv"
 
 HEADER = b"sentence\tlabel"
@@ -31,6 +31,9 @@ PARQUET = {
 # A file may have so many bytes a record, and as many more for a few records, which bounds memory.
 ROW_BYTES = 1_000
 SPARE_ROWS = 100
+# So many, where their number is not given.
+MOST = 1_000_000
+CLASSES = 2
 LABEL = 10  # characters of a wrong label that a message shows
 
 
@@ -41,18 +44,20 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     names = ", ".join(options.files)
     if not raw.is_dir():
         verify(raw, options.checks)  # each file has a checksum of its own
-    sentences, labels = read_files(raw, options.records, options.classes, options.files)
-    return Raw(sentences, labels, names if raw.is_dir() else f"{raw.name}: {names}")
+    classes = options.classes or CLASSES
+    sentences, labels = read_files(raw, options.records, classes, options.files)
+    source = names if raw.is_dir() else f"{raw.name}: {names}"
+    return Raw(sentences, labels, source, "tokens", classes)
 
 
 def read_files(
-    path: Path, records: int, classes: int, files: Mapping[str, str | None]
+    path: Path, records: int | None, classes: int, files: Mapping[str, str | None]
 ) -> tuple[list[str], np.ndarray]:
     """Read some of the files, in the order of `files`.
 
     Args:
         path: a directory with the files, in either form, or a .zip with GLUE's in any folder.
-        records, classes: what all files together must have.
+        records, classes: what all files together must have; None: any number.
         files: the MD5 of each by its name in GLUE's form; one without is not checked.
 
     Returns:
@@ -64,12 +69,12 @@ def read_files(
     """
     sentences: list[str] = []
     labels: list[int] = []
-    for name, where, content in _contents(path, records, files):
+    for name, where, content in _contents(path, records or MOST, files):
         content = _verified(content, files[name], where)
         for sentence, label in _rows(content, where, classes):
             sentences.append(sentence)
             labels.append(label)
-    if len(labels) != records:
+    if records not in (None, len(labels)):
         raise InputError(f"{path}: {len(labels):,} records in all, expected {records:,}")
     return sentences, np.array(labels, np.uint8)
 

@@ -9,7 +9,7 @@ from mico.data.raw import Raw
 from mico.support.errors import InputError
 
 SUMMARY = "a stand-in for SST-2, generated, see [docs/synthetic-data.md](../docs/synthetic-data.md)"
-KIND = "tokens"
+KINDS = ("tokens",)
 GENERATED = True
 
 # Of some 10,000 phrases in train.tsv, how many have 1, 2, 3 ... words.
@@ -37,12 +37,14 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     Raises:
         InputError: there are too few records, or a number of classes that cannot be drawn.
     """
+    assert options.records is not None
+    assert options.classes is not None
     assert options.seed is not None
     try:
         sentences, labels = sst2(options.records, options.seed, options.classes)
     except ValueError as error:
         raise InputError(f"{options.format}: {error}") from None
-    return Raw(sentences, labels, f"generated, seed {options.seed}")
+    return Raw(sentences, labels, f"generated, seed {options.seed}", "tokens", options.classes)
 
 
 def sst2(records: int, seed: int, classes: int = 2) -> tuple[list[str], np.ndarray]:

@@ -25,9 +25,6 @@ PACKED = (tarfile.TarError, zlib.error)  # what a damaged archive raises besides
 Predictions = dict[str, np.ndarray]  # by the model's folder: <challenge>/<phase>/model_<i>
 
 IMAGE = (3, 32, 32)  # channels, rows, columns of CIFAR-10
-# Its training images' mean and deviation by channel, as published; networks take images so.
-MEAN = torch.tensor([0.49139968, 0.48215841, 0.44653091]).view(3, 1, 1)
-STD = torch.tensor([0.24703223, 0.24348513, 0.26158784]).view(3, 1, 1)
 
 
 def attack(model: nn.Module, x: Tensor, y: Tensor) -> np.ndarray:
@@ -40,7 +37,7 @@ def attack(model: nn.Module, x: Tensor, y: Tensor) -> np.ndarray:
 
 
 class MLP(nn.Module):
-    """The network for records of bits."""
+    """The network for records of bits or numbers."""
 
     def __init__(self, features: int, hidden: int, classes: int) -> None:
         super().__init__()
@@ -113,8 +110,9 @@ def load_model(folder: Path) -> nn.Module:
 def load_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Features and labels (N,) from 0.
 
-    Bits are (N, d) of 0/1, images (N, 3, 32, 32) of 0 to 255, sentences (N, d) token ids. They are
-    read from the organiser's directory, CIFAR-10's official binary files, or Shokri et al.'s CSV.
+    Bits are (N, d) of 0/1, numbers (N, d), images (N, channels, rows, columns) of 0 to 255,
+    sentences (N, d) token ids. They are read from the organiser's directory, CIFAR-10's official
+    binary files, or Shokri et al.'s CSV.
     """
     try:
         return read_data(path)
@@ -130,8 +128,8 @@ def read_data(path: Path) -> tuple[np.ndarray, np.ndarray]:
         features = np.load(path / "features.npy")
         labels = np.load(path / "labels.npy").astype(np.int64)
         if description.get("kind") == "images":
-            return features.reshape(-1, *IMAGE), labels
-        if description.get("kind") == "tokens":
+            return features.reshape(-1, *description["shape"]), labels
+        if description.get("kind") in ("tokens", "numbers"):
             return features, labels
         return np.unpackbits(features, axis=1, count=description["features"]), labels
     if path.is_dir() or path.name.endswith((".bin", ".tar.gz")):
@@ -215,12 +213,19 @@ def cifar10(path: Path) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def to_input(features: np.ndarray) -> Tensor:
-    """The inputs of a model: bits and token ids as they are, images normalised."""
+def to_input(features: np.ndarray, data: Track) -> Tensor:
+    """The inputs of a model: bits, numbers and token ids as they are, images normalised.
+
+    Args:
+        data: what track.json says of the data set.
+    """
     if features.dtype == np.uint16:
         return torch.from_numpy(features.astype(np.int64))
     x = torch.from_numpy(features).float()
-    return x if x.ndim == 2 else (x / 255 - MEAN) / STD
+    if x.ndim == 2:
+        return x
+    mean, std = (torch.tensor(data[name]).view(-1, 1, 1) for name in ("mean", "std"))
+    return (x / 255 - mean) / std
 
 
 def challenge_points(folder: Path, records: int, m: int) -> list[int]:
@@ -294,13 +299,13 @@ def memberships(challenge: Path) -> np.ndarray:
 
 
 @torch.no_grad()
-def predict(challenge: Path, features: np.ndarray, labels: np.ndarray) -> Predictions:
-    """Attack all models of a challenge."""
+def predict(challenge: Path, features: np.ndarray, labels: np.ndarray, data: Track) -> Predictions:
+    """Attack all models of a challenge; `data` is what track.json says of the data set."""
     m = memberships(challenge).shape[1] // 2
     predictions = {}
     for folder in models(challenge, "train", "dev", "final"):
         points = challenge_points(folder, len(labels), m)
-        x, y = to_input(features[points]), torch.from_numpy(labels[points])
+        x, y = to_input(features[points], data), torch.from_numpy(labels[points])
         name = folder.relative_to(challenge.parent).as_posix()
         predictions[name] = attack(load_model(folder), x, y)
     return predictions
@@ -380,11 +385,10 @@ def main() -> None:
     predictions: Predictions = {}
     for challenge, path in zip(found, paths, strict=True):
         features, labels = load_data(path)
-        check_data(
-            path, track["data"][track["challenges"][challenge.name]["data"]], features, labels
-        )
+        data = track["data"][track["challenges"][challenge.name]["data"]]
+        check_data(path, data, features, labels)
         print(f"{challenge.name}: {len(labels):,} records of {features[0].size:,} features")
-        own = predict(challenge, features, labels)
+        own = predict(challenge, features, labels, data)
         train = np.stack([values for name, values in own.items() if "/train/" in name])
         tpr = tpr_at_fpr(train, memberships(challenge))
         print(f"{challenge.name}: {len(own)} models attacked, TPR @ 0.1 FPR on train {tpr:.4f}")
