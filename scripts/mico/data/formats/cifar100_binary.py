@@ -29,6 +29,6 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     classes = options.classes or CLASSES
     shape = (options.records, options.features, classes)
     pixels, labels = read_files(raw, *shape, options.files, labels_of=2)
-    mean, std = normalisation(options, pixels, SHAPE[0])
+    mean, std = normalisation(options, pixels, SHAPE[0], raw)
     source = f"{raw.name}: {names}" if archive else names
     return Raw(pixels, labels, source, "images", classes, PIXELS, shape=SHAPE, mean=mean, std=std)

@@ -1,5 +1,6 @@
 """Images of one's own: an .npz of pixels, or a folder for each class with PNG or JPEG files."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ FOLDER = True
 OPTIONS = ("array", "label", "mean", "std")
 
 ENDINGS = (".png", ".jpg", ".jpeg")
+FORMS = ("PNG", "JPEG")
 # The forms of an image that are taken, by Pillow's names, and those of one, three or four channels
 # that they become.
 MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"}
@@ -51,7 +53,7 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     labels, class_names = tables.labels(values, f"{raw}: labels")
     shape = (images.shape[3], images.shape[1], images.shape[2])
     pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), -1)
-    mean, std = normalisation(options, pixels, shape[0])
+    mean, std = normalisation(options, pixels, shape[0], raw)
     return Raw(
         *(pixels, labels, raw.name, "images", len(class_names), pixels.shape[1]),
         shape=shape,
@@ -112,9 +114,10 @@ def _listed(folder: Path, root: Path) -> list[Path]:
         )
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
-    inside = root.resolve()
+    # Not `resolve` of pathlib, which does not take a link to itself.
+    inside = os.path.realpath(root)
     for one in found:
-        if one.is_symlink() and not one.resolve().is_relative_to(inside):
+        if one.is_symlink() and not Path(os.path.realpath(one)).is_relative_to(inside):
             raise InputError(f"{one}: a link that leads out of {root}")
     return found
 
@@ -126,7 +129,9 @@ def _image(path: Path) -> np.ndarray:
     if not path.is_file() or path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: expected a PNG or JPEG file")
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with Image.open(path, formats=FORMS) as image:
+            image.verify()  # the checksums of a PNG's parts, to which reading it does not come
+        with Image.open(path, formats=FORMS) as image:
             bands, (columns, rows) = len(image.getbands()), image.size
             if rows * columns * bands > LARGEST:
                 found = f"{columns:,} x {rows:,} pixels"
@@ -139,7 +144,10 @@ def _image(path: Path) -> np.ndarray:
                 mode = "RGBA"
             pixels = np.array(image.convert(mode))
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a PNG or JPEG file{likely(path)}") from None
+        hint = likely(path)
+        is_other = "PNG" not in hint and "JPEG" not in hint
+        what = f"a PNG or JPEG file{hint}" if is_other else "a whole image"
+        raise InputError(f"{path}: not {what}") from None
     except InputError:
         raise
     except Exception as error:  # what Pillow raises depends on which bytes are wrong

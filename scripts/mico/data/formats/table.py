@@ -48,8 +48,13 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     for name, column in columns.items():
         where = f"{raw}: column {shown(name)}"
         if _is_numbers(column):
-            subtract, divide = _scale(column, scale)
-            features.append(_scaled(column, subtract, divide, where))
+            with np.errstate(over="ignore", invalid="ignore"):
+                subtract, divide = _scale(column, scale)
+                scaled = ((column - subtract) / divide).astype(np.float32)
+            if not np.isfinite([*scaled, divide]).all():
+                largest = f"{float(np.abs(column).max()):g}"
+                raise InputError(f"{where}: {largest} is too large for single precision")
+            features.append(scaled)
             about.append({"name": name, "subtract": subtract, "divide": divide})
         else:
             texts = _texts(column, where)
@@ -137,15 +142,6 @@ def _scale(column: np.ndarray, scale: str) -> tuple[float, float]:
     else:
         subtract, divide = float(column.mean()), float(column.std())
     return subtract, divide or 1.0
-
-
-def _scaled(column: np.ndarray, subtract: float, divide: float, where: str) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = ((column - subtract) / divide).astype(np.float32)
-    if not np.isfinite(scaled).all():
-        largest = float(np.abs(column).max())
-        raise InputError(f"{where}: {largest:g} is too large for a number in single precision")
-    return scaled
 
 
 def _texts(column: np.ndarray, where: str) -> list[str]:

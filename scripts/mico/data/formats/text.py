@@ -31,10 +31,10 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     )
     if text == label:
         raise InputError(f"{raw}: column {shown(table.names[text])}: expected text or labels")
+    sentences = table.texts(text)
     values = table.values(label)
     gone = tables.missing(values)
     if gone.any():
         raise InputError(f"{table.where(int(gone.argmax()), label)}: the label is missing")
     labels, class_names = tables.labels(values, f"{raw}: column {shown(table.names[label])}")
-    sentences = table.texts(text)
     return Raw(sentences, labels, raw.name, "tokens", len(class_names), class_names=class_names)
