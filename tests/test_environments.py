@@ -12,6 +12,7 @@ from mico.attacks import registry
 from mico.support.source_hash import imported_files
 
 DISTRIBUTION = {
+    "PIL": "pillow",
     "dp_accounting": "dp-accounting",
     "pydantic_core": "pydantic-core",
     "sklearn": "scikit-learn",

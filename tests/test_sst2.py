@@ -5,7 +5,6 @@ import json
 import re
 import stat
 import subprocess
-import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -13,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import programs
+import pyarrow
 import pytest
 import yaml
+from pyarrow import parquet
 
 from mico.data import store
 from mico.data.formats import sst2
@@ -56,9 +57,6 @@ def write_folder(path, files=FILES) -> Path:
 
 def write_parquet(path, rows=ROWS) -> Path:
     """In the form of the usual hub, which has a third column."""
-    pyarrow = pytest.importorskip("pyarrow", reason="requirements-text.txt is not installed")
-    from pyarrow import parquet
-
     path.mkdir()
     for name, pairs in rows.items():
         sentences, labels = zip(*pairs, strict=True)
@@ -368,7 +366,6 @@ def test_archive_that_is_cut_off_or_damaged(tmp_path) -> None:
 
 
 def test_file_that_is_not_parquet(tmp_path) -> None:
-    pytest.importorskip("pyarrow", reason="requirements-text.txt is not installed")
     path = write_parquet(tmp_path / "files") / PARQUET["dev.tsv"]
     whole = path.read_bytes()
     for content in b"", b"PAR1", whole[:-9], whole[:100] + whole[101:]:
@@ -391,19 +388,9 @@ def test_file_that_is_not_parquet(tmp_path) -> None:
     ],
 )
 def test_other_columns(tmp_path, columns, message) -> None:
-    pyarrow = pytest.importorskip("pyarrow", reason="requirements-text.txt is not installed")
-    from pyarrow import parquet
-
     path = write_parquet(tmp_path / "files")
     parquet.write_table(pyarrow.table(columns), path / PARQUET["dev.tsv"])
     with pytest.raises(InputError, match=re.escape(message)):
-        read(path)
-
-
-def test_parquet_without_its_library(tmp_path, monkeypatch) -> None:
-    path = write_parquet(tmp_path / "files")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"needs pyarrow, see requirements-text\.txt"):
         read(path)
 
 

@@ -51,7 +51,7 @@ FACTS = {
     "net.py:make": {
         "summary": "for any data: a torch module of your own; see "
         "[docs/your-network.md](../docs/your-network.md)",
-        "data": ("bits", "images", "tokens"),
+        "data": ("bits", "numbers", "images", "tokens"),
         "layers": "A network whose name has a colon is code of the organiser's, of which a copy is"
         " in `networks/`. Read it before you run it. The function after the colon makes a torch"
         " module, for which `torch.load(path, weights_only=True)` gives the state dict.",

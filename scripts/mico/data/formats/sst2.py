@@ -153,11 +153,9 @@ def _in_directory(path: Path, name: str, records: int, limit: int) -> tuple[str,
 
 def _from_parquet(path: Path, where: str, records: int, limit: int) -> bytes:
     """The file in GLUE's form that has the same rows."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise InputError(f"{where}: needs pyarrow, see requirements-text.txt") from None
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         with parquet.ParquetFile(path) as file:
             groups = range(file.metadata.num_row_groups)

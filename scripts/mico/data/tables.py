@@ -1,0 +1,365 @@
+"""Tables from files: CSV, TSV, parquet and JSON lines, read by pyarrow, a column at a time.
+
+Rows are counted from 1, without the header. What a column holds is found out: numbers, of which
+booleans are 0 and 1, or texts.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mico.data.appearance import likely
+from mico.support.errors import InputError, did_you_mean, shown
+
+DELIMITERS = {".csv": ",", ".txt": ",", ".data": ",", ".tsv": "\t", ".tab": "\t"}
+PARQUET = (".parquet", ".pq")
+JSON_LINES = (".jsonl", ".ndjson")
+# How a missing value is written in a text, besides by nothing.
+MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+BOOLEANS = {"true": 1.0, "false": 0.0}
+MOST_CLASSES = 256  # labels are stored as uint8
+COLUMNS_SHOWN = 10
+BLOCK = 2**31 - 1  # bytes that pyarrow takes at once, at most
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a file, as pyarrow has them."""
+
+    path: Path
+    names: list[str]
+    columns: list[Any]  # a pyarrow.ChunkedArray each
+    is_text: bool  # of a CSV: all is written as text, and may stand for numbers
+
+    def place(self, column: str | int) -> int:
+        """The place of a column by its name, or by its position from 1, or from -1 at the end.
+
+        Raises:
+            InputError: there is none.
+        """
+        if isinstance(column, str):
+            if column in self.names:
+                return self.names.index(column)
+            found = ", ".join(shown(name) for name in self.names[:COLUMNS_SHOWN])
+            hint = did_you_mean(column, self.names) if len(self.names) <= COLUMNS_SHOWN else ""
+            more = f"; {hint}" if hint.startswith("did") else ""
+            raise InputError(f"{self.path}: no column {shown(column)}, found {found}{more}")
+        count = len(self.names)
+        if not 1 <= abs(column) <= count:
+            raise InputError(f"{self.path}: no column {column}: there are {count}, from 1")
+        return column - 1 if column > 0 else count + column
+
+    def where(self, row: int, column: int) -> str:
+        """A row, from 0, and a column's place in words."""
+        return f"{self.path}: row {row + 1}, column {shown(self.names[column])}"
+
+    def values(self, column: int) -> np.ndarray:
+        """A column (N,): numbers float64, of which a missing one is NaN, or objects, str or None.
+
+        Raises:
+            InputError: it holds something else, or numbers beside texts.
+        """
+        import pyarrow
+        from pyarrow import compute, types
+
+        array = self.columns[column]
+        kind = array.type
+        if types.is_dictionary(kind):
+            array, kind = array.cast(kind.value_type), kind.value_type
+        if types.is_string(kind) or types.is_large_string(kind):
+            array = compute.utf8_trim_whitespace(array)
+            missing = compute.is_in(array, value_set=pyarrow.array(MISSING, array.type))
+            array = compute.if_else(missing, None, array)
+            return self._numbers(column, array) if self.is_text else _objects(array)
+        if (
+            types.is_boolean(kind)
+            or types.is_integer(kind)
+            or types.is_floating(kind)
+            or types.is_decimal(kind)
+            or types.is_null(kind)
+        ):
+            numbers: np.ndarray = array.cast(pyarrow.float64(), safe=False).to_numpy()
+            return numbers
+        expected = "expected numbers, booleans or texts"
+        raise InputError(f"{self.path}: column {shown(self.names[column])}: {kind}, {expected}")
+
+    def _numbers(self, column: int, array: Any) -> np.ndarray:
+        """What texts stand for: the numbers, if all do, or else the texts (N,) of objects."""
+        import pyarrow
+
+        try:
+            numbers: np.ndarray = array.cast(pyarrow.float64()).to_numpy()
+            return numbers
+        except pyarrow.ArrowInvalid:
+            texts = _objects(array)
+        there = [(row, text) for row, text in enumerate(texts) if text is not None]
+        if all(text.lower() in BOOLEANS for _, text in there):
+            return np.array(
+                [np.nan if text is None else BOOLEANS[text.lower()] for text in texts], np.float64
+            )
+        number = next((one for one in there if _is_number(one[1])), None)
+        if number is not None:
+            row, text = next(one for one in there if not _is_number(one[1]))
+            raise InputError(
+                f"{self.where(row, column)}: {shown(text)}, but row {number[0] + 1} has "
+                f"{shown(number[1])}: expected numbers alone, or none"
+            )
+        return texts
+
+    def texts(self, column: int) -> list[str]:
+        """A column of texts as they are.
+
+        Raises:
+            InputError: it holds something else, or a text is missing or blank.
+        """
+        from pyarrow import types
+
+        array = self.columns[column]
+        kind = array.type
+        if types.is_dictionary(kind):
+            array, kind = array.cast(kind.value_type), kind.value_type
+        if not (types.is_string(kind) or types.is_large_string(kind)):
+            expected = f"column {shown(self.names[column])}: {kind}, expected texts"
+            raise InputError(f"{self.path}: {expected}")
+        found: list[str] = array.to_pylist()
+        for row, text in enumerate(found):
+            if text is None or not text.strip():
+                raise InputError(f"{self.where(row, column)}: the text is empty")
+        return found
+
+
+def read(path: Path, header: bool = True) -> Table:
+    """Read a table, by what its name ends in.
+
+    Args:
+        header: whether the first line of a CSV names its columns.
+
+    Raises:
+        InputError: it is not what its name says, is damaged, or has rows of several lengths or two
+            columns of one name.
+    """
+    ending = path.suffix.lower()
+    if ending in DELIMITERS:
+        names, columns = _from_csv(path, DELIMITERS[ending], header)
+    elif not header:
+        raise InputError(f"{path}: header: expected only of CSV and TSV")
+    elif ending in PARQUET:
+        names, columns = _from_parquet(path)
+    elif ending in JSON_LINES:
+        names, columns = _from_json_lines(path)
+    else:
+        known = ", ".join((*DELIMITERS, *PARQUET, *JSON_LINES))
+        raise InputError(f"{path}: expected a name that ends in one of {known}{likely(path)}")
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{path}: the column {shown(name)} is there twice")
+    if not columns or not len(columns[0]):
+        raise InputError(f"{path}: no rows, expected one for each record")
+    return Table(path, names, columns, ending in DELIMITERS)
+
+
+def missing(values: np.ndarray) -> np.ndarray:
+    """Whether each value of a column is missing, (N,) bool."""
+    gone: np.ndarray = (
+        values != values if values.dtype.kind == "f" else np.array([one is None for one in values])
+    )
+    return gone
+
+
+def labels(values: np.ndarray, found_in: str) -> tuple[np.ndarray, list[str]]:
+    """Labels (N,) uint8 from 0, and the names of the classes, in sorted order.
+
+    Args:
+        values: (N,), numbers, which are sorted as such, or strings; none is missing.
+        found_in: the file and the column, for messages.
+
+    Raises:
+        InputError: there is one class, or there are more than labels can be stored of.
+    """
+    names, places = np.unique(values, return_inverse=True)
+    if len(names) < 2:
+        raise InputError(
+            f"{found_in}: only the label {shown(_name(names[0]))}, expected 2 at least"
+        )
+    if len(names) > MOST_CLASSES:
+        cause = "is this a column of labels?"
+        raise InputError(
+            f"{found_in}: {len(names):,} different labels, {shown(_name(names[0]))} to "
+            f"{shown(_name(names[-1]))}, expected at most {MOST_CLASSES}: {cause}"
+        )
+    return places.reshape(-1).astype(np.uint8), list(map(_name, names))
+
+
+def _name(value: Any) -> str:
+    """A label as it is told: 3 for 3.0."""
+    if isinstance(value, np.floating | float) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _objects(array: Any) -> np.ndarray:
+    found: np.ndarray = array.to_numpy()
+    return found.astype(object)
+
+
+def _from_csv(path: Path, delimiter: str, header: bool) -> tuple[list[str], list[Any]]:
+    hint = likely(path)
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if hint or b"\0" in content:
+        raise InputError(f"{path}: not a table as text{hint or ': it holds a NUL byte'}")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        found = f"byte {content[error.start]:#x}"
+        raise InputError(f"{path}: line {line}: {found}: expected text in UTF-8") from None
+    try:
+        first = next(csv.reader(io.StringIO(content.decode(), newline=""), delimiter=delimiter))
+    except (StopIteration, csv.Error):
+        first = []
+    if not first:
+        raise InputError(f"{path}: the first line is empty")
+    if len(first) == 1:
+        for other, what in (";", "semicolon"), ("\t", "tab"), (",", "comma"), ("|", "bar"):
+            if other in first[0]:
+                expected = "commas, or tabs in a .tsv"
+                raise InputError(
+                    f"{path}: this looks like a {what}-separated file, expected {expected}"
+                )
+    if header and all(_is_number(name) for name in first):
+        cause = "numbers alone: a file without a header needs `header: false`"
+        raise InputError(f"{path}: the header has {cause}")
+    if header and "" in (name.strip() for name in first):
+        empty = [name.strip() for name in first].index("") + 1
+        raise InputError(f"{path}: the header has no name for column {empty}")
+    names = (
+        [name.strip() for name in first]
+        if header
+        else [f"column {number}" for number in range(1, 1 + len(first))]
+    )
+    columns, wrong = _parsed(path, content, delimiter, len(names), header, quotes=True)
+    is_open = content.count(b'"') % 2 == 1
+    if is_open or (delimiter == "\t" and b'"' in content):
+        # In many a file, a quotation mark is a character like any other.
+        plain, none = _parsed(path, content, delimiter, len(names), header, quotes=False)
+        if not none and (is_open or len(plain[0]) != len(columns[0])):
+            return names, plain
+        if is_open:
+            raise InputError(f"{path}: a quotation mark is not closed")
+    if wrong:
+        row, fields, text = wrong
+        expected = f"{fields} fields, expected {len(names)}"
+        raise InputError(f"{path}: row {row - header}: {expected}: {shown(text)}")
+    return names, columns
+
+
+def _parsed(
+    path: Path, content: bytes, delimiter: str, width: int, header: bool, quotes: bool
+) -> tuple[list[Any], tuple[int, int, str] | None]:
+    """The columns, as texts, and the first line of another length: number, fields and text."""
+    import pyarrow
+    from pyarrow import csv as arrow
+
+    wrong: list[tuple[int, int, str]] = []
+
+    def skip(row: Any) -> str:
+        wrong.append((row.number, row.actual_columns, row.text))
+        return "skip"
+
+    names = [str(number) for number in range(width)]
+    try:
+        table = arrow.read_csv(
+            io.BytesIO(content),
+            read_options=arrow.ReadOptions(
+                use_threads=False,
+                block_size=min(len(content) + 1, BLOCK),
+                column_names=names,
+                skip_rows_after_names=int(header),
+            ),
+            parse_options=arrow.ParseOptions(
+                delimiter=delimiter,
+                quote_char='"' if quotes else False,
+                newlines_in_values=quotes,
+                invalid_row_handler=skip,
+            ),
+            convert_options=arrow.ConvertOptions(
+                column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False
+            ),
+        )
+    except pyarrow.ArrowException as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a table as text ({shown(reason)})") from None
+    return table.columns, wrong[0] if wrong else None
+
+
+def _from_parquet(path: Path) -> tuple[list[str], list[Any]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    hint = likely(path, b"PAR1")
+    if hint:
+        raise InputError(f"{path}: not a parquet file{hint}")
+    try:
+        with parquet.ParquetFile(path) as file:
+            table = file.read(use_threads=False)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a whole parquet file ({shown(reason)})") from None
+    return [str(name) for name in table.column_names], table.columns
+
+
+def _from_json_lines(path: Path) -> tuple[list[str], list[Any]]:
+    import pyarrow
+
+    hint = likely(path)
+    if hint:
+        raise InputError(f"{path}: not lines of JSON{hint}")
+    rows = list(_json_rows(path))
+    names = list(rows[0]) if rows else []
+    for number, row in enumerate(rows, 1):
+        if row.keys() != set(names):
+            other = min(row.keys() ^ set(names))
+            raise InputError(
+                f"{path}: row {number}: key {shown(other)}: expected in every row or none"
+            )
+    columns = []
+    for name in names:
+        try:
+            columns.append(pyarrow.chunked_array([pyarrow.array([row[name] for row in rows])]))
+        except (pyarrow.ArrowException, TypeError, OverflowError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: key {shown(name)}: {shown(reason)}") from None
+    return names, columns
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
+        number = 0
+        for line in file:
+            line = line.removeprefix(b"\xef\xbb\xbf").strip()
+            if not line:
+                continue
+            number += 1
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"{path}: row {number}: not JSON ({shown(reason)})") from None
+            if not isinstance(row, dict):
+                found = shown(row)
+                raise InputError(f"{path}: row {number}: {found}, expected an object in braces")
+            yield row
