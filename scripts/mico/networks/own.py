@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ FACTS = {
         "white_box_shadows": 20,
     }
 }
+SOURCES = "networks"  # the folder of their files in a bundle
 # What a factory may ask for by name, of a data set.
 GIVEN = ("classes", "features", "shape", "vocabulary", "padding")
 # Two ways to the same number agree so far.
@@ -87,7 +88,7 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
 
     name: str
     data: Description
-    make: Callable[[], nn.Module]
+    make: partial[nn.Module]  # with all its arguments
     module: nn.Module
     trained: dict[str, nn.Parameter]
     statistics: tuple[str, ...]
@@ -177,7 +178,7 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         count = sum(np.prod(shape, dtype=int) for shape in self.shapes.values())
         path = factory.parse(self.name).source
         digest = digests.of_file(path)
-        return f"{count:,} parameters, made by `networks/{path.name}` (SHA-256 `{digest}`)"
+        return f"{count:,} parameters, made by `{SOURCES}/{path.name}` (SHA-256 `{digest}`)"
 
     def encode(self, features: np.ndarray) -> np.ndarray:
         """Features (N, d) as they are; token ids as int32, which torch can look up."""
@@ -480,7 +481,7 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
     )
 
 
-def _maker(where: str, made: Factory, data: Description) -> Callable[[], nn.Module]:
+def _maker(where: str, made: Factory, data: Description) -> partial[nn.Module]:
     """The factory with its arguments: those that are written, and what it asks of the data."""
     path = made.source
     with own_code.told(path):
@@ -509,12 +510,7 @@ def _maker(where: str, made: Factory, data: Description) -> Callable[[], nn.Modu
             raise InputError(
                 f"{where}: {made.name} takes no {name!r}, {did_you_mean(name, parameters)}"
             )
-
-    def make() -> nn.Module:
-        module: nn.Module = function(**given)
-        return module
-
-    return make
+    return partial(function, **given)
 
 
 def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:

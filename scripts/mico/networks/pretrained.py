@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from mico.networks.facts import networks
+from mico.networks import factory
+from mico.networks.facts import networks, parse
 
 
 def files(architecture: str) -> list[Path]:
@@ -15,7 +16,9 @@ def files(architecture: str) -> list[Path]:
 
 
 def public(architecture: str) -> str:
-    """An architecture as others are told it: without the folder that a checkpoint lies in."""
+    """An architecture as others are told it: without the folder that a file of it lies in."""
+    if parse(architecture)[0] == factory.FORM:
+        return factory.parse(architecture).public
     checkpoint = _checkpoint(architecture)
     return architecture.removesuffix(checkpoint) + without_place(checkpoint)
 

@@ -27,11 +27,12 @@ from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
 from mico.data.store import OF_IMAGES, Dataset, Description
-from mico.networks import pretrained
+from mico.networks import factory, pretrained
 from mico.networks.architecture import Architecture, read_parameters
 from mico.networks.build import build
-from mico.networks.facts import of
+from mico.networks.facts import of, parse
 from mico.networks.model_files import OPACUS_PREFIX
+from mico.networks.own import SOURCES, OwnNetwork
 from mico.privacy.budget import Privacy
 from mico.release.writer import solution
 from mico.support import digests
@@ -98,6 +99,7 @@ def write(path: Path, track: Track) -> None:
         files |= {f"{track.name}/{name}": file for name, file in own.items()}
         sums |= {f"{track.name}/{name}": digest for name, digest in listed.items()}
     texts = {f"{KIT.name}/{name}": (KIT / name).read_bytes() for name in KIT_FILES}
+    texts |= _sources(track)
     texts["README.md"] = data_card(track).encode()
     texts["track.json"] = _track_json(track).encode()
     sums |= {name: hashlib.sha256(content).hexdigest() for name, content in texts.items()}
@@ -111,6 +113,31 @@ def write(path: Path, track: Track) -> None:
             _add(packed, name, content)
 
 
+def _sources(track: Track) -> dict[str, bytes]:
+    """The files of the networks that are somebody's own, by their names in the bundle."""
+    found: dict[str, bytes] = {}
+    for name in dict.fromkeys(one.scenario.architecture for one in track.challenges):
+        if parse(name)[0] == factory.FORM:
+            path = factory.parse(name).source
+            content = path.read_bytes()
+            if found.setdefault(f"{SOURCES}/{path.name}", content) != content:
+                raise InputError(f"{path}: another network's file has the same name")
+    return found
+
+
+def _network_code(challenge: Challenge) -> dict[str, object]:
+    """What the starter kit makes a network by, if it is somebody's own."""
+    name = challenge.scenario.architecture
+    if parse(name)[0] != factory.FORM:
+        return {}
+    network, made = build(name, challenge.data), factory.parse(name)
+    assert isinstance(network, OwnNetwork)
+    code: dict[str, object] = {"file": f"{SOURCES}/{made.source.name}", "make": made.name}
+    if not made.is_file:
+        code["module"] = made.place
+    return {"network": code | {"arguments": network.make.keywords}}
+
+
 def _track_json(track: Track) -> str:
     """What the starter kit checks a participant's files by, besides the checksums."""
     return json.dumps(
@@ -118,7 +145,11 @@ def _track_json(track: Track) -> str:
             "track": track.name,
             "max_bytes": track.max_bytes,
             "challenges": {
-                one.scenario.challenge: {"data": one.data.name, "points": 2 * one.scenario.m}
+                one.scenario.challenge: {
+                    "data": one.data.name,
+                    "points": 2 * one.scenario.m,
+                    **_network_code(one),
+                }
                 for one in track.challenges
             },
             "data": {
@@ -297,6 +328,10 @@ def data_card(track: Track) -> str:
         files="\n".join(
             f"| `…/{name}` | {what} |"
             for name, what in sorted({file for facts in used for file in facts.files.items()})
+        ),
+        sources="".join(
+            f"\n| `{name}` | a network's code: read it before you run it |"
+            for name in _sources(track)
         ),
         numbers=", ".join(f"{phase} {span[0]} to {span[-1]}" for phase, span in _spans(phases)),
         disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"

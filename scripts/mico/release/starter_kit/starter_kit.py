@@ -6,6 +6,7 @@ python starter_kit.py --release <unzipped bundle> --data <data set> --output sub
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import tarfile
 import zipfile
@@ -88,14 +89,20 @@ class Encoder(nn.Module):
         return logits
 
 
-def load_model(folder: Path) -> nn.Module:
-    """Load a model; those trained with differential privacy have a prefix in their keys."""
+def load_model(folder: Path, network: nn.Module | None = None) -> nn.Module:
+    """Load a model; those trained with differential privacy have a prefix in their keys.
+
+    Args:
+        network: takes its weights, where the network is code of the organiser's.
+    """
     if (folder / "config.json").exists():
         return Encoder(folder).eval()
     loaded = torch.load(folder / "model.pt", weights_only=True)
     state_dict = {name.removeprefix("_module."): value for name, value in loaded.items()}
     model: nn.Module
-    if "cnn.0.weight" in state_dict:
+    if network is not None:
+        model = network
+    elif "cnn.0.weight" in state_dict:
         model = CNN(*(len(state_dict[f"cnn.{layer}.bias"]) for layer in (0, 3, 5, 9)))
     elif "mlp.0.weight" in state_dict:
         hidden, features = state_dict["mlp.0.weight"].shape
@@ -104,6 +111,27 @@ def load_model(folder: Path) -> nn.Module:
         raise SystemExit(f"{folder}: parameters {', '.join(state_dict)}: of no network known here")
     model.load_state_dict(state_dict)
     return model.eval()
+
+
+def make_network(release: Path, challenge: Track) -> nn.Module | None:
+    """Run the organiser's code of a challenge's network, and make it; None if it has none.
+
+    Args:
+        challenge: what track.json says of it.
+    """
+    made = challenge.get("network")
+    if made is None:
+        return None
+    if "module" in made:
+        code = importlib.import_module(made["module"])
+    else:
+        spec = importlib.util.spec_from_file_location("organisers_network", release / made["file"])
+        assert spec is not None  # as of every .py file
+        assert spec.loader is not None
+        code = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(code)
+    network: nn.Module = getattr(code, made["make"])(**made["arguments"])
+    return network
 
 
 @cache
@@ -299,15 +327,26 @@ def memberships(challenge: Path) -> np.ndarray:
 
 
 @torch.no_grad()
-def predict(challenge: Path, features: np.ndarray, labels: np.ndarray, data: Track) -> Predictions:
-    """Attack all models of a challenge; `data` is what track.json says of the data set."""
+def predict(
+    challenge: Path,
+    features: np.ndarray,
+    labels: np.ndarray,
+    data: Track,
+    network: nn.Module | None = None,
+) -> Predictions:
+    """Attack all models of a challenge.
+
+    Args:
+        data: what track.json says of the data set.
+        network: as `make_network` makes it.
+    """
     m = memberships(challenge).shape[1] // 2
     predictions = {}
     for folder in models(challenge, "train", "dev", "final"):
         points = challenge_points(folder, len(labels), m)
         x, y = to_input(features[points], data), torch.from_numpy(labels[points])
         name = folder.relative_to(challenge.parent).as_posix()
-        predictions[name] = attack(load_model(folder), x, y)
+        predictions[name] = attack(load_model(folder, network), x, y)
     return predictions
 
 
@@ -372,6 +411,11 @@ def main() -> None:
         help="a data set for all challenges, or one for each, by the challenges' names",
     )
     parser.add_argument("--output", type=Path, required=True, help="submission.zip to write")
+    parser.add_argument(
+        "--run-network-code",
+        action="store_true",
+        help="run the files in networks/, code of the organiser's: read them first",
+    )
     args = parser.parse_args()
 
     if args.output.is_dir() or not args.output.absolute().parent.is_dir():
@@ -384,11 +428,19 @@ def main() -> None:
         raise SystemExit(f"--data: {len(paths)} given, expected one, or {len(found)}")
     predictions: Predictions = {}
     for challenge, path in zip(found, paths, strict=True):
+        described = track["challenges"][challenge.name]
+        if "network" in described and not args.run_network_code:
+            file = release / described["network"]["file"]
+            raise SystemExit(
+                f"{challenge.name}: its network is code of the organiser's: read {file}, and if you"
+                " trust it, run again with --run-network-code"
+            )
         features, labels = load_data(path)
-        data = track["data"][track["challenges"][challenge.name]["data"]]
+        data = track["data"][described["data"]]
         check_data(path, data, features, labels)
         print(f"{challenge.name}: {len(labels):,} records of {features[0].size:,} features")
-        own = predict(challenge, features, labels, data)
+        network = make_network(release, described)
+        own = predict(challenge, features, labels, data, network)
         train = np.stack([values for name, values in own.items() if "/train/" in name])
         tpr = tpr_at_fpr(train, memberships(challenge))
         print(f"{challenge.name}: {len(own)} models attacked, TPR @ 0.1 FPR on train {tpr:.4f}")
