@@ -20,7 +20,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -203,6 +203,12 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         """The logits (B, classes) for the inputs of B examples."""
         logits: Tensor = self.module(x)
         return logits
+
+    @contextmanager
+    def loaded(self, own: StateDict, seed: int | None = None) -> Iterator[None]:
+        """As of every module; whatever goes wrong in its code is told in a line."""
+        with own_code.told(factory.parse(self.name).source), super().loaded(own, seed):
+            yield
 
     def parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield a batch in physical batches; whole where a batch has statistics in training."""
@@ -445,7 +451,7 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
         with own_code.told(path), torch.no_grad(), torch.random.fork_rng([]):
             statistics = _changed(module, x)
             logits, last = _run(module, x)
-            alone = torch.cat([module(one) for one in torch.split(x, 1)])
+            alone = [module(one) for one in torch.split(x, 1)]
     except InputError as error:
         raise InputError(f"{took}: {error}") from None
     if not isinstance(logits, Tensor) or logits.shape != (3, data.classes):
@@ -453,7 +459,7 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
         raise InputError(f"{took}: puts out {found}, expected logits (3, {data.classes})")
     if not logits.is_floating_point() or not logits.isfinite().all():
         raise InputError(f"{took}: puts out {logits.dtype} or no finite numbers, expected logits")
-    if not _close(logits, alone):
+    if not _close(logits, torch.cat(alone)):
         raise InputError(
             f"{where}: the logits of a record depend on the others of its batch, expected them of "
             "each by itself"
