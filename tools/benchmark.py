@@ -37,6 +37,7 @@ from mico.networks.architecture import Architecture
 from mico.networks.build import build
 from mico.networks.cnn import CHANNELS, CNN, IMAGE
 from mico.networks.mlp import MLP
+from mico.networks.own import OwnNetwork
 from mico.support import program
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
@@ -45,6 +46,7 @@ from mico.training import engine
 from mico.training.device import available, choose
 from mico.training.engine import Records
 
+RESNET = Path(__file__).parents[1] / "examples" / "resnet.py"
 MLP_SGD = TrainingOptions(
     epochs=30,
     batch_size=512,
@@ -65,6 +67,9 @@ CNN_SGD = TrainingOptions(
 CNN_DP = replace(
     CNN_SGD, batch_size=512, learning_rate=0.5, clipping_norm=2.6, noise_multiplier=1.04
 )
+# Ghost clipping has no physical batches: what it holds of a sample must fit into memory.
+RESNET_SGD = replace(CNN_SGD, batch_size=64)
+RESNET_DP = replace(CNN_DP, batch_size=64)
 TEXT_SGD = TrainingOptions(
     epochs=3,
     batch_size=96,
@@ -113,6 +118,20 @@ RATIOS = {
         "CNN: published loop, no DP, side by side",
     ),
     "cnn_dp_time_vs_sgd": ("CNN: engine, no DP", "CNN: engine, DP"),
+    "dp_general_vs_tuned": ("engine for any module, DP", "engine, DP"),
+    "sgd_general_vs_tuned": ("engine for any module, no DP", "engine, no DP"),
+    "cnn_dp_general_vs_tuned": ("CNN: engine for any module, DP", "CNN: engine, DP"),
+    "cnn_sgd_general_vs_tuned": ("CNN: engine for any module, no DP", "CNN: engine, no DP"),
+    "resnet_dp_vs_published": (
+        "ResNet: engine, DP",
+        "ResNet: published loop, DP, side by side",
+    ),
+    "resnet_dp_vs_ghost": ("ResNet: engine, DP", "ResNet: Opacus ghost clipping, DP"),
+    "resnet_sgd_vs_published": (
+        "ResNet: engine, no DP",
+        "ResNet: published loop, no DP, side by side",
+    ),
+    "resnet_dp_time_vs_sgd": ("ResNet: engine, no DP", "ResNet: engine, DP"),
     "tiny_dp_vs_published": (
         "roberta-tiny: engine, DP",
         "roberta-tiny: published loop, DP, side by side",
@@ -151,6 +170,9 @@ class Workload:
     seconds: float  # of a turn of all but the engine
     epochs: int  # of a turn of the engine
     repeats: int  # turns of each contestant
+    ghost: bool = False  # whether Opacus's ghost clipping takes part
+    # The same network as the engine for any module has it, where another is tuned for it.
+    general: Callable[[], Architecture] | None = None
 
 
 def main() -> None:
@@ -166,6 +188,8 @@ def main() -> None:
     # An epoch is one step with DP, and all steps are alike: q = 1.
     parser.add_argument("--cnn-n", type=int, default=512, help="in a training set of the CNN")
     parser.add_argument("--cnn-channels", type=int, nargs=3, default=CHANNELS, help="its width")
+    parser.add_argument("--resnet-repeats", type=int, default=3, help="turns of each, of ResNet")
+    parser.add_argument("--resnet-width", type=int, default=16, help="its channels")
     parser.add_argument("--text-repeats", type=int, default=3, help="turns of each, of text")
     parser.add_argument("--text-n", type=int, default=960, help="in a set of roberta-tiny's")
     parser.add_argument("--minilm-n", type=int, default=288, help="in a training set of MiniLM")
@@ -177,14 +201,20 @@ def main() -> None:
     machine = _machine(device, processes)
     print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items()))
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as the workflow has it for its jobs
-    cnn = _cnn(args)
+    cnn, resnet = _cnn(args), _resnet(args)
     rates: dict[str, Sequence[float]] = {}
-    for workload in (_mlp(args), cnn, *_texts(args)):
+    for workload in (_mlp(args), cnn, resnet, *_texts(args)):
         rates |= _measure(str(device), workload, processes)
     ratios = _ratios(rates)
     memory = {
-        cnn.prefix + name: _peak_memory(str(device), cnn, name)
-        for name in ("published loop, DP", "engine, DP")
+        workload.prefix + name: _peak_memory(str(device), workload, name)
+        for workload, name in (
+            (cnn, "published loop, DP"),
+            (cnn, "engine, DP"),
+            (resnet, "published loop, DP, side by side"),
+            (resnet, "Opacus ghost clipping, DP"),
+            (resnet, "engine, DP"),
+        )
     }
     _print_table("records/s", {name: (rates[name], "{:,.0f}") for name in rates})
     _print_table("ratio", {name: (ratios[name], "{:.2f}") for name in ratios})
@@ -202,6 +232,7 @@ def main() -> None:
 
 def _mlp(args: argparse.Namespace) -> Workload:
     features, classes = 600, 100
+    data = Description("random bits", args.records, features, classes, True, "random")
     return Workload(
         prefix="",
         architecture=partial(MLP, features, classes),
@@ -218,11 +249,13 @@ def _mlp(args: argparse.Namespace) -> Workload:
         seconds=args.seconds,
         epochs=args.epochs,
         repeats=args.repeats,
+        ghost=True,
+        general=partial(build, f"{baselines.__name__}:mlp", data),
     )
 
 
 def _cnn(args: argparse.Namespace) -> Workload:
-    classes, channels = 10, tuple(args.cnn_channels)
+    classes, channels, data = 10, tuple(args.cnn_channels), _images(args.cnn_n)
     return Workload(
         prefix="CNN: ",
         architecture=partial(CNN, classes, channels, mean=MEAN, std=STD),
@@ -239,6 +272,49 @@ def _cnn(args: argparse.Namespace) -> Workload:
         seconds=args.seconds,
         epochs=1,
         repeats=args.cnn_repeats,
+        general=partial(build, f"{baselines.__name__}:cnn(channels={channels})", data),
+    )
+
+
+def _resnet(args: argparse.Namespace) -> Workload:
+    """The example of a network of one's own, with GroupNorm, at a step of a whole small set."""
+    n = RESNET_DP.batch_size
+    architecture = partial(build, f"{RESNET}:make(width={args.resnet_width})", _images(n))
+    return Workload(
+        prefix="ResNet: ",
+        architecture=architecture,
+        network=partial(_module, architecture),
+        features=_random_images,
+        published=baselines.Images,
+        alone=False,
+        physical_batch=n,
+        least=n,
+        sgd=RESNET_SGD,
+        dp=RESNET_DP,
+        records=n,
+        n=n,
+        seconds=args.seconds,
+        epochs=10,
+        repeats=args.resnet_repeats,
+        ghost=True,
+    )
+
+
+def _module(architecture: Callable[[], Architecture]) -> torch.nn.Module:
+    """The module of a network of one's own."""
+    network = architecture()
+    assert isinstance(network, OwnNetwork)
+    return network.make()
+
+
+def _images(records: int) -> Description:
+    rows, columns, channels = IMAGE
+    return Description(
+        *("random images", records, math.prod(IMAGE), 10, True, "random"),
+        kind="images",
+        shape=(channels, rows, columns),
+        mean=MEAN,
+        std=STD,
     )
 
 
@@ -388,8 +464,6 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
     labels = rng.integers(0, architecture.classes, workload.records)
     order = rng.permutation(workload.records)[: workload.n]
     data = workload.published(features[order], labels[order])
-    encoded = torch.from_numpy(architecture.encode(features)).to(device)
-    records = Records(encoded, torch.from_numpy(labels).to(device))
     models = 1 if device.type == "cpu" else GPU_MODELS
     loop = partial(
         baselines.published_loop,
@@ -406,6 +480,10 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
     }
     if not workload.alone:
         steps = {name: steps[name] for name in steps if name not in ALONE}
+    if workload.ghost:
+        steps["Opacus ghost clipping, DP"] = baselines.ghost_clipping(
+            network, data, workload.dp, device
+        )
     if isinstance(architecture, MLP):
         products = partial(
             baselines.matrix_products,
@@ -416,17 +494,23 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
             device=device,
         )
         steps |= {
-            "Opacus ghost clipping, DP": baselines.ghost_clipping(
-                network, data, workload.dp, device
-            ),
             "matrix products": products(published=False),
             "matrix products, published layout": products(published=True),
         }
     take = partial(_take, workload.least, workload.seconds, device)
-    train = partial(_train, architecture, records, [order] * models, 1 + workload.epochs)
-    engine = {"engine, DP": workload.dp, "engine, no DP": workload.sgd}
     contestants: dict[str, Contestant] = {name: partial(take, steps[name]) for name in steps}
-    return contestants | {name: partial(train, options) for name, options in engine.items()}
+    engines = {"engine": architecture}
+    if workload.general is not None:
+        engines["engine for any module"] = workload.general()
+    for name, own in engines.items():
+        encoded = torch.from_numpy(own.encode(features)).to(device)
+        records = Records(encoded, torch.from_numpy(labels).to(device))
+        train = partial(_train, own, records, [order] * models, 1 + workload.epochs)
+        contestants |= {
+            f"{name}, DP": partial(train, workload.dp),
+            f"{name}, no DP": partial(train, workload.sgd),
+        }
+    return contestants
 
 
 def _take(
@@ -531,11 +615,9 @@ def _print_table(what: str, rows: Mapping[str, tuple[Sequence[float], str]]) -> 
 
 
 def _print_memory(memory: Mapping[str, float]) -> None:
-    published, engine = memory.values()
     print(f"\n{'peak memory, MB':<50}")
     for name, value in memory.items():
         print(f"{name:<50}{value:>12,.0f}")
-    print(f"{'engine / published loop':<50}{engine / published:>12.2f}")
 
 
 if __name__ == "__main__":
