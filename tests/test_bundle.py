@@ -204,7 +204,7 @@ def test_card_says_all_of_a_recipe(challenges: dict) -> None:
         "learning rate": ["0.01, along half a cosine to 0, after a warm-up of 2.5 epochs"],
         "label smoothing": ["0.1"],
         "augmentation": ["horizontal flip, random crop with 4 black pixels around"],
-        "clipping norm": ["2.6, automatic"],
+        "clipping norm": ["2.6, automatic: every gradient times 2.6 / (its norm + 0.01)"],
     }
     assert {name: row(facts, name) for name in expected} == expected
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 FIELD = """    clipping_norm: Annotated[
 """
-ADDED = """    warm_up: Annotated[int, Field(ge=0, description="steps in which the rate rises")] = 0
+ADDED = """    patience: Annotated[int, Field(ge=0, description="epochs without progress")] = 0
 """
 PROGRAM = """
 import json, sys
@@ -34,19 +34,19 @@ def planned(**changes):
     return plan.make(check(config, [], Path("config/scenarios.yaml")))
 
 found = {}
-for name, changes in {"default": {}, "given": {"warm_up": 7}}.items():
+for name, changes in {"default": {}, "given": {"patience": 7}}.items():
     one = planned(**changes)
     (scenario,) = one.run.scenarios.values()
     recipe = read(Recipe, dump(one.recipe(scenario)), "")
-    found[name] = [asdict(recipe.options(None))["warm_up"], plan.public(scenario)["warm_up"]]
+    found[name] = [asdict(recipe.options(None))["patience"], plan.public(scenario)["patience"]]
 try:
-    planned(warm_up=-1)
+    planned(patience=-1)
 except InputError as error:
     found["wrong"] = str(error)
-scenario = configuration_pages.schema()["$defs"]["Scenario"]["properties"]["warm_up"]
+scenario = configuration_pages.schema()["$defs"]["Scenario"]["properties"]["patience"]
 found["schema"] = scenario
 page = configuration_pages.page_text(Path("config/README.md").read_text())
-found["page"] = "| `warm_up` |" in page
+found["page"] = "| `patience` |" in page
 print(json.dumps(found))
 """
 
@@ -74,7 +74,7 @@ def test_one_line_is_a_field(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["default"] == [0, 0]
     assert found["given"] == [7, 7]
-    assert found["wrong"].endswith("scenario T1: warm_up: -1 is less than the minimum of 0")
+    assert found["wrong"].endswith("scenario T1: patience: -1 is less than the minimum of 0")
     assert found["schema"]["default"] == 0
-    assert found["schema"]["description"] == "steps in which the rate rises"
+    assert found["schema"]["description"] == "epochs without progress"
     assert found["page"]

@@ -175,8 +175,8 @@ class TrainingOptions(Optimisation):
     secure: Annotated[
         bool,
         Field(
-            description="samples, noise and dropout come from the operating system's entropy, not "
-            "from a seed"
+            description="samples, noise, dropout and augmentation come from the operating system's "
+            "entropy, not from a seed"
         ),
     ] = False
 

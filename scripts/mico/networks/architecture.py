@@ -126,7 +126,10 @@ class Architecture(Protocol):
         """A released model's layers and number of parameters in words, for the data card."""
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """A data set's features (N, d) in the form that is kept on the device."""
+        """A data set's features (N, d) in the form that is kept on the device.
+
+        Images stay as they are stored, for augmentation turns them in this form.
+        """
 
     def inputs(self, encoded: Tensor) -> Tensor:
         """The float inputs x that the methods below take, from encoded features (M, B, ...)."""

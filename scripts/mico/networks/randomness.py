@@ -1,9 +1,9 @@
 """Random streams that belong to a model: AES-128 in counter mode, keyed by the model's seed.
 
-Every purpose (initial weights, Poisson sampling, noise, dropout, order) and every epoch has its own
-key, so that nothing a model draws depends on its shard, on other models or on order, and training
-can go on from any step by drawing again what its epoch has drawn. The cipher is also the fastest
-source of random bits that Python can reach (10 GB/s on AES-NI).
+Every purpose (initial weights, Poisson sampling, noise, dropout, augmentation, order) and every
+epoch has its own key, so that nothing a model draws depends on its shard, on other models or on
+order, and training can go on from any step by drawing again what its epoch has drawn. The cipher is
+also the fastest source of random bits that Python can reach (10 GB/s on AES-NI).
 """
 
 import hashlib

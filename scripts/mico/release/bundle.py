@@ -28,7 +28,7 @@ from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
 from mico.challenge.split_file import Splits
 from mico.data.store import OF_IMAGES, Dataset, Description
 from mico.networks import factory, pretrained
-from mico.networks.architecture import Architecture, read_parameters
+from mico.networks.architecture import STABILITY, Architecture, read_parameters
 from mico.networks.build import build
 from mico.networks.facts import of, parse
 from mico.networks.model_files import OPACUS_PREFIX
@@ -376,8 +376,7 @@ def _facts(challenges: Sequence[Challenge], phases: Phases) -> str:
                 "δ": _number(spent.delta),
                 "sample rate": _number(spent.sample_rate if scenario.private else None),
                 "noise multiplier": _number(spent.noise_multiplier),
-                "clipping norm": _number(scenario.clipping_norm)
-                + (", automatic" if scenario.clipping == "automatic" else ""),
+                "clipping norm": _clipping(scenario),
                 "largest norm of a batch's gradient": _number(scenario.max_gradient_norm),
             }
         )
@@ -411,6 +410,12 @@ def _augmentation(scenario: Scenario) -> str:
     if scenario.crop_padding:
         found.append(f"random crop with {scenario.crop_padding} black pixels around")
     return ", ".join(found)
+
+
+def _clipping(scenario: Scenario) -> str:
+    bound = _number(scenario.clipping_norm)
+    automatic = f"{bound}, automatic: every gradient times {bound} / (its norm + {STABILITY:g})"
+    return automatic if scenario.clipping == "automatic" else bound
 
 
 def _order(scenario: Scenario) -> str:

@@ -81,7 +81,7 @@ def augment(images: Tensor, words: Tensor, shape: Shape, options: Optimisation) 
     if options.horizontal_flip:
         flipped = ((words >> FLIP) & 1).bool().unsqueeze(1)
         column = torch.where(flipped, column.flip(1), column)
-    example = torch.arange(len(words), device=device).view(-1, 1, 1, 1)
-    channel = torch.arange(channels, device=device).view(-1, 1, 1)
-    found = padded[example, channel, row[:, None, :, None], column[:, None, None, :]]
-    return found.view(images.shape)
+    # Where each pixel lies in a padded channel; the same in all of an image.
+    pixels = row.unsqueeze(2) * padded.shape[-1] + column.unsqueeze(1)
+    pixels = pixels.flatten(1).unsqueeze(1).expand(-1, channels, -1)
+    return padded.flatten(2).gather(2, pixels).view(images.shape)
