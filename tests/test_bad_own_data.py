@@ -335,6 +335,7 @@ PICTURES: list[tuple[str, Make, dict[str, object], str]] = [
     ("in", folder(TWO | {"b/2.png": "2.png"}), {}, "b/2.png: .*link|symbolic|expected a PNG"),
     ("in", folder(TWO), {"label": "x"}, "label: expected only of an .npz"),
     ("in", folder(TWO), {"array": "x"}, "array: expected only of an .npz"),
+    ("in", folder(TWO), {"md5": "0" * 32}, "md5=0{32}: a folder has no checksum, expected none"),
     (
         "in",
         folder(TWO),

@@ -25,6 +25,10 @@ EXAMPLES = {
         r"```python\n(.*?)```\n\n```yaml\n(.*?)```\n\n```\n(.*?)```", PAGE, re.S
     )
 }
+ATTACKS = [
+    {"name": "lira", "attack": "lira", "variant": "online", "signal": "margin"},
+    {"name": "stacked", "attack": "stacked"},  # by gradients too
+]
 EXPECTED = {
     "cancer": ("numbers", 569, 30, 2),
     "digits": ("images", 1797, 3072, 10),
@@ -48,6 +52,7 @@ def test_every_block_is_known() -> None:
     assert PAGE.count("```python") == PAGE.count("```yaml") == len(EXAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_example_is_planned_and_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., None], name: str
@@ -92,7 +97,7 @@ def test_a_table_of_numbers_is_run_from_end_to_end(
     path = written(checkout, "cancer")
     config = yaml.safe_load(path.read_text())
     config |= {"models": {"train": 4, "dev": 2, "final": 1}, "seeds": "random"}
-    config |= {"design": "full-entropy"}
+    config |= {"design": "full-entropy", "attacks": ATTACKS}
     config["scenarios"][0] |= {"epochs": 5}
     private = {"clipping_norm": 1.0, "noise_multiplier": 1.0, "delta": 1e-5}
     config["scenarios"].append(config["scenarios"][0] | {"id": "C2", "challenge": "dp"} | private)

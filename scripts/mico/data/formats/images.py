@@ -43,6 +43,8 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
         for key in "array", "label":
             if getattr(options, key) is not None:
                 raise InputError(f"{raw}: {key}: expected only of an .npz")
+        if options.checks:
+            raise InputError(f"{raw}: {options.checks[0]}: a folder has no checksum, expected none")
         images, values = _from_folder(raw)
     else:
         verify(raw, options.checks)
