@@ -283,6 +283,7 @@ def test_data_of_ones_own_are_planned_without_their_counts(tmp_path: Path) -> No
     assert resources.training_minutes(one, job) >= 10
     assert resources.compute_mb(one, job) > 600
     assert jobs.draws_flags(one, job) == "--first 4 --last 6 --n 150 --m 10"
+    assert resources.dataset_mb(one, {"data": "mine"}) == 2000
 
 
 def test_time_and_memory_grow_with_the_work(small: Plan) -> None:

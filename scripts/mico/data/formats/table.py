@@ -76,7 +76,10 @@ def _from_table(options: DataOptions, raw: Path) -> tuple[Columns, str]:
         raise InputError(f"{raw}: array: expected only of an .npz")
     table = tables.read(raw, header=options.header is not False)
     place = table.place("label" if options.label is None else options.label)
-    columns = {name: table.values(number) for number, name in enumerate(table.names)}
+    columns = {
+        name: table.values(number, is_label=number == place)
+        for number, name in enumerate(table.names)
+    }
     return columns, table.names[place]
 
 
