@@ -261,6 +261,14 @@ TABLES: list[tuple[str, Make, dict[str, object], str]] = [
         {},
         "row 3",
     ),
+    (
+        "a.npz",
+        npz(x=IMAGES[:, 0], y=np.array(["a", "", "b", "a"])),
+        {},
+        "y: row 2: the label is em",
+    ),
+    ("a.npz", npz(x=IMAGES[:, 0], y=np.array([b"a", b"\xff", b"b", b"a"])), {}, "expected text in"),
+    ("a.npz", npz(x=IMAGES[:, 0], y=ONES * 1j), {}, "y: complex128, expected numbers or strings"),
     ("a.npz", npz(x=IMAGES[:, 0] * 1j, y=ONES), {}, "complex128, expected numbers or booleans"),
     ("a.npz", npz(x=IMAGES[:, 0], y=ONES), {"label": 2}, "label 2: expected an array's name"),
     (

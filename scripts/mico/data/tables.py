@@ -178,7 +178,8 @@ def read(path: Path, header: bool = True) -> Table:
 def missing(values: np.ndarray) -> np.ndarray:
     """Whether each value of a column is missing, (N,) bool."""
     if values.dtype.kind == "f":
-        return np.isnan(values)
+        gone: np.ndarray = np.isnan(values)
+        return gone
     return np.array([one is None for one in values], bool)
 
 

@@ -26,7 +26,7 @@ PROCESS_MB = 600  # an interpreter with torch
 TEXT_MB = 700  # one more library
 WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
 DATASET_MB = 2_000  # to read any of the benchmark's data sets
-READ_COPIES = 12  # of a file of a table, while it is read
+READ_COPIES = 20  # of a file of a table, while it is read
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
 
 SHARD_SECONDS = 45 * 60

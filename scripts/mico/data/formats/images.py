@@ -134,7 +134,7 @@ def _image(path: Path) -> np.ndarray:
     try:
         with warnings.catch_warnings(action="ignore"):  # what is wrong is told below
             return _decoded(path)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
         hint = likely(path)
