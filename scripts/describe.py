@@ -9,11 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mico.data import store
+from mico.data.store import Description
 from mico.support import json_files, program
 from mico.support.errors import InputError
 
 PACKAGES = ("torch", "opacus", "cryptography", "numpy")
 OF_TEXT = ("transformers", "tokenizers")
+
+
+def _told(description: Description) -> dict[str, object]:
+    """What is told of a data set: all but its columns, of which there may be many."""
+    return {name: value for name, value in asdict(description).items() if name != "columns"}
 
 
 def main() -> None:
@@ -33,7 +39,7 @@ def main() -> None:
         raise InputError("--run: expected a JSON object")
     content = run | {
         "datasets": run.get("datasets", {})
-        | {description.name: asdict(description) for description in described},
+        | {description.name: _told(description) for description in described},
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES + OF_TEXT * text},
         "created": date.today().isoformat(),

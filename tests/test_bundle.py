@@ -267,7 +267,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Challenge]:
 def test_card_of_images(images: dict[str, Challenge]) -> None:
     text = bundle.data_card(Track(TRACK, list(images.values()), PHASES, 1))
     assert row(text, "network") == ["cnn/32", "cnn/64"]
-    assert "- pictures: 60 images of 3,072 values from 0 to 255 (red, green, blue;" in text
+    assert "- pictures: 60 images of 3 x 32 x 32 values from 0 to 255 (channels, rows, c" in text
     weights = "`cnn.0.weight` (4, 3, 8, 8), `cnn.0.bias` (4,), `cnn.3.weight` (8, 4, 3, 3)"
     assert f"- image: cnn/32, 3,662 parameters: {weights}" in text
     assert "- image-private: cnn/64, 1,620 parameters: `cnn.0.weight` (2, 3, 8, 8)" in text
@@ -831,7 +831,7 @@ def test_what_are_not_the_parameters_for_images_is_refused(
     ("architecture", "message"),
     [
         ("cnn/64", r"train/model_0/model\.pt: parameters .*, expected"),
-        ("mlp", "architecture 'mlp': data set .* does not hold bits"),
+        ("mlp", "architecture 'mlp': data set .* holds images, expected bits or numbers"),
     ],
 )
 def test_images_of_a_scenario_with_another_network_are_refused(

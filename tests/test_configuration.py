@@ -761,6 +761,18 @@ OFFICIAL = "format: cifar10-binary, records: 300, features: 3072, classes: 3"
         ("format: sst2-synthetic, records: 300, features: 67, classes: 2, tokenizer: a", "missing"),
         (f"{LABELLED}, path: x.csv, tokenizer: a", "tokenizer: expected only of text"),
         (f"{LABELLED}, path: x.csv, vocabulary: 300", "vocabulary: expected only with bpe"),
+        (
+            f"{LABELLED}, path: x.csv, label: y",
+            "label: expected only of the format images or table",
+        ),
+        (f"{LABELLED}, path: x.csv, truncate: true", "truncate: expected only of the format text"),
+        ("format: table, path: .", "path . is not a file"),
+        ("format: table, path: x.csv, scale: unit", "scale: 'unit' is not one of 'standard', "),
+        ("format: table, path: x.csv, missing: true", "missing: True is not one of"),
+        ("format: table, path: x.csv, label: 1.5", "label: 1.5 is not of type"),
+        ("format: table, path: x.csv, mean: [1], std: [1]", "mean: expected only of the format "),
+        ("format: purchase100-synthetic, seed: 1", "missing key 'records'"),
+        ("format: purchase100-synthetic, seed: 1, records: 300", "missing key 'features'"),
     ],
 )
 def test_bad_dataset(tmp_path, entry, message) -> None:

@@ -159,6 +159,8 @@ def test_columns_of_several_kinds(tmp_path: Path, stored: Callable) -> None:
         ([0.5, 0.25, 0.5, 1.0], ["0.25", "0.5", "1"], [1, 0, 1, 2]),
         (["true", "false", "true", "true"], ["0", "1"], [1, 0, 1, 1]),
         (["b", "B", "a", "b"], ["B", "a", "b"], [2, 0, 1, 2]),
+        # Among texts a number is one, and what stands for nothing in other columns is a class.
+        (["None", 5, "NA", "None"], ["5", "NA", "None"], [2, 0, 1, 2]),
     ],
 )
 def test_labels_are_mapped_in_sorted_order(
@@ -210,6 +212,7 @@ def test_what_is_missing_becomes_the_mean_or_is_left_out(tmp_path: Path, stored:
         lambda text: text + "\n\n",
         lambda text: text.replace("\n", "\r\n").rstrip(),
         lambda text: text.replace(",", ", "),
+        lambda text: text.replace("a\n", '"a"\n').replace("x", '"x"'),
     ],
 )
 def test_ends_of_lines_and_marks_do_not_matter(
@@ -342,7 +345,7 @@ SENTENCES = [
     "  two\nlines, and a tab\t",
     "caf\u00e9 \U0001f600",
     "NA",
-    "12",
+    "12 " + '"' * 3 + 30_000 * "long ",
 ]
 OPINIONS = ["good", "bad", "good", "so-so", "bad", "good"]
 BPE = {"tokenizer": "bpe", "vocabulary": 300}

@@ -196,6 +196,12 @@ def test_the_content_of_files_from_outside_is_known(tmp_path: Path) -> None:
     file.touch()
     (folder / ".DS_Store").touch()
     (folder / "inner").mkdir()
+    (folder / "inner" / ".hidden").touch()
+    (folder / "link").symlink_to(tmp_path)
+    assert now() == first
+    (folder / "inner" / "z").touch()
+    assert now()[1] != first[1]
+    (folder / "inner" / "z").unlink()
     assert now() == first
     file.write_text("two")
     (folder / "x").rename(folder / "y")
@@ -258,6 +264,26 @@ def test_what_the_original_kit_reads_is_exported(small: Plan) -> None:
     with_text = make(check({**DEFAULTS, **words}, [], ROOT / "config/scenarios.yaml"))
     assert with_text.datasets
     assert with_text.exported == []
+
+
+def test_data_of_ones_own_are_planned_without_their_counts(tmp_path: Path) -> None:
+    """And are not exported: whether the original kit reads them is only known with the file."""
+    path = tmp_path / "mine.csv"
+    path.write_text("x,label\n" + 900 * "1,a\n")
+    mine = {"format": "table", "path": str(path)}
+    scenario = {**TINY["scenarios"][0], "data": "mine"}
+    nothing = {"scenarios": [], "count": 4, "train_models": 2, "shard_size": 2}
+    one = make(run(scenarios=[scenario], datasets={"mine": mine}, target_references=nothing))
+    assert (one.datasets, one.exported) == (["mine"], [])
+    (known,) = one.run.scenarios.values()
+    # Twice a training set, and a byte of the file for each feature.
+    assert estimate.records(known, one.data(known)) == 300
+    assert estimate.features(known, one.data(known)) == path.stat().st_size // 300
+    job = {"scenario": known.id, "first": "0", "last": "2"}
+    assert resources.training_minutes(one, job) >= 10
+    assert resources.compute_mb(one, job) > 600
+    assert jobs.draws_flags(one, job) == "--first 4 --last 6 --n 150 --m 10"
+    assert resources.dataset_mb(one, {"data": "mine"}) == 2000
 
 
 def test_time_and_memory_grow_with_the_work(small: Plan) -> None:

@@ -32,7 +32,7 @@ rule dataset:
     conda:
         environment("data")
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(resources.dataset_mb),
         runtime=growing(30),
     params:
         program=program("dataset"),

@@ -3,16 +3,16 @@
 import codecs
 from pathlib import Path
 
+from mico.data.archives import ZIP
 from mico.support.errors import InputError
 
 START = 64  # bytes that are looked at
 # What a file is that begins so, and what to do about it.
 BEGINNINGS = (
     (b"\x1f\x8b", "a gzip file: unpack it"),
-    (b"BZh", "a bzip2 file: unpack it"),
     (b"\xfd7zXZ", "an xz file: unpack it"),
-    (b"PK", "a zip file, such as an .npz, an archive or a spreadsheet"),
-    (b"PAR1", "a parquet file"),
+    *((start, "a zip file, such as an .npz, an archive or a spreadsheet") for start in ZIP),
+    (b"PAR1\x15", "a parquet file"),
     (b"\x93NUMPY", "an .npy file: expected an .npz with labels too"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -21,7 +21,7 @@ BEGINNINGS = (
     (b"\xd0\xcf\x11\xe0", "an old spreadsheet: save it as CSV"),
     (b"SQLite format", "an SQLite data base"),
     (b"version https://git-lfs", "a pointer of Git LFS: get the file itself"),
-    (b"<", "a web page and not the file"),
+    *((start, "a web page and not the file") for start in (b"<!", b"<html", b"<HTML", b"<?xml")),
     (codecs.BOM_UTF16_LE, "text in UTF-16: save it as UTF-8"),
     (codecs.BOM_UTF16_BE, "text in UTF-16: save it as UTF-8"),
     *((b"\x80" + bytes([protocol]), "a pickle, which is never read") for protocol in range(2, 6)),

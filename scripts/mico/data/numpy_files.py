@@ -45,7 +45,7 @@ def read(path: Path, records: str | None, labels: str | None) -> tuple[np.ndarra
                 _check(path, archive, name)
         with np.load(path, allow_pickle=False) as loaded:
             found, answers = (loaded[name] for name in chosen)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # what numpy and zip raise depends on which bytes are wrong
         reason = " ".join((str(error) or type(error).__name__).split())
@@ -100,7 +100,12 @@ def _check(path: Path, archive: zipfile.ZipFile, name: str) -> None:
 def _labels(found: np.ndarray, where: str) -> np.ndarray:
     """Labels as numbers or strings."""
     if found.dtype.kind in "SU":
-        texts: np.ndarray = np.char.decode(found, "utf-8") if found.dtype.kind == "S" else found
+        try:
+            texts: np.ndarray = np.char.decode(found, "utf-8") if found.dtype.kind == "S" else found
+        except UnicodeDecodeError as error:
+            raise InputError(f"{where}: {error}: expected text in UTF-8") from None
+        if (gone := texts == "").any():
+            raise InputError(f"{where}: row {int(gone.argmax()) + 1}: the label is empty")
         return texts
     if found.dtype.kind not in "biuf":
         raise InputError(f"{where}: {found.dtype}, expected numbers or strings")

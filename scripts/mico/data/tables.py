@@ -7,6 +7,8 @@ booleans are 0 and 1, or texts.
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,15 @@ from mico.support.errors import InputError, did_you_mean, shown
 DELIMITERS = {".csv": ",", ".txt": ",", ".data": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 JSON_LINES = (".jsonl", ".ndjson")
-# How a missing value is written in a text, besides by nothing.
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+# How a missing value is written, and a missing label: others are the names of classes.
+MISSING = ("", "?", "NaN", "nan", "NA", "N/A", "null", "NULL", "None")
+MISSING_LABEL = MISSING[:4]
+# What pyarrow takes for a number.
+NUMBER = re.compile(r"[-+]?(([0-9]+[.]?[0-9]*|[.][0-9]+)(e[-+]?[0-9]+)?|inf(inity)?|nan)", re.I)
 BOOLEANS = {"true": 1.0, "false": 0.0}
 MOST_CLASSES = 256  # labels are stored as uint8
 COLUMNS_SHOWN = 10
+MOST_ROWS = 100_000_000
 BLOCK = 2**31 - 1  # bytes that pyarrow takes at once, at most
 
 
@@ -59,24 +65,21 @@ class Table:
         """A row, from 0, and a column's place in words."""
         return f"{self.path}: row {row + 1}, column {shown(self.names[column])}"
 
-    def values(self, column: int) -> np.ndarray:
+    def values(self, column: int, is_label: bool = False) -> np.ndarray:
         """A column (N,): numbers float64, of which a missing one is NaN, or objects, str or None.
 
         Raises:
-            InputError: it holds something else, or numbers beside texts.
+            InputError: it holds something else, or numbers beside texts, which labels may be.
         """
         import pyarrow
         from pyarrow import compute, types
 
-        array = self.columns[column]
-        kind = array.type
-        if types.is_dictionary(kind):
-            array, kind = array.cast(kind.value_type), kind.value_type
+        array, kind = self._array(column)
         if types.is_string(kind) or types.is_large_string(kind):
             array = compute.utf8_trim_whitespace(array)
-            missing = compute.is_in(array, value_set=pyarrow.array(MISSING, array.type))
-            array = compute.if_else(missing, None, array)
-            return self._numbers(column, array) if self.is_text else _objects(array)
+            gone = pyarrow.array(MISSING_LABEL if is_label else MISSING, kind)
+            array = compute.if_else(compute.is_in(array, value_set=gone), None, array)
+            return self._numbers(column, array, is_label) if self.is_text else _objects(array)
         if (
             types.is_boolean(kind)
             or types.is_integer(kind)
@@ -89,7 +92,16 @@ class Table:
         expected = "expected numbers, booleans or texts"
         raise InputError(f"{self.path}: column {shown(self.names[column])}: {kind}, {expected}")
 
-    def _numbers(self, column: int, array: Any) -> np.ndarray:
+    def _array(self, column: int) -> tuple[Any, Any]:
+        """A column of pyarrow's, and its type, of one whose values are listed that of these."""
+        from pyarrow import types
+
+        array = self.columns[column]
+        if types.is_dictionary(array.type):
+            array = array.cast(array.type.value_type)
+        return array, array.type
+
+    def _numbers(self, column: int, array: Any, is_label: bool) -> np.ndarray:
         """What texts stand for: the numbers, if all do, or else the texts (N,) of objects."""
         import pyarrow
 
@@ -103,9 +115,11 @@ class Table:
             return np.array(
                 [np.nan if text is None else BOOLEANS[text.lower()] for text in texts], np.float64
             )
-        number = next((one for one in there if _is_number(one[1])), None)
+        if is_label:
+            return texts
+        number = next((one for one in there if NUMBER.fullmatch(one[1])), None)
         if number is not None:
-            row, text = next(one for one in there if not _is_number(one[1]))
+            row, text = next(one for one in there if not NUMBER.fullmatch(one[1]))
             raise InputError(
                 f"{self.where(row, column)}: {shown(text)}, but row {number[0] + 1} has "
                 f"{shown(number[1])}: expected numbers alone, or none"
@@ -120,10 +134,7 @@ class Table:
         """
         from pyarrow import types
 
-        array = self.columns[column]
-        kind = array.type
-        if types.is_dictionary(kind):
-            array, kind = array.cast(kind.value_type), kind.value_type
+        array, kind = self._array(column)
         if not (types.is_string(kind) or types.is_large_string(kind)):
             expected = f"column {shown(self.names[column])}: {kind}, expected texts"
             raise InputError(f"{self.path}: {expected}")
@@ -156,8 +167,8 @@ def read(path: Path, header: bool = True) -> Table:
     else:
         known = ", ".join((*DELIMITERS, *PARQUET, *JSON_LINES))
         raise InputError(f"{path}: expected a name that ends in one of {known}{likely(path)}")
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise InputError(f"{path}: the column {shown(name)} is there twice")
     if not columns or not len(columns[0]):
         raise InputError(f"{path}: no rows, expected one for each record")
@@ -166,10 +177,10 @@ def read(path: Path, header: bool = True) -> Table:
 
 def missing(values: np.ndarray) -> np.ndarray:
     """Whether each value of a column is missing, (N,) bool."""
-    gone: np.ndarray = (
-        values != values if values.dtype.kind == "f" else np.array([one is None for one in values])
-    )
-    return gone
+    if values.dtype.kind == "f":
+        gone: np.ndarray = np.isnan(values)
+        return gone
+    return np.array([one is None for one in values], bool)
 
 
 def labels(values: np.ndarray, found_in: str) -> tuple[np.ndarray, list[str]]:
@@ -203,14 +214,6 @@ def _name(value: Any) -> str:
     return str(value)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _objects(array: Any) -> np.ndarray:
     found: np.ndarray = array.to_numpy()
     return found.astype(object)
@@ -228,11 +231,11 @@ def _from_csv(path: Path, delimiter: str, header: bool) -> tuple[list[str], list
         found = f"byte {content[error.start]:#x}"
         raise InputError(f"{path}: line {line}: {found}: expected text in UTF-8") from None
     try:
-        first = next(csv.reader(io.StringIO(content.decode(), newline=""), delimiter=delimiter))
+        first = next(csv.reader(_lines(content), delimiter=delimiter))
     except (StopIteration, csv.Error):
         first = []
     if not first:
-        raise InputError(f"{path}: the first line is empty")
+        raise InputError(f"{path}: the first line is empty, or no line of a table")
     if len(first) == 1:
         for other, what in (";", "semicolon"), ("\t", "tab"), (",", "comma"), ("|", "bar"):
             if other in first[0]:
@@ -240,31 +243,52 @@ def _from_csv(path: Path, delimiter: str, header: bool) -> tuple[list[str], list
                 raise InputError(
                     f"{path}: this looks like a {what}-separated file, expected {expected}"
                 )
-    if header and all(_is_number(name) for name in first):
+    if header and all(NUMBER.fullmatch(name.strip()) for name in first):
         cause = "numbers alone: a file without a header needs `header: false`"
         raise InputError(f"{path}: the header has {cause}")
     if header and "" in (name.strip() for name in first):
         empty = [name.strip() for name in first].index("") + 1
-        raise InputError(f"{path}: the header has no name for column {empty}")
+        cause = "pandas writes one of row numbers so, without index=False"
+        raise InputError(f"{path}: the header has no name for column {empty}: {cause}")
     names = (
         [name.strip() for name in first]
         if header
         else [f"column {number}" for number in range(1, 1 + len(first))]
     )
     columns, wrong = _parsed(path, content, delimiter, len(names), header, quotes=True)
-    is_open = content.count(b'"') % 2 == 1
-    if is_open or (delimiter == "\t" and b'"' in content):
-        # In many a file, a quotation mark is a character like any other.
-        plain, none = _parsed(path, content, delimiter, len(names), header, quotes=False)
-        if not none and (is_open or len(plain[0]) != len(columns[0])):
-            return names, plain
-        if is_open:
-            raise InputError(f"{path}: a quotation mark is not closed")
+    if b'"' in content:
+        if delimiter == "\t":
+            # In many such files a quotation mark is a character like any other. Then each line is a
+            # row, and there are more than if it is none.
+            plain, none = _parsed(path, content, delimiter, len(names), header, quotes=False)
+            is_open = content.count(b'"') % 2 == 1
+            if not none and (is_open or len(plain[0]) != len(columns[0])):
+                return names, plain
+        _check_quotes(path, content, delimiter)
     if wrong:
         row, fields, text = wrong
         expected = f"{fields} fields, expected {len(names)}"
         raise InputError(f"{path}: row {row - header}: {expected}: {shown(text)}")
     return names, columns
+
+
+def _check_quotes(path: Path, content: bytes, delimiter: str) -> None:
+    """Refuse quotation marks that do not pair up, over which pyarrow passes."""
+    rows = csv.reader(_lines(content), delimiter=delimiter, strict=True)
+    limit = csv.field_size_limit(len(content))
+    try:
+        for _ in rows:
+            pass
+    except csv.Error as error:
+        where = f"{path}: line {rows.line_num}"
+        cause = "a quotation mark is not closed, or not doubled within quotation marks"
+        raise InputError(f"{where}: {cause} ({error})") from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _lines(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
 
 
 def _parsed(
@@ -315,6 +339,8 @@ def _from_parquet(path: Path) -> tuple[list[str], list[Any]]:
         raise InputError(f"{path}: not a parquet file{hint}")
     try:
         with parquet.ParquetFile(path) as file:
+            if (rows := file.metadata.num_rows) > MOST_ROWS:  # of which a small file may tell
+                raise InputError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}")
             table = file.read(use_threads=False)
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())

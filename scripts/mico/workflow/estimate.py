@@ -25,6 +25,8 @@ CORES_PER_GPU = 20
 PROCESS_MB = 600  # an interpreter with torch
 TEXT_MB = 700  # one more library
 WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
+DATASET_MB = 2_000  # to read any of the benchmark's data sets
+READ_COPIES = 20  # of a file of a table, while it is read
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
 
 SHARD_SECONDS = 45 * 60
@@ -46,8 +48,12 @@ def features(one: Scenario | GivenWeights, data: DataOptions) -> int:
         return data.features
     if data.tokenizer is not None:
         return TOKENS
-    size = outside.size(Path(data.path)) if data.path and Path(data.path).exists() else 0
-    return size // records(one, data) or FEATURES
+    return _given_bytes(data) // records(one, data) or FEATURES
+
+
+def _given_bytes(data: DataOptions) -> int:
+    """The size of a data set's file or folder, if it is given and there."""
+    return outside.size(Path(data.path)) if data.path and Path(data.path).exists() else 0
 
 
 def training_seconds(scenario: Scenario, data: DataOptions, gpu: bool) -> float:
@@ -102,6 +108,11 @@ def challenge_points(scenario: Scenario, data: DataOptions, models: int) -> int:
     """How many records are a challenge point of some model, on average."""
     count = records(scenario, data)
     return round(count * (1 - (1 - 2 * scenario.m / count) ** models))
+
+
+def dataset_mb(data: DataOptions) -> int:
+    """MiB of a process that reads a data set, of which it has several copies at a time."""
+    return max(DATASET_MB, PROCESS_MB + READ_COPIES * _given_bytes(data) // 2**20)
 
 
 def compute_mb(

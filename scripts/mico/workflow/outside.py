@@ -25,6 +25,7 @@ def state(folder: Path) -> str:
     return hashlib.sha256(ascii(sorted(found)).encode()).hexdigest()
 
 
+@cache
 def size(folder: Path) -> int:
     """The bytes of a file, or of all files below a folder."""
     return sum(path.stat().st_size for path in _files(folder) if path.is_file())
@@ -48,15 +49,20 @@ def _files(folder: Path) -> Iterator[Path]:
 
 @cache
 def content(path: Path) -> str:
-    """A digest of a file, or of the plain files in a folder; why not, if it cannot be read.
+    """A digest of a file, or of the plain files below a folder; why not, if it cannot be read.
 
-    Hidden files do not count.
+    What is hidden does not count, nor what lies in folders that are links.
     """
     try:
         if path.is_dir():
-            listed = sorted(one for one in path.iterdir() if not one.name.startswith("."))
-            files = [(one.name, content(one)) for one in listed if one.is_file()]
-            return hashlib.sha256(ascii(files).encode()).hexdigest()
+            files = []
+            for within, folders, names in os.walk(path):
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                found = [Path(within, name) for name in names if not name.startswith(".")]
+                files += [
+                    (str(one.relative_to(path)), content(one)) for one in found if one.is_file()
+                ]
+            return hashlib.sha256(ascii(sorted(files)).encode()).hexdigest()
         if not path.is_file():  # a pipe would be waited for, and a device never ends
             return "no file"
         with path.open("rb") as file:

@@ -42,6 +42,11 @@ def outputs_minutes(plan: Plan, wildcards: Wildcards) -> int:
     return estimate.minutes(estimate.outputs_seconds(*size))
 
 
+def dataset_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that reads a data set."""
+    return estimate.dataset_mb(plan.configuration.datasets[wildcards["data"]])
+
+
 def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that trains or runs a scenario's models."""
     scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)

@@ -1,6 +1,7 @@
 """Images of one's own: an .npz of pixels, or a folder for each class with PNG or JPEG files."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,8 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
         for key in "array", "label":
             if getattr(options, key) is not None:
                 raise InputError(f"{raw}: {key}: expected only of an .npz")
+        if options.checks:
+            raise InputError(f"{raw}: {options.checks[0]}: a folder has no checksum, expected none")
         images, values = _from_folder(raw)
     else:
         verify(raw, options.checks)
@@ -124,33 +127,41 @@ def _listed(folder: Path, root: Path) -> list[Path]:
 
 def _image(path: Path) -> np.ndarray:
     """An image (rows, columns, channels) uint8."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     if not path.is_file() or path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: expected a PNG or JPEG file")
     try:
-        with Image.open(path, formats=FORMS) as image:
-            image.verify()  # the checksums of a PNG's parts, to which reading it does not come
-        with Image.open(path, formats=FORMS) as image:
-            bands, (columns, rows) = len(image.getbands()), image.size
-            if rows * columns * bands > LARGEST:
-                found = f"{columns:,} x {rows:,} pixels"
-                raise InputError(f"{path}: {found}, expected at most {LARGEST:,} values")
-            if image.mode not in MODES:
-                found = f"an image of the mode {shown(image.mode)}"
-                raise InputError(f"{path}: {found}, expected grey or colours of 8 bits")
-            mode = MODES[image.mode]
-            if mode == "RGB" and "transparency" in image.info:
-                mode = "RGBA"
-            pixels = np.array(image.convert(mode))
+        with warnings.catch_warnings(action="ignore"):  # what is wrong is told below
+            return _decoded(path)
+    except (InputError, MemoryError):
+        raise
     except UnidentifiedImageError:
         hint = likely(path)
         is_other = "PNG" not in hint and "JPEG" not in hint
         what = f"a PNG or JPEG file{hint}" if is_other else "a whole image"
         raise InputError(f"{path}: not {what}") from None
-    except InputError:
-        raise
     except Exception as error:  # what Pillow raises depends on which bytes are wrong
         reason = " ".join((str(error) or type(error).__name__).split())
         raise InputError(f"{path}: not a whole image ({shown(reason)})") from None
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _decoded(path: Path) -> np.ndarray:
+    """An image (rows, columns, channels) uint8, with the errors of whatever is wrong with it."""
+    from PIL import Image
+
+    with Image.open(path, formats=FORMS) as image:
+        image.verify()  # the checksums of a PNG's parts, to which reading it does not come
+    with Image.open(path, formats=FORMS) as image:
+        bands, (columns, rows) = len(image.getbands()), image.size
+        if rows * columns * bands > LARGEST:
+            found = f"{columns:,} x {rows:,} pixels"
+            raise InputError(f"{path}: {found}, expected at most {LARGEST:,} values")
+        if image.mode not in MODES:
+            found = f"an image of the mode {shown(image.mode)}"
+            raise InputError(f"{path}: {found}, expected grey or colours of 8 bits")
+        mode = MODES[image.mode]
+        if mode == "RGB" and "transparency" in image.info:
+            mode = "RGBA"
+        pixels = np.array(image.convert(mode))
+    return pixels.reshape(rows, columns, -1)

@@ -46,20 +46,12 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     features: list[np.ndarray] = []
     about: list[dict[str, Any]] = []
     for name, column in columns.items():
-        where = f"{raw}: column {shown(name)}"
-        if _is_numbers(column):
-            with np.errstate(over="ignore", invalid="ignore"):
-                subtract, divide = _scale(column, scale)
-                scaled = ((column - subtract) / divide).astype(np.float32)
-            if not np.isfinite([*scaled, divide]).all():
-                largest = f"{float(np.abs(column).max()):g}"
-                raise InputError(f"{where}: {largest} is too large for single precision")
-            features.append(scaled)
-            about.append({"name": name, "subtract": subtract, "divide": divide})
-        else:
-            texts = _texts(column, where)
-            features += [(column == text).astype(np.float32) for text in texts]
-            about.append({"name": name, "texts": texts})
+        try:
+            made, how = _scaled(column, scale) if _is_numbers(column) else _one_hot(column)
+        except InputError as error:
+            raise InputError(f"{raw}: column {shown(name)}: {error}") from None
+        features += made
+        about.append({"name": name, **how})
     matrix = np.stack(features, axis=1)
     is_bits = scale == "none" and bool(np.isin(matrix, (0, 1)).all())
     return Raw(
@@ -76,7 +68,10 @@ def _from_table(options: DataOptions, raw: Path) -> tuple[Columns, str]:
         raise InputError(f"{raw}: array: expected only of an .npz")
     table = tables.read(raw, header=options.header is not False)
     place = table.place("label" if options.label is None else options.label)
-    columns = {name: table.values(number) for number, name in enumerate(table.names)}
+    columns = {
+        name: table.values(number, is_label=number == place)
+        for number, name in enumerate(table.names)
+    }
     return columns, table.names[place]
 
 
@@ -92,9 +87,8 @@ def _from_npz(options: DataOptions, raw: Path) -> tuple[Columns, str]:
         raise InputError(f"{raw}: shape {found.shape}, expected (records, features){cause}")
     if found.dtype.kind not in "biuf":
         raise InputError(f"{raw}: {found.dtype}, expected numbers or booleans")
-    label = options.label or "label"
     columns = {f"column {at}": one.astype(np.float64) for at, one in enumerate(found.T, 1)}
-    return columns | {label: labels}, label
+    return columns | {"label": labels}, "label"
 
 
 def _is_numbers(column: np.ndarray) -> bool:
@@ -133,22 +127,37 @@ def _without_missing(raw: Path, columns: Columns, label: str, rule: str | None) 
     return {name: column[there] for name, column in whole.items()}
 
 
-def _scale(column: np.ndarray, scale: str) -> tuple[float, float]:
-    """What is subtracted from a column, and what then divides it; a constant one becomes 0."""
-    if scale == "none":
-        return 0.0, 1.0
-    if scale == "range":
-        subtract, divide = float(column.min()), float(np.ptp(column))
-    else:
-        subtract, divide = float(column.mean()), float(column.std())
-    return subtract, divide or 1.0
+def _scaled(column: np.ndarray, scale: str) -> tuple[list[np.ndarray], dict[str, float]]:
+    """The feature of a column of numbers, and what it was scaled by; a constant one becomes 0.
+
+    Raises:
+        InputError: a number is too large.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        subtract, divide = 0.0, 1.0
+        if scale == "range":
+            subtract, divide = float(column.min()), float(np.ptp(column)) or 1.0
+        elif scale == "standard":
+            subtract, divide = float(column.mean()), float(column.std()) or 1.0
+        scaled = ((column - subtract) / divide).astype(np.float32)
+    if not (np.isfinite(scaled).all() and np.isfinite(divide)):
+        largest = f"{float(np.abs(column).max()):g}"
+        raise InputError(f"{largest} is too large for single precision")
+    return [scaled], {"subtract": subtract, "divide": divide}
 
 
-def _texts(column: np.ndarray, where: str) -> list[str]:
-    """The texts of a column, sorted."""
+def _one_hot(column: np.ndarray) -> tuple[list[np.ndarray], dict[str, list[str]]]:
+    """A feature of 0 and 1 for each text of a column, and the texts, sorted.
+
+    Raises:
+        InputError: there are too many.
+    """
     texts = sorted(set(column.tolist()))
     if len(texts) > MOST_TEXTS:
         found = f"{len(texts):,} different texts, such as {shown(texts[0])}"
         cause = "is this a name or a number of the record? Take the column out"
-        raise InputError(f"{where}: {found}, expected at most {MOST_TEXTS}: {cause}")
-    return texts
+        raise InputError(f"{found}, expected at most {MOST_TEXTS}: {cause}")
+    place = {text: number for number, text in enumerate(texts)}
+    places = np.array([place[text] for text in column])
+    made = [(places == number).astype(np.float32) for number in range(len(texts))]
+    return made, {"texts": texts}

@@ -32,7 +32,7 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     if text == label:
         raise InputError(f"{raw}: column {shown(table.names[text])}: expected text or labels")
     sentences = table.texts(text)
-    values = table.values(label)
+    values = table.values(label, is_label=True)
     gone = tables.missing(values)
     if gone.any():
         raise InputError(f"{table.where(int(gone.argmax()), label)}: the label is missing")

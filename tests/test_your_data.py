@@ -1,0 +1,122 @@
+"""The page on one's own data: its blocks, as they are, are planned and stored, and one is run."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shlex import split
+
+import pytest
+import yaml
+from workflow_runs import ROOT, planned, snakemake
+
+from mico.data import store
+from mico.networks.build import build
+from mico.support.records import dump
+from mico.workflow import start
+
+PAGE = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
+# By the run: the code that writes a file, the configuration, and the command.
+EXAMPLES = {
+    yaml.safe_load(configuration)["run"]: (code, configuration, command)
+    for code, configuration, command in re.findall(
+        r"```python\n(.*?)```\n\n```yaml\n(.*?)```\n\n```\n(.*?)```", PAGE, re.S
+    )
+}
+ATTACKS = [
+    {"name": "lira", "attack": "lira", "variant": "online", "signal": "margin"},
+    {"name": "stacked", "attack": "stacked"},  # by gradients too
+]
+EXPECTED = {
+    "cancer": ("numbers", 569, 30, 2),
+    "digits": ("images", 1797, 3072, 10),
+    "reviews": ("tokens", 180, None, 3),
+}
+
+
+def written(folder: Path, name: str) -> Path:
+    """The configuration of an example, beside the file that its code writes."""
+    code, configuration, command = EXAMPLES[name]
+    path = folder / f"{name}.yaml"
+    assert configuration.startswith(f"# {path.name}\n")
+    assert split(command) == ["snakemake", "--cores", "all", "--configfile", path.name]
+    exec(compile(code, f"your-data.md: {name}", "exec"), {})
+    path.write_text(configuration)
+    return path
+
+
+def test_every_block_is_known() -> None:
+    assert set(EXAMPLES) == set(EXPECTED)
+    assert PAGE.count("```python") == PAGE.count("```yaml") == len(EXAMPLES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_is_planned_and_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., None], name: str
+) -> None:
+    if name == "reviews":
+        pytest.importorskip("transformers", reason="requirements-text.txt is not installed")
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path, name)
+    _, plan = start.planned(
+        yaml.safe_load(path.read_text()), [str(path)], entries=[], repository=ROOT, look=False
+    )
+    assert plan.exported == []
+    (scenario,) = plan.run.scenarios.values()
+    options = plan.data(scenario)
+    given = ("--name", scenario.data, "--options", dump(options), "--raw", options.path)
+    call("dataset", *given, "--output", "stored")
+    kind, records, features, classes = EXPECTED[name]
+    found = store.read(Path("stored")).description
+    assert (found.kind, found.records, found.classes) == (kind, records, classes)
+    assert found.features == features or features is None
+    assert scenario.n + scenario.m <= found.records
+    build(scenario.architecture, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_is_planned_by_snakemake(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(checkout)
+    written(checkout, name)
+    plan = planned(snakemake(checkout, "--dry-run", *split(EXAMPLES[name][2])[1:]))
+    assert (plan["dataset"], plan["release"], plan["export"]) == (1, 1, 0)
+
+
+@pytest.mark.slow
+def test_a_table_of_numbers_is_run_from_end_to_end(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With memberships from no seed, whose draws look at the stored data; and bundled."""
+    monkeypatch.chdir(checkout)
+    path = written(checkout, "cancer")
+    config = yaml.safe_load(path.read_text())
+    config |= {"models": {"train": 4, "dev": 2, "final": 1}, "seeds": "random"}
+    config |= {"design": "full-entropy", "attacks": ATTACKS}
+    config["scenarios"][0] |= {"epochs": 5}
+    private = {"clipping_norm": 1.0, "noise_multiplier": 1.0, "delta": 1e-5}
+    config["scenarios"].append(config["scenarios"][0] | {"id": "C2", "challenge": "dp"} | private)
+    (checkout / "short.yaml").write_text(yaml.safe_dump(config))
+    run = ("--cores", "2", "--configfile", "short.yaml")
+    snakemake(checkout, *run)
+    snakemake(checkout, "bundles", *run)
+    results = checkout / "results" / "cancer"
+    assert "numbers" in (results / "data/cancer/dataset.json").read_text()
+    assert (results / "report.html").is_file()
+    assert (results / "bundles" / "cancer.zip").is_file()
+    assert not planned(snakemake(checkout, "--dry-run", *run))
+    # A participant makes a submission of it.
+    shutil.unpack_archive(results / "bundles" / "cancer.zip", checkout / "participant")
+    card = (checkout / "participant" / "README.md").read_text()
+    assert "569 records of 30 numbers, 2 classes; from cancer.csv" in card
+    kit = checkout / "participant" / "starter_kit" / "starter_kit.py"
+    given = ("--release", "participant", "--data", results / "data" / "cancer")
+    command = [sys.executable, kit, *given, "--output", "submission.zip"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "cancer: 569 records of 30 features" in printed
+    assert "submission.zip" in printed.splitlines()[-1]
