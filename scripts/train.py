@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -162,8 +162,10 @@ def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, lis
         start = time.monotonic() - done.seconds
         sets = [job.split(model) for model in group]
 
-        def keep(state: State, start: float = start) -> None:
+        def keep(state: State, start: float = start, group: list[int] = group) -> None:
             nonlocal next_save
+            if not state.steps:  # at the end of an epoch
+                _check_numbers(state, group)
             now = time.monotonic()
             done.state, done.seconds = state, now - start
             if now > next_save:
@@ -207,6 +209,20 @@ def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, lis
         checkpoint.write(saved, identity, done)
     meter.finish(f"{count} of {count}")
     return saved, sorted(done.rows, key=lambda row: row["model"])
+
+
+def _check_numbers(state: State, models: Sequence[int]) -> None:
+    """Refuse a model whose training has gone astray.
+
+    Raises:
+        InputError: names it.
+    """
+    for model, weights in zip(models, state.weights, strict=True):
+        if not weights.isfinite().all():
+            raise InputError(
+                f"model {model}: its weights are infinite or not a number after epoch "
+                f"{state.epochs}: expected a lower learning rate, or a network without such a step"
+            )
 
 
 def _records(done: checkpoint.Checkpoint, options: TrainingOptions, n: int) -> float:

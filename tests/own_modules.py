@@ -188,6 +188,13 @@ def batch_normed(features: int, classes: int) -> nn.Module:
     return BatchNormed(features, classes)
 
 
+def normed_images(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    side = (shape[1] - 3) // 2 + 1
+    first = nn.Conv2d(shape[0], 6, 3, stride=2)
+    head = nn.Linear(6 * side**2, classes)
+    return nn.Sequential(first, nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), head)
+
+
 def frozen(features: int, classes: int) -> nn.Module:
     return Frozen(features, classes)
 

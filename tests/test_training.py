@@ -1035,3 +1035,11 @@ def test_an_odd_number_of_parameters_can_be_trained_privately(records: Records) 
     odd = Records(records.features, records.labels % 3)
     trained = train(MLP(FEATURES, 3), odd, [np.arange(23)], [1], replace(PRIVATE, batch_size=23))
     assert all(value.isfinite().all() for value in trained.values())
+
+
+def test_training_that_goes_astray_names_the_model() -> None:
+    weights = torch.tensor([[1.0, 2.0], [math.inf, 1.0]])
+    state = State(2, weights, torch.zeros(0, 2, 2))
+    with pytest.raises(InputError, match=r"^model 7: its weights are infinite or .* after epoch 2"):
+        program._check_numbers(state, [3, 7])
+    program._check_numbers(state, [3])

@@ -1,6 +1,5 @@
 """The page on one's own data: its blocks, as they are, are planned and stored, and one is run."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from shlex import split
 
 import pytest
 import yaml
+from page_examples import examples
 from workflow_runs import ROOT, planned, snakemake
 
 from mico.data import store
@@ -17,14 +17,7 @@ from mico.networks.build import build
 from mico.support.records import dump
 from mico.workflow import start
 
-PAGE = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
-# By the run: the code that writes a file, the configuration, and the command.
-EXAMPLES = {
-    yaml.safe_load(configuration)["run"]: (code, configuration, command)
-    for code, configuration, command in re.findall(
-        r"```python\n(.*?)```\n\n```yaml\n(.*?)```\n\n```\n(.*?)```", PAGE, re.S
-    )
-}
+EXAMPLES = examples("your-data.md")
 ATTACKS = [
     {"name": "lira", "attack": "lira", "variant": "online", "signal": "margin"},
     {"name": "stacked", "attack": "stacked"},  # by gradients too
@@ -36,20 +29,8 @@ EXPECTED = {
 }
 
 
-def written(folder: Path, name: str) -> Path:
-    """The configuration of an example, beside the file that its code writes."""
-    code, configuration, command = EXAMPLES[name]
-    path = folder / f"{name}.yaml"
-    assert configuration.startswith(f"# {path.name}\n")
-    assert split(command) == ["snakemake", "--cores", "all", "--configfile", path.name]
-    exec(compile(code, f"your-data.md: {name}", "exec"), {})
-    path.write_text(configuration)
-    return path
-
-
 def test_every_block_is_known() -> None:
     assert set(EXAMPLES) == set(EXPECTED)
-    assert PAGE.count("```python") == PAGE.count("```yaml") == len(EXAMPLES)
 
 
 @pytest.mark.slow
@@ -60,7 +41,7 @@ def test_an_example_is_planned_and_stored(
     if name == "reviews":
         pytest.importorskip("transformers", reason="requirements-text.txt is not installed")
     monkeypatch.chdir(tmp_path)
-    path = written(tmp_path, name)
+    path = EXAMPLES[name].write(tmp_path)
     _, plan = start.planned(
         yaml.safe_load(path.read_text()), [str(path)], entries=[], repository=ROOT, look=False
     )
@@ -83,8 +64,8 @@ def test_an_example_is_planned_by_snakemake(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(checkout)
-    written(checkout, name)
-    plan = planned(snakemake(checkout, "--dry-run", *split(EXAMPLES[name][2])[1:]))
+    EXAMPLES[name].write(checkout)
+    plan = planned(snakemake(checkout, "--dry-run", *split(EXAMPLES[name].command)[1:]))
     assert (plan["dataset"], plan["release"], plan["export"]) == (1, 1, 0)
 
 
@@ -94,7 +75,7 @@ def test_a_table_of_numbers_is_run_from_end_to_end(
 ) -> None:
     """With memberships from no seed, whose draws look at the stored data; and bundled."""
     monkeypatch.chdir(checkout)
-    path = written(checkout, "cancer")
+    path = EXAMPLES["cancer"].write(checkout)
     config = yaml.safe_load(path.read_text())
     config |= {"models": {"train": 4, "dev": 2, "final": 1}, "seeds": "random"}
     config |= {"design": "full-entropy", "attacks": ATTACKS}

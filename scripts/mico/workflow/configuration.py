@@ -145,15 +145,17 @@ class Configuration:
         int,
         Field(
             ge=1,
-            description="on how many examples of each model a CNN computes at a time, which "
-            "decides its memory; models depend on it by rounding alone. A transformer computes on "
-            "as many tokens as so many of the longest sentences have; its dropout depends on it",
+            description="on how many examples of each model a CNN, or a network of your own, "
+            "computes at a time, which decides its memory; models depend on it by rounding alone. A"
+            " transformer computes on as many tokens as so many of the longest sentences have. "
+            "Dropout depends on it",
         ),
     ]
     precision: Annotated[
         Precision,
         Field(
-            description="in which a transformer passes forward and back in training, `bfloat16` "
+            description="in which a transformer, or a network of your own, passes forward and back"
+            " in training, `bfloat16` "
             "for GPUs that multiply it faster; weights, norms and sums of gradients are in float32 "
             "either way, so clipping is exact. No other network has the choice"
         ),
