@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from mico.data.options import DataOptions
+from mico.data.registry import formats
 from mico.support.errors import InputError
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
@@ -470,3 +472,47 @@ def test_a_pickle_is_not_run(tmp_path: Path, call: Callable[..., None]) -> None:
         with pytest.raises(InputError, match="a pickle and never read"):
             call("dataset", *given, tmp_path / "a.npz", "--output", tmp_path / "out")
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "make"),
+    [
+        ("table", "a.csv", text('x,town,label\n1.5,"A",a\n2,B,b\n3,"C, D",a\n')),
+        ("table", "a.tsv", text('x\ttown\tlabel\n1.5\t"A"\ta\n2\tB\tb\n3\tC\ta\n')),
+        ("table", "a.parquet", columns(x=[1.5, 2, 3], town=["A", "B", "C"], label=["a", "b", "a"])),
+        ("table", "a.npz", npz(x=IMAGES[:, 0], y=np.array(["a", "b", "a", "b"]))),
+        ("images", "a.npz", npz(x=IMAGES, y=ONES)),
+        ("images", "in/a/1.png", None),
+        ("images", "in/a/1.jpg", None),
+    ],
+)
+def test_noise_in_a_file_is_an_error_or_does_not_matter(
+    tmp_path: Path, form: str, name: str, make: Make | None
+) -> None:
+    """Bytes changed, cut off or put in: never another exception than that of bad input."""
+    rng = np.random.default_rng(1)
+    path = tmp_path / name
+    if make is None:
+        colours = np.stack([GREY] * 3, -1)
+        kind = "PNG" if name.endswith("png") else "JPEG"
+        given = {"b/2.png": image(colours), name[3:]: image(colours, kind)}
+        folder(given)(tmp_path / "in")
+    else:
+        make(path)
+    whole, refused = path.read_bytes(), 0
+    for kind in rng.integers(0, 3, 100):
+        noisy = bytearray(whole)
+        place = int(rng.integers(1, len(whole)))
+        if kind == 0:
+            noisy[place] ^= int(rng.integers(1, 256))
+        elif kind == 1:
+            del noisy[place:]
+        else:
+            noisy[place:place] = rng.bytes(3)
+        path.write_bytes(noisy)
+        raw = path if make else tmp_path / "in"
+        try:
+            formats()[form].read(DataOptions(format=form), raw)
+        except InputError:
+            refused += 1
+    assert refused > 10

@@ -10,9 +10,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import pytest
+from test_library import made
+from test_your_data import EXAMPLES, written
 from workflow_runs import ROOT, snakemake
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md"]
@@ -24,8 +28,9 @@ PLAIN = re.compile(r"snakemake --cores all --configfile (config/[\w-]+\.yaml)")
 def commands(page: Path) -> list[str]:
     """The command lines of a page, in fenced blocks without a language and in running text."""
     text = page.read_text()
-    blocks = re.findall(r"^```\n(.*?)^```", text, re.M | re.S)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S)
+    plain = [block for language, block in blocks if not language]
+    lines = [line for block in plain for line in block.replace("\\\n", " ").splitlines()]
     known = "|".join(PROGRAMS)
     fenced = [line for line in lines if re.match(rf"(?:{known}|\.) ", line)]
     return fenced + re.findall(rf"`((?:{known}) [^`]+)`", text)
@@ -43,11 +48,20 @@ def folder(checkout: Path, tiny: Path) -> Path:
     shutil.copy(
         checkout / "config" / "location30.yaml", checkout / "config" / "my-competition.yaml"
     )
+    with chdir(checkout):
+        for name in EXAMPLES:
+            written(checkout, name)
+    logits, labels, trained = made()
+    np.savez(checkout / "mine.npz", logits=logits, labels=labels, trained=trained)
+    page = (ROOT / "docs" / "your-models.md").read_text()
+    mine = re.search(r"^```yaml\n(# mine.yaml\n.*?)^```", page, re.M | re.S)[1]
+    (checkout / "mine.yaml").write_text(mine)
     return checkout
 
 
 def test_pages_show_commands() -> None:
     assert {"make demo", "make test", "make bench"} <= set(commands(ROOT / "README.md"))
+    assert "snakemake --cores all --configfile cancer.yaml" in SHOWN
     assert len(SHOWN) > 15
 
 

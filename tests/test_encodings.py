@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "scripts").rglob("*.py"), *(ROOT / "tools").rglob("*.py")])
 # What they open is read in bytes.
-ARCHIVES = ("archive", "gzip", "opener", "os", "tarfile", "unzipped", "zipfile")
+IN_BYTES = ("Image", "archive", "gzip", "opener", "os", "tarfile", "unzipped", "zipfile")
 
 
 def without_encoding(text: str) -> Iterator[int]:
@@ -26,7 +26,7 @@ def without_encoding(text: str) -> Iterator[int]:
             if isinstance(one, ast.Constant) and isinstance(one.value, str) and len(one.value) < 4
         ]
         texts = name in ("read_text", "write_text") and len(node.args) < 1 + (name == "write_text")
-        opens = name == "open" and owner not in ARCHIVES and not any("b" in one for one in modes)
+        opens = name == "open" and owner not in IN_BYTES and not any("b" in one for one in modes)
         if (texts or opens) and "encoding" not in given:
             yield node.lineno
 

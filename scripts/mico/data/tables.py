@@ -342,7 +342,10 @@ def _from_parquet(path: Path) -> tuple[list[str], list[Any]]:
             if (rows := file.metadata.num_rows) > MOST_ROWS:  # of which a small file may tell
                 raise InputError(f"{path}: {rows:,} rows, expected at most {MOST_ROWS:,}")
             table = file.read(use_threads=False)
-    except (pyarrow.ArrowException, OSError) as error:
+        table.validate(full=True)  # that texts are UTF-8, for one
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a whole parquet file ({shown(reason)})") from None
     return [str(name) for name in table.column_names], table.columns
