@@ -1,13 +1,19 @@
 """Running the workflow for real in a copy of the checkout, and what must be the same every time."""
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+
+import warm_python
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts", "tools", "examples")
@@ -33,10 +39,14 @@ def copy_checkout(folder: Path) -> None:
 
 
 def start(
-    folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ
+    folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ, pythons: str = ""
 ) -> subprocess.Popen:
-    """Start Snakemake in a folder."""
-    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    """Start Snakemake in a folder.
+
+    Args:
+        pythons: folders whose `python` the jobs take, before the tests' own.
+    """
+    path = f"{pythons}{Path(sys.executable).parent}:{environment['PATH']}"
     return subprocess.Popen(
         [sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
@@ -48,12 +58,25 @@ def start(
     )
 
 
-def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
-    """Run Snakemake in a folder, and give what it printed."""
-    process = start(folder, *arguments)
+def snakemake(folder: Path, *arguments: str, fails: bool = False, warm: bool = True) -> str:
+    """Run Snakemake in a folder, and give what it printed.
+
+    Args:
+        warm: whether its jobs are forked from a process that has the large libraries in memory.
+    """
+    process = start(folder, *arguments, pythons=f"{_warm()}:" if warm else "")
     output, _ = process.communicate(timeout=900)
     assert (process.returncode != 0) == fails, output
     return output
+
+
+@cache
+def _warm() -> Path:
+    """The folder of the `python` that is warm, for as long as the tests run."""
+    serving = ExitStack()
+    atexit.register(serving.close)
+    folder = serving.enter_context(tempfile.TemporaryDirectory())
+    return serving.enter_context(warm_python.running(Path(folder)))
 
 
 def planned(output: str) -> Counter:
