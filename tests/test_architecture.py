@@ -59,7 +59,8 @@ def test_physical_batch_size_is_the_networks() -> None:
 def test_unknown_names(name: str) -> None:
     message = (
         f"architecture '{name}': expected cnn, cnn/k with k one of 2, 4, 8, 16, 32, 64, 128, mlp, "
-        "roberta-tiny, roberta-base or transformers/ and a checkpoint's folder or name"
+        "roberta-tiny, roberta-base, transformers/ and a checkpoint's folder or name, or a network "
+        "of your own: net.py:make"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         build(name, IMAGES)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page_examples import examples
 from test_library import made
-from test_your_data import EXAMPLES, written
 from workflow_runs import ROOT, snakemake
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md"]
@@ -49,8 +49,9 @@ def folder(checkout: Path, tiny: Path) -> Path:
         checkout / "config" / "location30.yaml", checkout / "config" / "my-competition.yaml"
     )
     with chdir(checkout):
-        for name in EXAMPLES:
-            written(checkout, name)
+        for page in "your-data.md", "your-network.md":
+            for example in examples(page).values():
+                example.write(checkout)
     logits, labels, trained = made()
     np.savez(checkout / "mine.npz", logits=logits, labels=labels, trained=trained)
     page = (ROOT / "docs" / "your-models.md").read_text()

@@ -12,6 +12,7 @@ from torch import nn
 import mico.release
 from mico.data import store
 from mico.data.store import Dataset, Description
+from mico.networks.architecture import Clipping
 from mico.networks.build import build
 from mico.training import engine
 
@@ -73,7 +74,7 @@ def test_gradients_are_those_of_autograd(stored: Dataset, published_mlp: type[nn
     check(out, torch.full((COUNT,), 1 / COUNT))
     out = {name: torch.zeros_like(value) for name, value in parameters.items()}
     bound = torch.full((1, COUNT), CLIPPING_NORM)
-    network.add_clipped_gradients(parameters, x, y, bound, CLIPPING_NORM, out)
+    network.add_clipped_gradients(parameters, x, y, bound, Clipping(CLIPPING_NORM), out)
     check(out, (CLIPPING_NORM / norms).clamp(max=1))
 
 
