@@ -196,11 +196,10 @@ def test_blocks_are_named_parts_and_numbers() -> None:
     )
 
 
+@pytest.mark.parametrize("name", [ATTENTION, f"{MODULES}:unknown(dropout=0.5)", f"{MODULES}:gru"])
 @pytest.mark.parametrize("private", [False, True])
-def test_training_goes_on_after_any_step_with_the_same_bytes(
-    network: OwnNetwork, private: bool
-) -> None:
-    check_resumption(network, private)
+def test_training_goes_on_after_any_step_with_the_same_bytes(name: str, private: bool) -> None:
+    check_resumption(network_of(name), private)
 
 
 def test_statistics_are_trained_and_kept() -> None:
