@@ -154,9 +154,10 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
                     found = "missing" if given is None else f"{tuple(given.shape)} {given.dtype}"
                     expected = "none" if shape is None else f"{shape} {dtype}"
                     raise ValueError(f"parameter {name}: {found}, expected {expected}")
-                other = state_dict[held] if like is None and held in state_dict else like
-                if other is not None and not torch.equal(given, other):
-                    raise ValueError(f"{name}: other values than {self.name} gives or {held} has")
+                if like is not None and not torch.equal(given, like):
+                    raise ValueError(f"{name}, which is not trained: other values than are made")
+                if like is None and not torch.equal(given, state_dict.get(held, given)):
+                    raise ValueError(f"{name}: other values than {held}, which is the same one")
         return {
             name: torch.stack([one[name] for one in state_dicts]).float() for name in self.shapes
         }
