@@ -236,8 +236,8 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T1, n: 150000.5", "n: 150000.5 is not of type 'integer'"),
         ("from: T1, m: 0", "m: 0 "),
         ("from: T1, m: -1", "m: -1 "),
-        ("from: T1, n: 100", "n: 100: expected more than m = 100"),
-        ("from: T1, n: 99", "n: 99: expected more than m = 100"),
+        ("from: T1, n: 99", "n: 99: expected at least m = 100"),
+        ("from: T1, n: 100, null_run: true", "null_run: expected false with n = m = 100: nothing"),
         ("from: T1, n: 197225", "n + m = 197325, but purchase100 has 197324 records"),
         ("from: T1, learning_rate: 0", "learning_rate: 0 "),
         ("from: T1, learning_rate: .nan", "learning_rate: nan"),
@@ -816,7 +816,7 @@ def test_random_seeds_are_not_public(tmp_path) -> None:
 
 @pytest.mark.parametrize("seeds", ["7", "given/seeds.csv"])
 def test_memberships_of_full_entropy_need_random_seeds(tmp_path, seeds) -> None:
-    expected = r"own\.yaml: design: 'full-entropy': expected 'published' unless seeds are random"
+    expected = r"own\.yaml: design: 'full-entropy': expected another unless seeds are random"
     with pytest.raises(InputError, match=expected):
         check_own(tmp_path, f"seeds: {seeds}\ndesign: full-entropy")
     text = "seeds: random\ndesign: full-entropy"

@@ -519,7 +519,7 @@ BAD = [
     (["--first", 3, "--last", 2], "models 3 to 2: expected 0 to 6"),
     (["--first", 5, "--last", 7], "models 5 to 7: expected 0 to 6"),
     (["--count", 1], "count 1: expected at least 2"),
-    (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
+    (["--recipe", recipe(9, 10, **TRAINING)], "n = 9, m = 10"),
     (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
     (["--phases", 1, 2, 2], "expected at least 2 train"),
     (["--phases", 3, 2, 3], "seed_challenge"),

@@ -42,6 +42,11 @@ def outputs_minutes(plan: Plan, wildcards: Wildcards) -> int:
     return estimate.minutes(estimate.outputs_seconds(*size))
 
 
+def memberships_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that reads who is what in all models of a scenario."""
+    return estimate.array_mb(Path(str(plan.of(wildcards).memberships)))
+
+
 def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that trains or runs a scenario's models."""
     scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)
