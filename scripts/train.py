@@ -200,14 +200,14 @@ def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, lis
         for number, (model, split) in enumerate(zip(group, sets, strict=True)):
             one = {name: value[number : number + 1] for name, value in parameters.items()}
             most = architecture.facts.accuracy_records
+            # Where nearly all records are challenge points, the non-members are more.
+            held_out = max(split.evaluation, split.challenge[~split.membership], key=len)
             row = {
                 "model": model,
                 "training_accuracy": engine.accuracy(
                     architecture, one, records, split.training_set[:most]
                 ),
-                "evaluation_accuracy": engine.accuracy(
-                    architecture, one, records, split.evaluation[:most]
-                ),
+                "evaluation_accuracy": engine.accuracy(architecture, one, records, held_out[:most]),
                 "seconds": round(done.seconds / len(group), 3),
                 "device": device.type,
                 model_table.IDENTITY: identities[model],

@@ -323,14 +323,19 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     """How many models each phase has, in all scenarios: as released ones have, if there are any.
 
     Raises:
-        InputError: a release or its solutions cannot be read, or lie where the run is made, or the
-            release has other numbers of models than another scenario.
+        InputError: a release or its solutions cannot be read, or they or memberships lie where the
+            run is made, or the release has other numbers of models than another scenario.
     """
     found = {"the others": configuration.models}
     if all(scenario.released is not None for scenario in known.values()):
         found = {}
     run = Path("results") / configuration.run
     for name, scenario in known.items():
+        if scenario.memberships is not None:
+            try:
+                _check_place(Path(scenario.memberships), run)
+            except InputError as error:
+                raise InputError(f"scenario {name}: memberships: {error}") from None
         if scenario.released is None:
             continue
         key, folder = "released", Path(scenario.released)
