@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import membership_page
 import pytest
 from workflow_runs import ROOT, snakemake
 
@@ -43,6 +44,7 @@ def folder(checkout: Path, tiny: Path) -> Path:
     shutil.copy(
         checkout / "config" / "location30.yaml", checkout / "config" / "my-competition.yaml"
     )
+    membership_page.write(checkout)
     return checkout
 
 

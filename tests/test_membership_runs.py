@@ -18,6 +18,7 @@ import mico
 from mico.challenge import memberships, seeds, split_file
 from mico.challenge.phases import Phases
 from mico.release import intake
+from mico.scoring import metrics
 from mico.support.private import TIMESTAMP
 
 CHALLENGES = {"S1": "shopping/shopping_inf", "SD": "ddp/shopping_ddp"}
@@ -117,10 +118,10 @@ def test_a_release_of_lists_is_attacked_by_another_run(
         )
         for run in ("again", "given")
     )
-    assert found.tpr_at_fpr_0_1.tolist() == expected.tpr_at_fpr_0_1.tolist()
+    assert found[metrics.HEADLINE].tolist() == expected[metrics.HEADLINE].tolist()
 
 
-def test_an_edit_trains_what_it_changes(checkout: Path, given: Path) -> None:
+def test_an_edit_changes_its_own_model_alone(checkout: Path, given: Path) -> None:
     """A touch does nothing; of another list only its own model is another."""
     path = checkout / "S1.npz"
     path.touch()
@@ -141,8 +142,6 @@ def test_an_edit_trains_what_it_changes(checkout: Path, given: Path) -> None:
     assert [name for name in models if before[name] != after[name]] == [
         "S1/models/3-5/model_4/model.pt"
     ]
-    log = (given / "logs/train/S1/3-5.log").read_text()
-    assert "2 of 3 were trained before" in log
 
 
 def test_a_bad_file_is_one_line_of_the_run(checkout: Path, given: Path) -> None:
@@ -197,7 +196,7 @@ def test_the_pages_blocks_are_runs(checkout: Path, name: str) -> None:
     snakemake(checkout, "--cores", "2", "--configfile", "page.yaml")
     scores = pd.read_csv(checkout / "results" / name / "scores.csv").query("phase == 'both'")
     # Trained on four times an epoch, canaries are found; on synthetic data others are, a little.
-    assert (scores.tpr_at_fpr_0_1 > (0.5 if name == "canaries" else 0.1)).all()
+    assert (scores[metrics.HEADLINE] > (0.5 if name == "canaries" else 0.1)).all()
 
 
 def test_the_pages_table_is_a_file(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from released_tracks import PHASES, TRACK, scenario
 from test_bad_own_data import cut, header, npz, saved, text, zipped
 
 import train as training_program
+from mico.attacks import reference_training
 from mico.attacks.computing import gradients, outputs
 from mico.challenge import memberships, seeds, split_file, splits
 from mico.challenge.layout import model_folder
@@ -24,6 +25,7 @@ from mico.challenge.memberships import Memberships, Sizes
 from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.data import store
 from mico.networks.build import build
+from mico.privacy import budget
 from mico.privacy.budget import Privacy
 from mico.release import bundle, reader, writer
 from mico.release.bundle import Challenge, Track, content_digest
@@ -568,24 +570,60 @@ def test_lists_stand_in_the_place_of_seeds(released: Released, roles: list[Roles
         assert {path.name for path in folder.iterdir()} == names
 
 
-def test_without_disclosure_dev_and_final_have_their_points_alone(
-    released: Released, tmp_path: Path
-) -> None:
-    trained = [
-        released.challenge.directory / model_folder(phase, model) for phase, model in PHASES.named()
-    ]
-    plain = [shutil.copytree(one, tmp_path / "models" / one.name) for one in trained]
-    for folder in plain:
-        for name in "challenge.csv", "training.csv", "solution.csv":
-            (folder / name).unlink(missing_ok=True)
+@pytest.fixture
+def undisclosed(released: Released, tmp_path: Path) -> Path:
+    """The same challenge, of which dev and final tell less."""
+    plain = []
+    for phase, model in PHASES.named():
+        plain.append(tmp_path / "models" / f"model_{model}")
+        plain[-1].mkdir(parents=True)
+        weights = released.challenge.directory / model_folder(phase, model) / "model.pt"
+        shutil.copy(weights, plain[-1])
     given = released.given
     writer.write(tmp_path / "made", PHASES, given, given.membership, plain, ())
+    return tmp_path / "made"
+
+
+def test_without_disclosure_dev_and_final_have_their_points_alone(undisclosed: Path) -> None:
     for phase, model in PHASES.named():
-        found = {path.name for path in (tmp_path / "made" / model_folder(phase, model)).iterdir()}
+        found = {path.name for path in (undisclosed / model_folder(phase, model)).iterdir()}
         more = {"training.csv", "solution.csv"} if phase == "train" else set()
         assert found == {"model.pt", "challenge.csv"} | more
-    told = reader.read_splits(tmp_path / "made", PHASES, N, n, m)
+    told = reader.read_splits(undisclosed, PHASES, N, n, m)
     assert list(told.training) == [0, 1, 2]
+
+
+def test_a_guess_is_as_large_as_training_sets_of_train_models(
+    released: Released,
+    undisclosed: Path,
+    roles: list[Roles],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    call: Callable[..., None],
+) -> None:
+    """But for their challenge points, on average, since nobody knows how many are members."""
+    sizes = []
+
+    def guess(*about: object) -> tuple[np.ndarray, np.ndarray]:
+        sizes.append(about[5])
+        return np.zeros((2, 4, 2 * m)), np.zeros((4, 2 * m), bool)
+
+    monkeypatch.setattr(reference_training, "train_inferred", guess)
+    monkeypatch.setattr(reference_training, "train_rest", lambda *about: np.zeros((2, 2 * m)))
+    budget.write(tmp_path / "privacy.json", released.challenge.privacy)
+    options = {"epochs": 1, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.01}
+    call(
+        "target_references",
+        *("--challenge", undisclosed, "--data", released.data, "--phases", 3, 2, 2),
+        *("--recipe", recipe(n, m, **options), "--privacy", tmp_path / "privacy.json"),
+        *("--first", 3, "--last", 4, "--count", 4, "--device", "cpu"),
+        *("--output", tmp_path / "out.npz"),
+    )
+    besides = [
+        len(set(one.training) - {*one.members, *one.non_members}) for one in roles[: PHASES.train]
+    ]
+    assert len(set(besides)) == 3
+    assert sizes == [round(sum(besides) / 3)] * 2
 
 
 def test_a_participant_learns_what_is_released(released: Released, roles: list[Roles]) -> None:

@@ -40,7 +40,7 @@ rule train:
         environment("train")
     threads: 1
     resources:
-        mem_mb=growing(resources.compute_mb),
+        mem_mb=growing(resources.training_mb),
         runtime=growing(resources.training_minutes),
         gpu=plan.gpu,
     params:

@@ -47,7 +47,8 @@ class Memberships:
     def splits(self, records: int) -> Splits:
         """The splits of all models, of a data set of so many records."""
         trained = np.zeros((len(self.training), records), bool)
-        np.put_along_axis(trained, self.training, True, axis=1)
+        for row, training in zip(trained, self.training, strict=True):
+            row[training] = True
         return Splits(self.challenge, self.membership, trained)
 
 

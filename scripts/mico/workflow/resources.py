@@ -1,5 +1,6 @@
 """Time and memory of a job, for schedulers: from its wildcards and the plan of the run."""
 
+import math
 from pathlib import Path
 
 from mico.challenge.scenario import GivenOutputs
@@ -52,6 +53,13 @@ def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)
     batch = plan.configuration.physical_batch_size
     return estimate.compute_mb(scenario, plan.data(scenario), batch)
+
+
+def training_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that trains a shard of models; lists are read of all models."""
+    scenario = plan.of(wildcards)
+    listed = 0 if scenario.memberships is None else 4 * plan.models * scenario.n
+    return compute_mb(plan, wildcards) + math.ceil(2 * listed / 2**20)
 
 
 def bundle_mb(plan: Plan, wildcards: Wildcards) -> int:
