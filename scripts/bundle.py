@@ -3,10 +3,11 @@
 import argparse
 import json
 from pathlib import Path
+from typing import get_args
 
 from mico.challenge import split_file
 from mico.challenge.phases import Phases
-from mico.challenge.scenario import Scenario
+from mico.challenge.scenario import Design, Scenario
 from mico.data import store
 from mico.privacy import budget
 from mico.release import bundle
@@ -41,9 +42,9 @@ def main() -> None:
     parser.add_argument("--public-seeds", action="store_true", help="anyone may know the seeds")
     parser.add_argument(
         "--design",
-        choices=["published", "full-entropy"],
+        choices=get_args(Design),
         default="published",
-        help="whether memberships of dev and final come from seeds, or from no seed",
+        help="of the run: with full-entropy memberships of dev and final come from no seed",
     )
     parser.add_argument("--output", type=Path, required=True, help="the bundle, a .zip, to write")
     parser.add_argument(

@@ -6,7 +6,7 @@ from pathlib import Path
 from mico.challenge import split_file
 from mico.challenge.phases import Phases
 from mico.data import store
-from mico.release import folders, given_release
+from mico.release import given_release
 from mico.support import private, program
 
 
@@ -32,8 +32,8 @@ def main() -> None:
     phases = Phases(*args.phases)
     splits = given_release.splits(args.challenge, phases, records, args.n, args.m)
     if args.solutions:
-        numbers = folders.models(args.release)
-        splits.membership[phases.train :] = given_release.solutions(args.solutions, numbers, args.m)
+        solutions = given_release.solutions(args.solutions, args.release, args.m)
+        splits.membership[phases.train :] = solutions
     with private.only_for_owner(args.output):
         split_file.write(args.output, splits)
 

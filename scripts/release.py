@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mico.challenge import model_table, seeds, split_file, splits
+from mico.challenge import memberships, model_table, seeds, split_file, splits
 from mico.challenge.layout import model_folder
 from mico.challenge.phases import Phases
 from mico.release import writer
@@ -16,6 +16,9 @@ def main() -> None:
     parser = argument_files.parser(__doc__)
     parser.add_argument("--scenario", required=True, help="the scenario's id")
     parser.add_argument("--seeds", type=Path, required=True, help="the scenario's seeds.csv")
+    parser.add_argument(
+        "--memberships", type=Path, nargs="*", default=[], help="memberships.npz, in place of seeds"
+    )
     parser.add_argument("--splits", type=Path, required=True, help="the scenario's splits.npz")
     parser.add_argument(
         "--shards",
@@ -41,14 +44,19 @@ def main() -> None:
     if len(membership) != phases.models:
         raise InputError(f"{args.splits}: {len(membership)} models, expected {phases.models}")
     points, records = membership.shape[1], known_splits.trained.shape[1]
+    given = memberships.read(args.memberships, phases.models)
     for model, row in enumerate(all_seeds):
-        order = splits.challenge_order(records, row["seed_challenge"])
-        if not np.array_equal(order[:points], known_splits.challenge[model]):
-            reason = f"model {model}: not the challenge points that {args.seeds} gives"
+        if given is None:
+            order = splits.challenge_order(records, row["seed_challenge"])[:points]
+        else:
+            order = given.challenge[model]
+        if not np.array_equal(order, known_splits.challenge[model]):
+            source = args.seeds if given is None else args.memberships[0]
+            reason = f"model {model}: not the challenge points that {source} gives"
             raise damaged(args.splits, reason)
     models = writer.trained(args.shards, phases.models)
     sums = writer.verified(models, map(model_table.path_of, args.shards), args.scenario)
-    writer.write(args.output, phases, all_seeds, membership, models, args.disclosed)
+    writer.write(args.output, phases, given or all_seeds, membership, models, args.disclosed)
     known = {
         f"{model_folder(phase, model)}/{name}": digest
         for phase, model in phases.named()

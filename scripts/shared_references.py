@@ -35,7 +35,7 @@ def main() -> None:
     records = engine.load(architecture, dataset, choose(args.device))
     size = len(records.labels)
     released = args.challenge, Phases(*args.phases)
-    seeds = reader.read_seeds(*released, size, recipe.n, recipe.m, args.checksums)
+    seeds = reader.read_splits(*released, size, recipe.n, recipe.m, args.checksums)
     (loss, margin), trained = reference_training.train_shared(
         architecture,
         records,

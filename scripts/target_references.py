@@ -43,8 +43,14 @@ def main() -> None:
     )
     records = engine.load(architecture, dataset, device)
     size = len(records.labels)
-    seeds = reader.read_seeds(args.challenge, phases, size, recipe.n, recipe.m, args.checksums)
-    given_away = len(seeds.training) == phases.models
+    seeds = reader.read_splits(args.challenge, phases, size, recipe.n, recipe.m, args.checksums)
+    points = seeds.challenge.shape[1]
+    if size - points < 2:
+        found = f"{points} challenge points of {size} records"
+        raise InputError(f"{args.challenge}: {found}, expected 2 others at least, to train on")
+    # How many records a model is trained on that are no challenge points.
+    others = round(seeds.others[: phases.train].mean())
+    given_away = len(seeds.training) == phases.models or others == 0
     if not given_away:
         every = records.take(np.arange(size)[None])
         margin = np.zeros((phases.models, size), np.float32)
@@ -58,13 +64,11 @@ def main() -> None:
         challenge = seeds.challenge[model]
         about = (architecture, records, f"{args.challenge.name}/{model}", challenge)
         if given_away:
-            known = seeds.training[model]
+            known = seeds.training.get(model, np.empty(0, np.int64))
             found = reference_training.train_known(*about, known, args.count, options)
         else:
             shadows = target(margin, np.arange(phases.train), seeds.trained, model, np.arange(size))
-            found = reference_training.train_inferred(
-                *about, shadows, recipe.n - recipe.m, args.count, options
-            )
+            found = reference_training.train_inferred(*about, shadows, others, args.count, options)
         values.append(found[0])
         trained.append(found[1])
         rest.append(reference_training.train_rest(*about, options))

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from mico.challenge import draws, model_table, seeds, splits
+from mico.challenge import draws, memberships, model_table, seeds, splits
 from mico.challenge.draws import Draw
+from mico.challenge.memberships import Memberships
 from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.challenge.splits import Split
 from mico.data import store
@@ -48,6 +49,9 @@ def main() -> None:
     parser.add_argument(
         "--draws", type=Path, nargs="*", default=[], help="draws.npz, for what no seed says"
     )
+    parser.add_argument(
+        "--memberships", type=Path, nargs="*", default=[], help="memberships.npz, in place of seeds"
+    )
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     arguments.add(parser, "model")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -66,6 +70,7 @@ def main() -> None:
         seeds.read_shard(args.seeds, args.scenario, args.first, args.last),
         device,
         draws.read(args.draws, dataset.description.records),
+        memberships.read(args.memberships, args.last + 1),
     )
     architecture = job.architecture()  # a checkpoint that it downloads is everybody's
     # Weights are secret until they are released, and so is what is reported of them.
@@ -87,6 +92,7 @@ class Job:
     seeds: Mapping[int, Mapping[str, int]]  # by model
     device: torch.device
     draws: Mapping[int, Draw] = field(default_factory=dict)  # by model, in the place of seeds
+    given: Memberships | None = None  # in the place of all seeds but seed_model
 
     def architecture(self) -> Architecture:
         """The network that is trained."""
@@ -99,6 +105,8 @@ class Job:
     def split(self, model: int) -> Split:
         """Who is in a model's training set and who is not."""
         recipe, records = self.recipe, self.dataset.description.records
+        if self.given is not None:
+            return splits.as_given(records, self.given, model)
         drawn = self.draws.get(model)
         split = splits.split(records, recipe.n, recipe.m, self.seeds[model], drawn)
         return replace(split, training_set=split.training_set[recipe.m * recipe.null_run :])
@@ -122,6 +130,9 @@ class Job:
 
     def _own(self, model: int) -> dict[str, object]:
         """What decides what a model becomes that others do not have."""
+        if self.given is not None:
+            seed = self.seeds[model]["seed_model"]
+            return {"seed_model": seed, "memberships": self.given.digest(model)}
         drawn = self.draws.get(model)
         return {**self.seeds[model], **({} if drawn is None else {"draw": drawn.digest})}
 
@@ -191,14 +202,14 @@ def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, lis
         for number, (model, split) in enumerate(zip(group, sets, strict=True)):
             one = {name: value[number : number + 1] for name, value in parameters.items()}
             most = architecture.facts.accuracy_records
+            # Where nearly all records are challenge points, the non-members are more.
+            held_out = max(split.evaluation, split.challenge[~split.membership], key=len)
             row = {
                 "model": model,
                 "training_accuracy": engine.accuracy(
                     architecture, one, records, split.training_set[:most]
                 ),
-                "evaluation_accuracy": engine.accuracy(
-                    architecture, one, records, split.evaluation[:most]
-                ),
+                "evaluation_accuracy": engine.accuracy(architecture, one, records, held_out[:most]),
                 "seconds": round(done.seconds / len(group), 3),
                 "device": device.type,
                 model_table.IDENTITY: identities[model],

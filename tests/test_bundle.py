@@ -123,7 +123,7 @@ def test_solutions_equal_the_memberships(challenges: dict, packed: tuple[Path, P
 def test_solutions_are_written_as_those_of_train(challenges: dict) -> None:
     known = described(challenges, "plain").splits
     path = challenges["plain"].directory / "train/model_1/solution.csv"
-    assert bundle.solution(known.membership[1]) == path.read_bytes()
+    assert bundle.row(known.membership[1]) == path.read_bytes()
 
 
 def test_packing_again_elsewhere_and_later_gives_the_same_bytes(

@@ -236,8 +236,8 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T1, n: 150000.5", "n: 150000.5 is not of type 'integer'"),
         ("from: T1, m: 0", "m: 0 "),
         ("from: T1, m: -1", "m: -1 "),
-        ("from: T1, n: 100", "n: 100: expected more than m = 100"),
-        ("from: T1, n: 99", "n: 99: expected more than m = 100"),
+        ("from: T1, n: 99", "n: 99: expected at least m = 100"),
+        ("from: T1, n: 100, null_run: true", "null_run: expected false with n = m = 100: nothing"),
         ("from: T1, n: 197225", "n + m = 197325, but purchase100 has 197324 records"),
         ("from: T1, learning_rate: 0", "learning_rate: 0 "),
         ("from: T1, learning_rate: .nan", "learning_rate: nan"),
@@ -310,6 +310,19 @@ def test_largest_training_set(tmp_path) -> None:
         ("from: T1, track: a b", "track: 'a b' does not match"),
         ("from: T1, track: ../up", "track: '../up' does not match"),
         ("from: T1, null_run: 1", "null_run: 1 is not of type 'boolean'"),
+        ("from: T1, memberships: a.txt", "memberships: 'a.txt': expected .csv or .npz"),
+        ("from: T1, memberships: 7", "memberships: 7 is not of type 'string'"),
+        ("from: T1, memberships: '{a}.csv'", "memberships: '{a}.csv': expected a path without"),
+        (
+            "from: T1, memberships: a.csv, null_run: true",
+            "memberships: expected null with null_run",
+        ),
+        ("from: T1, memberships: a.csv, released: b", "memberships: expected null with released"),
+        ("from: T1, memberships: a.csv, m: 98663", "2m = 197326, but purchase100 has 197324 rec"),
+        (
+            "from: T1, memberships: results/demo/private/T1/memberships.npz",
+            "memberships: results/demo/private/T1/memberships.npz: the run is made in results/demo",
+        ),
     ],
 )
 def test_bad_scenario(tmp_path, changes, message) -> None:
@@ -828,11 +841,82 @@ def test_random_seeds_are_not_public(tmp_path) -> None:
 
 @pytest.mark.parametrize("seeds", ["7", "given/seeds.csv"])
 def test_memberships_of_full_entropy_need_random_seeds(tmp_path, seeds) -> None:
-    expected = r"own\.yaml: design: 'full-entropy': expected 'published' unless seeds are random"
+    expected = r"own\.yaml: design: 'full-entropy': expected another unless seeds are random"
     with pytest.raises(InputError, match=expected):
         check_own(tmp_path, f"seeds: {seeds}\ndesign: full-entropy")
     text = "seeds: random\ndesign: full-entropy"
     assert check_own(tmp_path, text).configuration.design == "full-entropy"
+
+
+def test_half_of_all_records_need_not_be_counted(tmp_path) -> None:
+    """In the place of an n that is derived; noise found for another n is not taken over."""
+    text = """design: half
+scenarios:
+  - T2
+  - {id: A, from: T2, challenge: a, m: 98662}
+  - {id: B, from: A, challenge: b, n: 98662}
+  - {id: C, from: B, challenge: c, data: location30, m: 2505, n: 2.505e3}
+  - {id: D, from: C, challenge: d, data: purchase100-synthetic, m: 100, noise_multiplier: 0.7}
+"""
+    known = check_own(tmp_path, text).scenarios
+    found = {name: (one.n, one.m, one.noise_multiplier) for name, one in known.items()}
+    assert found == {
+        "T2": (98662, 100, None),
+        "A": (98662, 98662, None),
+        "B": (98662, 98662, None),
+        "C": (2505, 2505, None),
+        "D": (2000, 100, 0.7),
+    }
+
+
+@pytest.mark.parametrize(
+    ("scenario", "message"),
+    [
+        (
+            "from: T1, n: 98661",
+            "n: 98661: expected 98662, half the records, with the design 'half'",
+        ),
+        ("from: T1, n: many", "n: 'many': expected 98662, half the records"),
+        ("from: T1, n: null", "n: None: expected 98662"),
+        ("from: T1, m: 98663", "n: 98662: expected at least m = 98663"),
+        ("from: T1, m: 98662, null_run: true", "null_run: expected false with n = m = 98662"),
+        ("from: T1, data: mine", "data 'mine': records: missing, of which the design 'half' takes"),
+        ("from: T1, data: yours", "data 'yours' is not among the datasets"),
+        ("from: T1, data: [a]", "data ['a'] is not among the datasets"),
+        ("from: T1, memberships: a.csv", "memberships: expected null with the design 'half'"),
+    ],
+)
+def test_halves_that_cannot_be(tmp_path, scenario, message) -> None:
+    text = f"""design: half
+scenarios: [{{id: A, challenge: a, {scenario}}}]
+datasets: {{mine: {{format: labelled-bits, path: a.csv}}}}"""
+    with pytest.raises(InputError, match=r"own\.yaml: scenario A: " + re.escape(message)) as caught:
+        check_own(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_memberships_are_drawn_or_given(tmp_path) -> None:
+    text = "seeds: random\nscenarios: [{id: A, from: T1, memberships: given/a.npz}]\n"
+    assert check_own(tmp_path, text).scenarios["A"].memberships == "given/a.npz"
+    with pytest.raises(InputError, match="null with the design 'full-entropy'"):
+        check_own(tmp_path, f"{text}design: full-entropy\n")
+    # Fewer are trained on than half the challenge points are, or more than there are records.
+    for sizes in "n: 50, m: 80000", "n: 500000":
+        given = f"scenarios: [{{id: A, from: T1, memberships: a.csv, {sizes}}}]"
+        assert check_own(tmp_path, given).scenarios["A"].n in (50, 500000)
+
+
+@pytest.mark.parametrize("points", [98661, 98662])
+def test_target_references_need_records_that_are_no_challenge_points(tmp_path, points) -> None:
+    text = f"""design: half
+scenarios: [{{id: A, from: T1, m: {points}}}]
+target_references: {{scenarios: [A]}}"""
+    if points == 98661:
+        assert check_own(tmp_path, text).entered["references-4"] == ["A"]
+        return
+    expected = r"target_references: scenarios: 'A' has 197324 challenge points of 197324 records"
+    with pytest.raises(InputError, match=expected):
+        check_own(tmp_path, text)
 
 
 @pytest.mark.parametrize("seeds", ["0", "9223372036854775807", "random", "given/seeds.csv"])

@@ -439,8 +439,8 @@ def test_a_release_without_checksums_is_read_as_it_is(challenges: dict, tmp_path
     """As a participant unpacks it."""
     one = challenges["plain"]
     shutil.copytree(one.directory, tmp_path / "plain")
-    found = reader.read_seeds(tmp_path / "plain", one.phases, 300, 150, 10)
-    expected = reader.read_seeds(one.directory, one.phases, 300, 150, 10)
+    found = reader.read_splits(tmp_path / "plain", one.phases, 300, 150, 10)
+    expected = reader.read_splits(one.directory, one.phases, 300, 150, 10)
     assert np.array_equal(found.challenge, expected.challenge)
 
 
@@ -453,7 +453,7 @@ def test_a_damaged_list_of_a_release(
     checksums = tmp_path / "plain.sha256"
     checksums.write_text(change(one.checksums.read_text()))
     with pytest.raises(InputError, match=r"plain.sha256"):
-        reader.read_seeds(tmp_path / "plain", one.phases, 300, 150, 10, checksums)
+        reader.read_splits(tmp_path / "plain", one.phases, 300, 150, 10, checksums)
 
 
 # Signals, predictions, entries, results
@@ -560,7 +560,7 @@ def test_a_challenge_may_be_the_working_directory(
 ) -> None:
     one = challenges["plain"]
     monkeypatch.chdir(one.directory)
-    found = reader.read_seeds(Path(), one.phases, 300, 150, 10)
+    found = reader.read_splits(Path(), one.phases, 300, 150, 10)
     assert len(found.challenge) == 7
 
 

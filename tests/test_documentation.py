@@ -13,6 +13,7 @@ import sys
 from contextlib import chdir
 from pathlib import Path
 
+import membership_page
 import numpy as np
 import pytest
 from page_examples import examples
@@ -57,6 +58,7 @@ def folder(checkout: Path, tiny: Path) -> Path:
     page = (ROOT / "docs" / "your-models.md").read_text()
     mine = re.search(r"^```yaml\n(# mine.yaml\n.*?)^```", page, re.M | re.S)[1]
     (checkout / "mine.yaml").write_text(mine)
+    membership_page.write(checkout)
     return checkout
 
 

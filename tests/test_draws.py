@@ -172,7 +172,7 @@ def test_programs_take_what_no_seed_says(run_script, tmp_path: Path, stored_data
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        (("--n", 10, "--m", 10), "n = 10, m = 10: expected"),
+        (("--n", 9, "--m", 10), "n = 9, m = 10: expected"),
         (("--n", 295, "--m", 10), "n [+] m <= 300 records"),
         (("--n", 5, "--m", 0), "expected m >= 1"),
         (("--n", n, "--m", m, "--last", 2), "models 3 to 2: expected some"),

@@ -178,7 +178,7 @@ def test_splits_are_those_of_the_organiser(
         for number, model in zip(numbers[phase], own.phases.of(phase), strict=True):
             folder = solutions / model_folder(phase, number)
             folder.mkdir(parents=True)
-            (folder / SOLUTION).write_bytes(writer.solution(theirs.membership[model]))
+            (folder / SOLUTION).write_bytes(writer.row(theirs.membership[model]))
     call("given_splits", *arguments, "--solutions", solutions)
     assert np.array_equal(split_file.read(written).membership, theirs.membership)
     (solutions / "final/model_152" / SOLUTION).unlink()

@@ -47,7 +47,7 @@ def theirs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             for model in PHASES.of(phase):
                 of_model = folder / "solutions" / id / model_folder(phase, model)
                 of_model.mkdir(parents=True)
-                (of_model / SOLUTION).write_bytes(writer.solution(membership[model]))
+                (of_model / SOLUTION).write_bytes(writer.row(membership[model]))
     return folder
 
 

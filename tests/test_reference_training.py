@@ -503,6 +503,20 @@ def test_where_records_are_not_given_away_shadow_models_are_asked(
         assert name == f"plain/{model}"
 
 
+def test_where_models_are_trained_on_challenge_points_alone_nothing_is_guessed(
+    challenges: dict,
+    asked: dict[str, Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """n = m, with which a training set is its members."""
+    arguments = [*arguments_of(challenges["plain"]), "--recipe", recipe(10, 10, **TRAINING)]
+    targets = ["--first", 0, "--last", 6, "--count", 4, "--output", tmp_path / "out.npz"]
+    run_here(monkeypatch, *arguments, *targets)
+    assert asked["train_inferred"].calls == []
+    assert [len(call[4]) for call in asked["train_known"].calls] == [0] * 7
+
+
 def naive_margins(challenge: object, model: int, published_mlp: type[nn.Module]) -> np.ndarray:
     """Of a released model on all records, by its network in double precision."""
     path = next(challenge.directory.glob(f"*/model_{model}/model.pt"))
@@ -519,8 +533,9 @@ BAD = [
     (["--first", 3, "--last", 2], "models 3 to 2: expected 0 to 6"),
     (["--first", 5, "--last", 7], "models 5 to 7: expected 0 to 6"),
     (["--count", 1], "count 1: expected at least 2"),
-    (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
+    (["--recipe", recipe(9, 10, **TRAINING)], "n = 9, m = 10"),
     (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
+    (["--recipe", recipe(150, 150, **TRAINING)], "300 challenge points of 300 records, expected 2"),
     (["--phases", 1, 2, 2], "expected at least 2 train"),
     (["--phases", 3, 2, 3], "seed_challenge"),
     (["--challenge", "absent"], "absent/train/model_0/seed_challenge"),

@@ -1,6 +1,7 @@
 rule release:
     input:
         seeds=job(jobs.private_seeds),
+        memberships=job(jobs.memberships_file),
         splits=job(jobs.private_splits),
         shards=lambda wildcards: plan.shard_paths(plan.of(wildcards)),
         tables=lambda wildcards: plan.shard_paths(plan.of(wildcards), ".csv"),
@@ -26,7 +27,8 @@ rule release:
         disclosed=field("disclosed"),
         shards=job_files(jobs.listed_shards),
     shell:
-        "{params.program} --scenario {params.scenario} --seeds {input.seeds} --splits {input.splits}"
+        "{params.program} --scenario {params.scenario} --seeds {input.seeds}"
+        " --memberships {input.memberships} --splits {input.splits}"
         " --shards {params.shards}"
         " --phases {params.phases} --disclosed {params.disclosed}"
         " --output {output.challenge} --checksums {output.checksums} 2> {log}"

@@ -99,10 +99,42 @@ rule draws:
         "{params.program} --data {input.data} {params.drawn} --output {output} 2> {log}"
 
 
+# Who is what, where a file says it.
+rule memberships:
+    input:
+        given=given(jobs.given_memberships),
+        data=job(jobs.scenario_data),
+    output:
+        "<results>/private/{scenario}/memberships.npz",
+    log:
+        "<logs>/memberships/{scenario}.log",
+    benchmark:
+        "<benchmarks>/memberships/{scenario}.tsv"
+    wildcard_constraints:
+        scenario=jobs.one_of("id", plan.trained),
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=growing(resources.memberships_mb),
+        runtime=growing(20),
+    params:
+        program=program("memberships"),
+        code=code("memberships"),
+        content=contents(jobs.given_memberships),
+        file=job(jobs.given_memberships),
+        models=plan.models,
+        n=field("n"),
+        m=field("m"),
+    shell:
+        "{params.program} --given {params.file:q} --data {input.data} --models {params.models}"
+        " --n {params.n} --m {params.m} --output {output} 2> {log}"
+
+
 rule splits:
     input:
         seeds="<results>/private/{scenario}/seeds.csv",
         draws=job(jobs.draws_file),
+        memberships=job(jobs.memberships_file),
         data=job(jobs.scenario_data),
     output:
         "<results>/private/{scenario}/splits.npz",
@@ -123,7 +155,8 @@ rule splits:
         n=field("n"),
         m=field("m"),
     shell:
-        "{params.program} --seeds {input.seeds} --draws {input.draws} --data {input.data}"
+        "{params.program} --seeds {input.seeds} --draws {input.draws}"
+        " --memberships {input.memberships} --data {input.data}"
         " --n {params.n} --m {params.m} --output {output} 2> {log}"
 
 

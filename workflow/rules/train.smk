@@ -26,6 +26,7 @@ rule train:
     input:
         seeds=job(jobs.shard_seeds),
         draws=job(jobs.draws_file),
+        memberships=job(jobs.memberships_file),
         data=job(jobs.scenario_data),
         privacy="<results>/privacy/{scenario}.json",
     output:
@@ -39,7 +40,7 @@ rule train:
         environment("train")
     threads: 1
     resources:
-        mem_mb=growing(resources.compute_mb),
+        mem_mb=growing(resources.training_mb),
         runtime=growing(resources.training_minutes),
         gpu=plan.gpu,
     params:
@@ -49,7 +50,8 @@ rule train:
         device=plan.configuration.device,
     shell:
         "{params.program} --scenario {wildcards.scenario} --seeds {input.seeds}"
-        " --draws {input.draws} --data {input.data} --privacy {input.privacy}"
+        " --draws {input.draws} --memberships {input.memberships} --data {input.data}"
+        " --privacy {input.privacy}"
         " --recipe {params.recipe:q}"
         " --first {wildcards.first} --last {wildcards.last} --device {params.device}"
         " --models {output.models} --rows {output.rows} 2> {log}"

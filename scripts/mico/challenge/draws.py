@@ -51,10 +51,11 @@ def draw(records: int, n: int, m: int, models: range, training: bool) -> dict[in
         training: whether the rest of the training set is drawn too.
 
     Raises:
-        InputError: m < 1, n <= m, n + m > N, or no models.
+        InputError: m < 1, n < m, n + m > N, or no models.
     """
-    if m < 1 or n <= m or n + m > records:
-        raise InputError(f"n = {n}, m = {m}: expected m >= 1, n > m and n + m <= {records} records")
+    if m < 1 or n < m or n + m > records:
+        expected = f"expected m >= 1, n >= m and n + m <= {records} records"
+        raise InputError(f"n = {n}, m = {m}: {expected}")
     if not models:
         raise InputError(f"models {models.start} to {models.stop - 1}: expected some")
     source = SystemRandom()

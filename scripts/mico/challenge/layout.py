@@ -2,7 +2,8 @@
 
     <track>/<challenge>/<phase>/model_<i>/
         model.pt or other files     the model, as its network writes it
-        seed_challenge, ...         the seeds that its phase discloses
+        seed_challenge, ...         the seeds that its phase discloses; where no seed gives its
+                                    split, challenge.csv and training.csv, lists in their place
         solution.csv                the memberships, in train only
         prediction.csv              in a submission, and instead of all the others
 
@@ -17,6 +18,9 @@ from mico.challenge.seeds import SPLIT_SEEDS
 MODEL = "model.pt"
 SOLUTION = "solution.csv"
 PREDICTION = "prediction.csv"
+# What stands in the place of a seed where no seed gives the split: a row of positions in the data
+# set. That of the members is in the solution, and has none.
+LISTS = {"seed_challenge": "challenge.csv", "seed_training": "training.csv"}
 # The phases whose models are attacked: their memberships are secret, and submissions hold them.
 ATTACKED = PHASES[1:]
 
@@ -38,3 +42,8 @@ def seed_files(phase: str, disclosed: Collection[str] = ()) -> list[str]:
         for kind in SPLIT_SEEDS
         if phase == "train" or kind == "seed_challenge" or kind in disclosed
     ]
+
+
+def list_files(phase: str, disclosed: Collection[str] = ()) -> list[str]:
+    """The lists that stand in the place of a phase's seed files."""
+    return [LISTS[kind] for kind in seed_files(phase, disclosed) if kind in LISTS]

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from mico.challenge.recipe import Optimisation
 from mico.privacy.budget import LARGEST_EPSILON
+from mico.support.errors import shown
 from mico.support.records import CONFIG, PATH
 from mico.support.tables import MISSING
 
@@ -25,6 +26,8 @@ Name = Annotated[
     AfterValidator(_not_missing),
 ]
 Disclosable = Literal["seed_training"]
+# How a run draws training sets.
+Design = Literal["published", "full-entropy", "half"]
 
 
 @dataclass(frozen=True, config=CONFIG, kw_only=True)
@@ -107,7 +110,14 @@ class Scenario(Optimisation):
     architecture: Annotated[
         str, Field(pattern=PATH, description="a network; see [below](#networks)")
     ]
-    n: Annotated[int, Field(ge=2, description="records in each training set, members among them")]
+    n: Annotated[
+        int,
+        Field(
+            ge=2,
+            description="records in each training set, members among them; with `design: half` "
+            "half of all, and not needed",
+        ),
+    ]
     m: Annotated[
         int,
         Field(
@@ -141,6 +151,14 @@ class Scenario(Optimisation):
             "or `[seed_training]`"
         ),
     ] = ()
+    memberships: Annotated[
+        str | None,
+        Field(
+            pattern=PATH,
+            description="a `.csv` or `.npz` that says who is what in every model, in the place of "
+            "seeds; see [docs/membership.md](../docs/membership.md)",
+        ),
+    ] = None
     released: Annotated[
         str | None,
         Field(
@@ -169,8 +187,10 @@ class Scenario(Optimisation):
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.epsilon > LARGEST_EPSILON:
             raise ValueError(f"epsilon: {self.epsilon:g}: expected at most {LARGEST_EPSILON}")
-        if self.n <= self.m:
-            raise ValueError(f"n: {self.n}: expected more than m = {self.m}")
+        if self.n < self.m and self.memberships is None:
+            raise ValueError(f"n: {self.n}: expected at least m = {self.m}")
+        if self.null_run and self.n == self.m:
+            raise ValueError(f"null_run: expected false with n = m = {self.n}: nothing is left")
         if self.drop_last and self.n < self.batch_size:
             raise ValueError(
                 f"batch_size: {self.batch_size}: expected at most n = {self.n} with drop_last"
@@ -179,6 +199,12 @@ class Scenario(Optimisation):
             if self.private != (getattr(self, name) is not None):
                 expected = "a number" if self.private else "null without epsilon"
                 raise ValueError(f"{name}: {getattr(self, name)}: expected {expected}")
+        if self.memberships is not None:
+            if not self.memberships.endswith((".csv", ".npz")):
+                raise ValueError(f"memberships: {shown(self.memberships)}: expected .csv or .npz")
+            for key in ("released", "null_run"):
+                if getattr(self, key):
+                    raise ValueError(f"memberships: expected null with {key}")
         if self.solutions is not None and self.released is None:
             raise ValueError("solutions: expected null without released")
         if self.null_run and self.released is not None:

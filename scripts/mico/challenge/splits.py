@@ -9,7 +9,8 @@ The competition's `ChallengeDataset` splits a data set of N records by three cal
 
 The training set of a model is its members followed by `training`.
 
-A model may have a draw (`mico.challenge.draws`) in the place of the last one or two of its seeds.
+A model may have a draw (`mico.challenge.draws`) in the place of the last one or two of its seeds,
+or no seed at all: its split is then given (`mico.challenge.memberships`).
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 from mico.challenge.draws import Draw
+from mico.challenge.memberships import Memberships
 from mico.challenge.seeds import Seeds
 from mico.challenge.split_file import Splits
 from mico.support.errors import InputError
@@ -28,10 +30,11 @@ from mico.support.errors import InputError
 class Split:
     """One model's split; every array holds data-set indices (int64) but `membership`."""
 
-    challenge: np.ndarray  # (2m,) in published order
+    challenge: np.ndarray  # (2m,) in published order, or that of a file
     membership: np.ndarray  # (2m,) bool, in challenge order: the published solution.csv
-    training_set: np.ndarray  # (n,) in the published training order, members first
-    evaluation: np.ndarray  # (N - n - m,)
+    # (n,) in training order, members first as published; a file may have a record several times
+    training_set: np.ndarray
+    evaluation: np.ndarray  # (N - n - m,), or fewer or more: all others
 
 
 def split(
@@ -44,10 +47,11 @@ def split(
         drawn: what is drawn in the place of seed_membership, and perhaps of seed_training.
 
     Raises:
-        InputError: m < 1, n <= m, or n + m > N; or the draw is of other sizes.
+        InputError: m < 1, n < m, or n + m > N; or the draw is of other sizes.
     """
-    if m < 1 or n <= m or n + m > records:
-        raise InputError(f"n = {n}, m = {m}: expected m >= 1, n > m and n + m <= {records} records")
+    if m < 1 or n < m or n + m > records:
+        expected = f"expected m >= 1, n >= m and n + m <= {records} records"
+        raise InputError(f"n = {n}, m = {m}: {expected}")
     challenge = challenge_order(records, seeds["seed_challenge"])[: 2 * m]
     if drawn is not None and drawn.training is not None:
         rest = challenge_order(records, seeds["seed_challenge"])[2 * m :]
@@ -69,6 +73,14 @@ def split(
 def _check_places(name: str, places: np.ndarray, count: int, among: int) -> None:
     if len(places) != count or not ((places >= 0) & (places < among)).all():
         raise InputError(f"draws: {name}: {len(places)} places, expected {count} among {among}")
+
+
+def as_given(records: int, given: Memberships, model: int) -> Split:
+    """The split of a model whose lists are given, of a data set of so many records."""
+    challenge, training = given.challenge[model], given.training[model]
+    evaluation = np.setdiff1d(np.arange(records), np.concatenate([challenge, training]))
+    lists = (one.astype(np.int64) for one in (training, evaluation))
+    return Split(challenge.astype(np.int64), given.membership[model], *lists)
 
 
 def challenge_order(records: int, seed_challenge: int) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Records and labels from an .npz, whose arrays are checked before memory is taken for them."""
+"""Arrays from an .npz, which are checked before memory is taken for them: records and labels."""
 
 import math
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +32,14 @@ def read(path: Path, records: str | None, labels: str | None) -> tuple[np.ndarra
     Raises:
         InputError: names the file and the array, what was found, and what was expected.
     """
-    hint = likely(path, ZIP)
-    if hint:
-        raise InputError(f"{path}: not an .npz{hint}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            there = [name.removesuffix(".npy") for name in archive.namelist()]
-            chosen = (
-                _chosen(path, there, records, RECORDS, "array"),
-                _chosen(path, there, labels, LABELS, "label"),
-            )
-            for name in chosen:
-                _check(path, archive, name)
-        with np.load(path, allow_pickle=False) as loaded:
-            found, answers = (loaded[name] for name in chosen)
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # what numpy and zip raise depends on which bytes are wrong
-        reason = " ".join((str(error) or type(error).__name__).split())
-        raise InputError(f"{path}: not a whole .npz ({shown(reason)})") from None
+    chosen: list[str] = []
+
+    def choose(there: list[str]) -> list[str]:
+        chosen.append(_chosen(path, there, records, RECORDS, "array"))
+        chosen.append(_chosen(path, there, labels, LABELS, "label"))
+        return chosen
+
+    found, answers = load(path, choose)
     where = f"{path}: {chosen[1]}"
     if answers.ndim == 2 and answers.shape[1] == 1:
         answers = answers[:, 0]
@@ -62,6 +52,32 @@ def read(path: Path, records: str | None, labels: str | None) -> tuple[np.ndarra
     if len(found) != len(answers):
         raise InputError(f"{where}: {len(answers):,} labels of {len(found):,} records")
     return found, _labels(answers, where)
+
+
+def load(path: Path, choose: Callable[[list[str]], Sequence[str]]) -> list[np.ndarray]:
+    """Some arrays, of any type but objects.
+
+    Args:
+        choose: which, of the names of those that are there; it may refuse the file.
+
+    Raises:
+        InputError: it is no .npz, or names the array that is damaged or not as its header says.
+    """
+    hint = likely(path, ZIP)
+    if hint:
+        raise InputError(f"{path}: not an .npz{hint}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            chosen = choose([name.removesuffix(".npy") for name in archive.namelist()])
+            for name in chosen:
+                _check(path, archive, name)
+        with np.load(path, allow_pickle=False) as loaded:
+            return [loaded[name] for name in chosen]
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # what numpy and zip raise depends on which bytes are wrong
+        reason = " ".join((str(error) or type(error).__name__).split())
+        raise InputError(f"{path}: not a whole .npz ({shown(reason)})") from None
 
 
 def _chosen(

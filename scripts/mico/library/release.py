@@ -11,7 +11,7 @@ from mico.challenge.phases import PHASES, Phases
 from mico.data import store
 from mico.library.challenge import Challenge
 from mico.networks.build import build
-from mico.release import folders, given_release
+from mico.release import folders, given_release, reader
 from mico.support.arrays import Ints
 from mico.support.errors import InputError
 from mico.training import engine
@@ -46,7 +46,7 @@ def load_release(
         of_model = folder / model_folder(phase, model)
         if phase in ATTACKED and not (of_model / SOLUTION).exists():
             continue
-        membership[model] = given_release.solution(of_model, m)
+        membership[model] = given_release.solution(of_model, m, reader.has_lists(of_model))
         known.setdefault(phase, []).append(model)
     scored: dict[str, Ints] = {phase: np.array(models) for phase, models in known.items()}
     if {"dev", "final"} <= scored.keys():

@@ -3,10 +3,12 @@
 The track's folder holds its challenges alone, as programs expect that walk it; the rest is beside.
 
 The bundle is refused unless every file in it is, to the byte, as the published form wants it: no
-name beyond those of the phase, seeds that give the splits they are released for, models that hold
-the network's parameters and nothing besides. The solutions, which stay with the organiser, hold the
-memberships of dev and final, for a scorer elsewhere.
+name beyond those of the phase, seeds or lists that give the splits they are released for, models
+that hold the network's parameters and nothing besides. The solutions, which stay with the
+organiser, hold the memberships of dev and final, for a scorer elsewhere.
 """
+
+# ruff: noqa: RUF001 - a minus is what formulas have
 
 import filecmp
 import hashlib
@@ -21,7 +23,15 @@ from string import Template
 import numpy as np
 
 from mico.challenge import splits
-from mico.challenge.layout import ATTACKED, MODEL, SOLUTION, model_folder, seed_files
+from mico.challenge.layout import (
+    ATTACKED,
+    LISTS,
+    MODEL,
+    SOLUTION,
+    list_files,
+    model_folder,
+    seed_files,
+)
 from mico.challenge.phases import PHASES, Phases
 from mico.challenge.scenario import Scenario
 from mico.challenge.seeds import SPLIT_SEEDS, parse_seed
@@ -34,7 +44,8 @@ from mico.networks.facts import of, parse
 from mico.networks.model_files import OPACUS_PREFIX
 from mico.networks.own import SOURCES, OwnNetwork
 from mico.privacy.budget import Privacy
-from mico.release.writer import solution
+from mico.release.reader import read_list
+from mico.release.writer import row
 from mico.support import digests
 from mico.support.atomic import atomic_file
 from mico.support.errors import InputError
@@ -174,9 +185,7 @@ def write_solutions(path: Path, track: Track) -> None:
             for phase, model in track.phases.named():
                 if phase in ATTACKED:
                     folder = f"{top}/{model_folder(phase, model)}"
-                    _add(
-                        packed, f"{folder}/{SOLUTION}", solution(challenge.splits.membership[model])
-                    )
+                    _add(packed, f"{folder}/{SOLUTION}", row(challenge.splits.membership[model]))
 
 
 def _add(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -195,11 +204,13 @@ def _add(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 def _names(challenge: Challenge, phases: Phases, files: Sequence[str]) -> list[str]:
     """The files of a released challenge, below its directory, with those of each model."""
+    scenario = challenge.scenario
+    told = seed_files if scenario.memberships is None else list_files
     return [
         f"{model_folder(phase, model)}/{file}"
         for phase, model in phases.named()
         for file in (
-            *seed_files(phase, challenge.scenario.disclosed),
+            *told(phase, scenario.disclosed),
             *files,
             *([] if phase in ATTACKED else [SOLUTION]),
         )
@@ -228,9 +239,12 @@ def _check(challenge: Challenge, track: Track) -> list[str]:
     _check_names(directory, set(names))
     for phase, model in track.phases.named():
         folder = directory / model_folder(phase, model)
-        _check_seeds(folder, seed_files(phase, scenario.disclosed), challenge, model)
+        if scenario.memberships is None:
+            _check_seeds(folder, seed_files(phase, scenario.disclosed), challenge, model)
+        else:
+            _check_lists(folder, phase, challenge, model)
         answer = folder / SOLUTION
-        if phase not in ATTACKED and answer.read_bytes() != solution(known.membership[model]):
+        if phase not in ATTACKED and answer.read_bytes() != row(known.membership[model]):
             raise InputError(f"{answer}: not the memberships of the organiser's splits")
         _check_model(folder, network, scenario.private)
     return names
@@ -264,6 +278,23 @@ def _check_seeds(folder: Path, kinds: Sequence[str], challenge: Challenge, model
             raise InputError(f"{folder / kind}: not the seed of the organiser's splits")
 
 
+def _check_lists(folder: Path, phase: str, challenge: Challenge, model: int) -> None:
+    """Refuse a list that is another than the splits give, or tells more."""
+    scenario, known = challenge.scenario, challenge.splits
+    trained = known.trained[model].copy()
+    if phase in ATTACKED:
+        trained[known.challenge[model]] = False
+    for name in list_files(phase, scenario.disclosed):
+        found = read_list(folder / name, challenge.data.records)
+        if name == LISTS["seed_challenge"]:
+            right = np.array_equal(found, known.challenge[model])
+        else:  # in any order, and some more than once
+            right = np.array_equal(np.unique(found), np.flatnonzero(trained))
+            right &= len(found) == scenario.n or phase in ATTACKED
+        if not right or (folder / name).read_bytes() != row(found):
+            raise InputError(f"{folder / name}: not the list of the organiser's splits")
+
+
 def _read_seed(path: Path) -> int:
     content = path.read_bytes()
     seed = parse_seed(content.decode("ascii", "replace").strip(), str(path))
@@ -285,6 +316,28 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 
 # The data card
 
+SEEDS = """\
+| `…/seed_challenge` | a decimal number that gives the challenge points |
+| `…/seed_training` | gives the rest of the training set: {disclosing} |
+| `…/seed_membership` | gives the memberships: only in train |"""
+BY_SEEDS = """\
+Three calls of `torch.utils.data.random_split`, each with `torch.Generator().manual_seed(seed)`:
+
+| seed | splits | into |
+|---|---|---|
+| `seed_challenge` | all N records | `challenge` (2m), `rest` (N − 2m) |
+| `seed_training` | `rest` | `training` (n − m), `evaluation` (N − n − m) |
+| `seed_membership` | `challenge` | `nonmember` (m), `member` (m) |
+
+The training set is `member` followed by `training`. Challenge order is that of `challenge`."""
+LISTS_OF = """\
+| `…/challenge.csv` | the challenge points: one row of positions in the data set, from 0 |
+| `…/training.csv` | such a row of what it was trained on, in order: {disclosing} |"""
+BY_LISTS = """\
+No seed gives the split of {names}: `challenge.csv` and `training.csv` say it. Challenge order is
+that of `challenge.csv`. How many challenge points are members may differ from model to model. In
+train, `training.csv` holds all n records, the members among them, and a record as often as an epoch
+has it; elsewhere the challenge points are left out of it."""
 DRAWN = (
     "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists "
     "are\ndrawn from the operating system's entropy: `member`, and `training` where "
@@ -305,7 +358,8 @@ def data_card(track: Track) -> str:
     datasets = {one.data.name: one.data for one in challenges}.values()
     synthetic = ", ".join(data.name for data in datasets if data.synthetic)
     used = [of(one.scenario.architecture) for one in challenges]
-    disclosing = [one.scenario.challenge for one in challenges if one.scenario.disclosed]
+    by_seeds = [one.scenario for one in challenges if one.scenario.memberships is None]
+    by_lists = [one.scenario for one in challenges if one.scenario.memberships is not None]
     warnings = []
     if synthetic:
         warnings.append(
@@ -334,12 +388,30 @@ def data_card(track: Track) -> str:
             for name in _sources(track)
         ),
         numbers=", ".join(f"{phase} {span[0]} to {span[-1]}" for phase, span in _spans(phases)),
-        disclosing=f"in train; {', '.join(disclosing)}: in dev and final too"
-        if disclosing
-        else "only in train",
-        drawn=DRAWN if track.full_entropy else "",
+        members="some of them and not on the others"
+        if by_lists
+        else "m of them and not on the other m",
+        told="\n".join(
+            text.format(disclosing=_disclosing(some))
+            for text, some in ((SEEDS, by_seeds), (LISTS_OF, by_lists))
+            if some
+        ),
+        split="\n\n".join(
+            [BY_SEEDS + DRAWN * track.full_entropy] * bool(by_seeds)
+            + [BY_LISTS.format(names=_names_of(by_lists))] * bool(by_lists)
+        ),
         max_bytes=f"{track.max_bytes:,}",
     )
+
+
+def _names_of(scenarios: Sequence[Scenario]) -> str:
+    return ", ".join(one.challenge for one in scenarios)
+
+
+def _disclosing(scenarios: Sequence[Scenario]) -> str:
+    """In which phases these say what models were trained on besides challenge points."""
+    everywhere = _names_of([one for one in scenarios if one.disclosed])
+    return f"in train; {everywhere}: in dev and final too" if everywhere else "only in train"
 
 
 def _spans(phases: Phases) -> list[tuple[str, range]]:

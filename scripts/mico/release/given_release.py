@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mico.challenge.layout import ATTACKED, SOLUTION, model_folder, seed_files
+from mico.challenge.layout import ATTACKED, SOLUTION, list_files, model_folder, seed_files
 from mico.challenge.phases import PHASES, Phases
 from mico.challenge.split_file import Splits
 from mico.networks.facts import Facts
 from mico.release import folders, reader
-from mico.release.folders import Models
 from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError, shown
 
@@ -41,7 +40,8 @@ def link(folder: Path, directory: Path, facts: Facts, disclosed: Collection[str]
                 source = folder / model_folder(phase, number)
                 target = Path(model_folder(phase, place))
                 (temporary / target).mkdir(parents=True)
-                wanted = [*seed_files(phase, disclosed), *facts.found(source)]
+                told = list_files if reader.has_lists(source) else seed_files
+                wanted = [*told(phase, disclosed), *facts.found(source)]
                 for name in [*wanted, *([SOLUTION] if phase == "train" else [])]:
                     if not (source / name).is_file():
                         raise InputError(f"{source / name}: missing")
@@ -52,11 +52,12 @@ def link(folder: Path, directory: Path, facts: Facts, disclosed: Collection[str]
                 place += 1
 
 
-def solution(folder: Path, m: int | None = None) -> np.ndarray:
+def solution(folder: Path, m: int | None = None, by_lists: bool = False) -> np.ndarray:
     """A model's memberships (2m,) bool from its solution.csv.
 
     Args:
-        m: how many members there are among 2m points; None for any number.
+        m: how many members there are among 2m points; None for any number of points.
+        by_lists: the challenge comes with lists, and may have any number of members.
 
     Raises:
         InputError: it is missing, or is no row of 0 and 1, or of other numbers of them.
@@ -70,9 +71,11 @@ def solution(folder: Path, m: int | None = None) -> np.ndarray:
     values = text.split(",")
     if not {*values} <= {"0", "1"}:
         raise InputError(f"{path}: {shown(text)}: expected a row of 0 and 1")
-    if m is not None and (len(values), values.count("1")) != (2 * m, m):
-        reason = f"{values.count('1')} members among {len(values)}, expected {m} among {2 * m}"
-        raise InputError(f"{path}: {reason}")
+    members = values.count("1")
+    possible = range(1, len(values)) if by_lists else [m]
+    if m is not None and (len(values) != 2 * m or members not in possible):
+        expected = f"expected {'some' if by_lists else m} among {2 * m}"
+        raise InputError(f"{path}: {members} members among {len(values)}, {expected}")
     return np.array([value == "1" for value in values])
 
 
@@ -83,33 +86,33 @@ def splits(directory: Path, phases: Phases, records: int, n: int, m: int) -> Spl
         directory: of the challenge; records: of the data set.
 
     Raises:
-        InputError: a file is missing, or a train model's solution is not the one of its seeds.
+        InputError: a file is missing, or a train model's solution is not the one of its seeds or
+            lists.
     """
-    told = reader.read_seeds(directory, phases, records, n, m)
+    told = reader.read_splits(directory, phases, records, n, m)
     membership = np.zeros(told.challenge.shape, bool)
     for model in phases.of("train"):
         folder = directory / model_folder("train", model)
-        membership[model] = solution(folder, m)
+        membership[model] = solution(folder, m, by_lists := reader.has_lists(folder))
         if not np.array_equal(membership[model], told.trained[model, told.challenge[model]]):
-            raise InputError(f"{folder / SOLUTION}: not the members that the seeds beside it give")
+            reason = f"not the members that the {'lists' if by_lists else 'seeds'} beside it give"
+            raise InputError(f"{folder / SOLUTION}: {reason}")
     trained = np.zeros((phases.models, records), bool)
     trained[: phases.train] = told.trained
     return Splits(told.challenge.astype(np.int32), membership, trained)
 
 
-def solutions(folder: Path, numbers: Models, m: int) -> np.ndarray:
-    """The memberships (dev + final models, 2m) bool of the models that are attacked.
+def solutions(folder: Path, release: Path, m: int) -> np.ndarray:
+    """The memberships (dev + final models, 2m) bool of a release's models that are attacked.
 
     Args:
-        folder: of `<phase>/model_<i>/solution.csv`; numbers: of the release's models.
+        folder: of `<phase>/model_<i>/solution.csv`.
 
     Raises:
         InputError: one is missing or is none.
     """
+    numbers = folders.models(release)
+    names = [model_folder(phase, number) for phase in ATTACKED for number in numbers[phase]]
     return np.stack(
-        [
-            solution(folder / model_folder(phase, number), m)
-            for phase in ATTACKED
-            for number in numbers[phase]
-        ]
+        [solution(folder / name, m, reader.has_lists(release / name)) for name in names]
     )

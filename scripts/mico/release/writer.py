@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mico.challenge import model_table
-from mico.challenge.layout import SOLUTION, model_folder, model_name, seed_files
+from mico.challenge.layout import LISTS, SOLUTION, model_folder, model_name, seed_files
+from mico.challenge.memberships import Memberships
 from mico.challenge.model_table import DIGEST, SCENARIO
 from mico.challenge.phases import Phases
 from mico.challenge.seeds import Seeds
@@ -72,7 +73,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def write(
     directory: Path,
     phases: Phases,
-    seeds: Seeds,
+    source: Seeds | Memberships,
     membership: np.ndarray,
     models: Sequence[Path],
     disclosed: Collection[str],
@@ -83,26 +84,40 @@ def write(
     modes are then those of the files that are written here, under both names.
 
     Args:
-        seeds: of all models; membership: (models, 2m) bool; models: their folders, in order.
+        source: of all models their seeds, or the lists that stand in their place.
+        membership: (models, 2m) bool; models: their folders, in order.
         disclosed: seeds that dev and final give away besides seed_challenge.
     """
     with atomic_directory(directory) as temporary:
-        for (phase, model), source in zip(phases.named(), models, strict=True):
+        for (phase, model), trained_in in zip(phases.named(), models, strict=True):
             folder = temporary / model_folder(phase, model)
             folder.mkdir(parents=True)
-            for kind in seed_files(phase, disclosed):
-                (folder / kind).write_text(f"{seeds[model][kind]}\n", encoding="utf-8")
-            for name in _files(source):
-                link_or_copy(source / name, folder / name)
+            for told, content in _told(source, phase, model, disclosed).items():
+                (folder / told).write_bytes(content)
+            for name in _files(trained_in):
+                link_or_copy(trained_in / name, folder / name)
                 # It was its owner's alone. A link shares its mode, and is to be read by others.
-                shutil.copymode(folder / kind, folder / name)
+                shutil.copymode(folder / told, folder / name)
             if phase == "train":
-                (folder / SOLUTION).write_bytes(solution(membership[model]))
+                (folder / SOLUTION).write_bytes(row(membership[model]))
 
 
-def solution(membership: np.ndarray) -> bytes:
-    """A model's memberships (2m,) as the competition wrote them: one row of 0 and 1, CR LF."""
-    return (",".join(str(int(value)) for value in membership) + "\r\n").encode()
+def _told(
+    source: Seeds | Memberships, phase: str, model: int, disclosed: Collection[str]
+) -> dict[str, bytes]:
+    """The files of a model that tell its split, as far as its phase discloses it."""
+    kinds = seed_files(phase, disclosed)
+    if not isinstance(source, Memberships):
+        return {kind: b"%d\n" % source[model][kind] for kind in kinds}
+    # Of a model that is attacked, all that it is trained on would give the members away.
+    training = source.training[model] if phase == "train" else source.besides(model)
+    lists = {"seed_challenge": source.challenge[model], "seed_training": training}
+    return {LISTS[kind]: row(lists[kind]) for kind in kinds if kind in lists}
+
+
+def row(values: np.ndarray) -> bytes:
+    """A row of integers as the competition wrote a model's memberships (2m,) of 0 and 1: CR LF."""
+    return (",".join(str(int(value)) for value in values) + "\r\n").encode()
 
 
 def verified(models: Sequence[Path], tables: Iterable[Path], scenario: str) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from mico.attacks import registry
 from mico.attacks.computing import array_files, weights
 from mico.challenge.phases import Phases
 from mico.challenge.recipe import Precision
-from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Name, Scenario
+from mico.challenge.scenario import Design, Given, GivenOutputs, GivenWeights, Name, Scenario
 from mico.data import check as data_check
 from mico.data.options import DataOptions
 from mico.data.registry import formats
@@ -182,11 +182,12 @@ class Configuration:
         ),
     ]
     design: Annotated[
-        Literal["published", "full-entropy"],
+        Design,
         Field(
-            description="where the memberships of dev and final models come from: `published`: "
-            "seeds, of which 32 bits count; `full-entropy`: the operating system's entropy, kept "
-            "as lists. See [Seeds](#seeds)"
+            description="how training sets are drawn: `published`: by seeds, of which 32 bits "
+            "count; `full-entropy`: those of dev and final by the operating system's entropy, kept "
+            "as lists; `half`: by seeds, each a random half of all records, as LiRA and RMIA have "
+            "them. See [Seeds](#seeds) and [docs/membership.md](../docs/membership.md)"
         ),
     ]
     secure: Annotated[
@@ -260,8 +261,8 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     if checked.seeds == "random" and checked.seeds_are_public:
         reason = "true: expected false with random seeds, which nobody knows"
         raise refuse(("seeds_are_public",), f"seeds_are_public: {reason}")
-    if checked.seeds != "random" and checked.design != "published":
-        reason = f"{checked.design!r}: expected 'published' unless seeds are random"
+    if checked.seeds != "random" and checked.design == "full-entropy":
+        reason = f"{checked.design!r}: expected another unless seeds are random"
         raise refuse(("design",), f"design: {reason}")
     for name, options in checked.datasets.items():
         if options.format not in formats():
@@ -272,7 +273,7 @@ def check(config: Mapping[str, Any], files: Sequence[Path], published: Path) -> 
     try:
         given = scenarios.given(checked.scenarios, checked.datasets)
         others = [] if given else checked.scenarios
-        resolved = scenarios.resolve(others, library, checked.datasets)
+        resolved = scenarios.resolve(others, library, checked.datasets, checked.design)
         models = _given_models(checked, given) if given else _models(checked, resolved)
     except InputError as error:
         raise refuse(("scenarios",), error) from None
@@ -324,14 +325,19 @@ def _models(configuration: Configuration, known: Mapping[str, Scenario]) -> Phas
     """How many models each phase has, in all scenarios: as released ones have, if there are any.
 
     Raises:
-        InputError: a release or its solutions cannot be read, or lie where the run is made, or the
-            release has other numbers of models than another scenario.
+        InputError: a release or its solutions cannot be read, or they or memberships lie where the
+            run is made, or the release has other numbers of models than another scenario.
     """
     found = {"the others": configuration.models}
     if all(scenario.released is not None for scenario in known.values()):
         found = {}
     run = Path("results") / configuration.run
     for name, scenario in known.items():
+        if scenario.memberships is not None:
+            try:
+                _check_place(Path(scenario.memberships), run)
+            except InputError as error:
+                raise InputError(f"scenario {name}: memberships: {error}") from None
         if scenario.released is None:
             continue
         key, folder = "released", Path(scenario.released)
@@ -417,6 +423,12 @@ def _wrong_references(
                 )
             elif name not in known:
                 yield (kind, "scenarios"), f"{name!r} is not among the run's scenarios"
+            elif kind == "target_references":
+                scenario = known[name]
+                points, records = 2 * scenario.m, configuration.datasets[scenario.data].records
+                if records is not None and records - points < 2:
+                    found = f"{name!r} has {points} challenge points of {records} records"
+                    yield (kind, "scenarios"), f"{found}, expected 2 others at least"
         if len(set(names)) < len(names):
             yield (kind, "scenarios"), f"{names}: expected each once"
     references = configuration.target_references

@@ -12,7 +12,7 @@ from mico.networks import pretrained
 from mico.workflow.plan import Plan, public
 
 # Keys of a scenario that say where files lie.
-PLACES = ("released", "solutions", "outputs", "weights", "members")
+PLACES = ("released", "solutions", "memberships", "outputs", "weights", "members")
 # What is told of the records of given outputs, of which there is no data set.
 RECORDS = {
     "synthetic": False,

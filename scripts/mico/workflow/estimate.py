@@ -39,7 +39,7 @@ def records(one: Scenario | GivenWeights, data: DataOptions) -> int:
     """The records of a data set: as said, else twice a training set, or some."""
     if data.records is not None:
         return data.records
-    return 2 * one.n if isinstance(one, Scenario) else RECORDS
+    return 2 * max(one.n, one.m) if isinstance(one, Scenario) else RECORDS
 
 
 def features(one: Scenario | GivenWeights, data: DataOptions) -> int:

@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
-from mico.challenge.layout import ATTACKED, PREDICTION, SOLUTION, model_name, seed_files
+from mico.challenge.layout import (
+    ATTACKED,
+    PREDICTION,
+    SOLUTION,
+    list_files,
+    model_name,
+    seed_files,
+)
 from mico.challenge.phases import PHASES
 from mico.challenge.scenario import Disclosable
 from mico.data.original_form import BATCHES
@@ -130,8 +137,9 @@ def _model_files() -> set[str]:
 
 def _released() -> str:
     disclosed, weights = get_args(Disclosable), _model_files()
-    train = _one_of([*seed_files("train"), SOLUTION, *weights])
-    attacked = _one_of([*seed_files(ATTACKED[0], disclosed), *weights])
+    train = _one_of([*seed_files("train"), *list_files("train"), SOLUTION, *weights])
+    told = [*seed_files(ATTACKED[0], disclosed), *list_files(ATTACKED[0], disclosed)]
+    attacked = _one_of([*told, *weights])
     return f"train/{MODEL}/{train}|{_one_of(ATTACKED)}/{MODEL}/{attacked}"
 
 

@@ -249,9 +249,23 @@ def shard_seeds(plan: Plan, wildcards: Wildcards) -> str:
 
 def draws_file(plan: Plan, wildcards: Wildcards) -> list[str]:
     """The file of a scenario's draws, where memberships come from no seed."""
-    if plan.configuration.design == "published":
+    if plan.configuration.design != "full-entropy":
         return []
     return [f"<results>/private/{wildcards['scenario']}/draws.npz"]
+
+
+def given_memberships(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The file that says who is what in a scenario, where one is given."""
+    path = plan.of(wildcards).memberships
+    return [] if path is None else [path]
+
+
+def memberships_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """What is kept of that file, where one is given."""
+    scenario = plan.of(wildcards)
+    if scenario.memberships is None:
+        return []
+    return [f"<results>/private/{scenario.id}/memberships.npz"]
 
 
 def draws_flags(plan: Plan, wildcards: Wildcards) -> str:

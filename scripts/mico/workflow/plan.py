@@ -327,4 +327,5 @@ def public(scenario: Attacked) -> dict[str, object]:
         return unknown | named | {"data": scenario.data, "outputs": True, "solved": False}
     told = asdict(scenario) | {"architecture": pretrained.public(scenario.architecture)}
     del told["solutions"]
+    told["memberships"] = scenario.memberships is not None
     return told | {"released": scenario.released is not None, "solved": scenario.solved}

@@ -1,5 +1,6 @@
 """Time and memory of a job, for schedulers: from its wildcards and the plan of the run."""
 
+import math
 from pathlib import Path
 
 from mico.challenge.scenario import GivenOutputs
@@ -47,11 +48,23 @@ def dataset_mb(plan: Plan, wildcards: Wildcards) -> int:
     return estimate.dataset_mb(plan.configuration.datasets[wildcards["data"]])
 
 
+def memberships_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that reads who is what in all models of a scenario."""
+    return estimate.array_mb(Path(str(plan.of(wildcards).memberships)))
+
+
 def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that trains or runs a scenario's models."""
     scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)
     batch = plan.configuration.physical_batch_size
     return estimate.compute_mb(scenario, plan.data(scenario), batch)
+
+
+def training_mb(plan: Plan, wildcards: Wildcards) -> int:
+    """MiB of a job that trains a shard of models; lists are read of all models."""
+    scenario = plan.of(wildcards)
+    listed = 0 if scenario.memberships is None else 4 * plan.models * scenario.n
+    return compute_mb(plan, wildcards) + math.ceil(2 * listed / 2**20)
 
 
 def bundle_mb(plan: Plan, wildcards: Wildcards) -> int:

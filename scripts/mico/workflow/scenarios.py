@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Scenario
+from mico.challenge.scenario import Design, Given, GivenOutputs, GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
 from mico.data.tokens import BPE, is_checkpoint
 from mico.networks import factory
 from mico.networks.facts import networks, parse
 from mico.support.errors import InputError, did_you_mean, shown
+from mico.support.numbers import written_number
 from mico.support.records import build
 
 # By which an accountant finds the noise for a target.
@@ -20,6 +21,7 @@ def resolve(
     items: Sequence[str | Mapping[str, Any]],
     published: Mapping[str, Mapping[str, Any]],
     datasets: Mapping[str, DataOptions],
+    design: Design = "published",
 ) -> dict[str, Scenario]:
     """The scenarios of a run by id.
 
@@ -27,7 +29,7 @@ def resolve(
         items: each the id of a published scenario, or a mapping with `id`, perhaps `from` (a
             published scenario, else one earlier in the list), and the fields that differ.
         published: the library of scenarios, where each stands after the one it is derived from.
-        datasets: the known data sets.
+        datasets: the known data sets; design: that of the run.
 
     Raises:
         InputError: names the scenario and the key.
@@ -45,7 +47,16 @@ def resolve(
         if name in own:
             raise InputError(f"scenario {name}: its id is there twice")
         own[name] = _complete(item, own | library)
-        resolved[name] = build(Scenario, own[name], f"scenario {name}: ")
+        where = f"scenario {name}"
+        if own[name].get("memberships") is not None and design != "published":
+            raise InputError(f"{where}: memberships: expected null with the design {design!r}")
+        if design == "half" and own[name].get("released") is None:
+            n = _half(where, own[name].get("data"), datasets)
+            if written_number(item.get("n", n)) != n:
+                expected = f"expected {n}, half the records, with the design 'half'"
+                raise InputError(f"{where}: n: {shown(item['n'])}: {expected}")
+            own[name] = _complete({**item, "n": n}, own | library)
+        resolved[name] = build(Scenario, own[name], f"{where}: ")
         check_buildable(resolved[name], datasets)
     _check_distinct(resolved.values())
     return resolved
@@ -100,6 +111,23 @@ def _complete(item: Mapping[str, Any], known: Mapping[str, dict[str, Any]]) -> d
     return taken | own
 
 
+def _half(where: str, data: Any, datasets: Mapping[str, DataOptions]) -> int:
+    """Half the records of the data set of this name, which the configuration must say."""
+    records = _data(where, data, datasets).records
+    if records is None:
+        reason = "missing, of which the design 'half' takes one half"
+        raise InputError(f"{where}: data {data!r}: records: {reason}")
+    return records // 2
+
+
+def _data(where: str, name: Any, datasets: Mapping[str, DataOptions]) -> DataOptions:
+    """What the configuration says of the data set of this name."""
+    if name not in list(datasets):  # a list, for a name that a dictionary cannot look up
+        hint = did_you_mean(name, datasets)
+        raise InputError(f"{where}: data {shown(name)} is not among the datasets, {hint}")
+    return datasets[name]
+
+
 def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> None:
     """Refuse a scenario whose network does not take its data, or that needs more records.
 
@@ -115,9 +143,11 @@ def check_buildable(scenario: Scenario, datasets: Mapping[str, DataOptions]) -> 
         if "images" not in networks()[network].data:
             raise InputError(f"{where}: {key}: expected a network for images, not {network}")
     records = datasets[scenario.data].records
-    if records is not None and scenario.n + scenario.m > records:
-        used = scenario.n + scenario.m
-        raise InputError(f"{where}: n + m = {used}, but {scenario.data} has {records} records")
+    what, used = "n + m", scenario.n + scenario.m
+    if scenario.memberships is not None:  # of which a training set may have a record twice
+        what, used = "2m", 2 * scenario.m
+    if records is not None and used > records:
+        raise InputError(f"{where}: {what} = {used}, but {scenario.data} has {records} records")
 
 
 def _check_network(
@@ -133,10 +163,7 @@ def _check_network(
     facts = networks()[network]
     if facts.checkpoint and not is_checkpoint(variant):
         raise InputError(f"{where}: architecture {architecture!r}: {variant} is not a folder")
-    if name not in datasets:
-        hint = did_you_mean(name, datasets)
-        raise InputError(f"{where}: data {name!r} is not among the datasets, {hint}")
-    data, known = datasets[name], formats()
+    data, known = _data(where, name, datasets), formats()
     if not set(known[data.format].kinds) & set(facts.data):
         expected = " or ".join(one for one in known if set(known[one].kinds) & set(facts.data))
         raise InputError(f"{where}: data {name!r}: {network} takes data of the format {expected}")

@@ -31,14 +31,14 @@ def compute(
 
     For each layer the logarithm of the norm of the example's gradient; the cosine of its gradient
     with the mean gradient of records that were trained on and of records that were not, where
-    those are given away, else of all records (but for the model's own challenge points); the
-    distance of the hidden activations from their mean over that class. What the architecture's
-    costs do not allow is left out.
+    those are given away, else of all records (but for the model's own challenge points, if others
+    are left); the distance of the hidden activations from their mean over that class. What
+    the architecture's costs do not allow is left out.
 
     Raises:
         InputError: a released file is missing, corrupt or of another architecture.
     """
-    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m, checksums)
+    disclosed = reader.read_splits(directory, phases, len(records.labels), n, m, checksums)
     points, challenge = np.unique(disclosed.challenge, return_inverse=True)
     challenge = challenge.reshape(disclosed.challenge.shape)
     facts = architecture.facts
@@ -77,16 +77,18 @@ def _compared(
     disclosed: Disclosed, model: int, phases: Phases, count: int, facts: Facts
 ) -> Mapping[str, np.ndarray]:
     """Records that a model's challenge points are compared with, by name; a sample of each."""
-    rest = np.setdiff1d(np.arange(count), disclosed.challenge[model])
-    sets = {"all": rest}
-    if len(disclosed.training) == phases.models:  # of every model, so that features are alike
+    everything = np.arange(count)
+    rest = np.setdiff1d(everything, disclosed.challenge[model])
+    sets = {"all": rest if len(rest) > 1 else everything}
+    # Of every model, so that features are alike.
+    if len(disclosed.training) == phases.models and disclosed.others.min() > 0:
         training = disclosed.training[model]
-        sets = {"members": training, "nonmembers": np.setdiff1d(rest, training)}
+        sets = {"members": training}
+        if disclosed.others.max() < len(rest):
+            sets["nonmembers"] = np.setdiff1d(rest, training)
     rng = np.random.default_rng(model)
     return {
-        name: rng.permutation(indices)[: facts.white_box_records]
-        for name, indices in sets.items()
-        if len(indices)
+        name: rng.permutation(indices)[: facts.white_box_records] for name, indices in sets.items()
     }
 
 

@@ -33,7 +33,7 @@ def compute(
     Raises:
         InputError: a released file is missing, corrupt or of another architecture.
     """
-    disclosed = reader.read_seeds(directory, phases, len(records.labels), n, m, checksums)
+    disclosed = reader.read_splits(directory, phases, len(records.labels), n, m, checksums)
     points, challenge = np.unique(disclosed.challenge, return_inverse=True)
     own = records.take(points[None])
     loss = np.empty((phases.models, len(points)))
