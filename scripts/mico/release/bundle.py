@@ -339,8 +339,8 @@ LISTS_OF = (
 BY_LISTS = (
     "No seed gives the split of {names}: `challenge.csv` and `training.csv` say it. Challenge\n"
     "order is that of `challenge.csv`. How many challenge points are members may differ from one\n"
-    "model to another. In train, `training.csv` holds all n records, the members among them, and a\n"
-    "record as often as an epoch has it; elsewhere the challenge points are left out of it."
+    "model to another. In train, `training.csv` holds all n records, the members among them, and\n"
+    "a record as often as an epoch has it; elsewhere the challenge points are left out of it."
 )
 DRAWN = (
     "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists "
