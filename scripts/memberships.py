@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mico.challenge import memberships
-from mico.challenge.memberships import Sizes
+from mico.challenge import membership_files, memberships
+from mico.challenge.membership_files import Sizes
 from mico.data import store
 from mico.support import private, program
 
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
 
     sizes = Sizes(args.models, store.describe(args.data).records, args.n, args.m)
-    found = memberships.read_given(args.given, sizes)
+    found = membership_files.read(args.given, sizes)
     with private.only_for_owner(args.output):
         memberships.write(args.output, found)
 

@@ -15,7 +15,7 @@ from test_memberships import of_seeds
 from workflow_runs import files, planned, products, snakemake
 
 import mico
-from mico.challenge import memberships, seeds, split_file
+from mico.challenge import membership_files, memberships, seeds, split_file
 from mico.challenge.phases import Phases
 from mico.release import intake
 from mico.scoring import metrics
@@ -205,7 +205,7 @@ def test_the_pages_table_is_a_file(tmp_path: Path) -> None:
     rows = pd.read_csv(pd.io.common.StringIO(content))
     first = rows[rows.model == 0]
     (tmp_path / "a.csv").write_text(first.to_csv(index=False))
-    sizes = memberships.Sizes(1, 300, 3, 1)
-    found = memberships.read_given(tmp_path / "a.csv", sizes)
+    sizes = membership_files.Sizes(1, 300, 3, 1)
+    found = membership_files.read(tmp_path / "a.csv", sizes)
     assert found.training.tolist() == [[17, 17, 202]]
     assert found.challenge.tolist() == [[5, 17]]

@@ -19,9 +19,10 @@ from test_bad_own_data import cut, header, npz, saved, text, zipped
 import train as training_program
 from mico.attacks import reference_training
 from mico.attacks.computing import gradients, outputs
-from mico.challenge import memberships, seeds, split_file, splits
+from mico.challenge import membership_files, memberships, seeds, split_file, splits
 from mico.challenge.layout import model_folder
-from mico.challenge.memberships import Memberships, Sizes
+from mico.challenge.membership_files import Sizes
+from mico.challenge.memberships import Memberships
 from mico.challenge.recipe import Recipe, TrainingOptions
 from mico.data import store
 from mico.networks.build import build
@@ -124,7 +125,7 @@ def check(found: Memberships, roles: list[Roles]) -> None:
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_csv_is_read_as_a_loop_would(tmp_path: Path, roles: list[Roles], mixed: bool) -> None:
-    found = memberships.read_given(write_csv(tmp_path / "a.csv", roles, mixed), SIZES)
+    found = membership_files.read(write_csv(tmp_path / "a.csv", roles, mixed), SIZES)
     check(found, roles)
     # A participant sees the order, in which a file may have all members first.
     assert (np.diff(found.challenge) > 0).all()
@@ -132,12 +133,12 @@ def test_a_csv_is_read_as_a_loop_would(tmp_path: Path, roles: list[Roles], mixed
 
 def test_a_csv_as_people_write_it(tmp_path: Path, roles: list[Roles]) -> None:
     """A mark before it, another order of columns, blanks, quotation marks, CR LF."""
-    plain = memberships.read_given(write_csv(tmp_path / "a.csv", roles), SIZES)
+    plain = membership_files.read(write_csv(tmp_path / "a.csv", roles), SIZES)
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     lines = [f'"{role}", {record} ,{model}' for model, record, role in rows]
     (tmp_path / "b.csv").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
-    again = memberships.read_given(tmp_path / "b.csv", SIZES)
+    again = membership_files.read(tmp_path / "b.csv", SIZES)
     for name, array in vars(plain).items():
         np.testing.assert_array_equal(vars(again)[name], array)
 
@@ -147,20 +148,20 @@ def test_an_npz_is_read_as_it_is(tmp_path: Path, roles: list[Roles], kind: objec
     given = arrays_of(roles)
     typed = {name: array.astype(kind) for name, array in given.items()}
     np.savez(tmp_path / "a.npz", **typed)
-    found = memberships.read_given(tmp_path / "a.npz", SIZES)
+    found = membership_files.read(tmp_path / "a.npz", SIZES)
     check(found, roles)
     assert found.challenge.tolist() == given["challenge"].tolist()
     np.savez_compressed(tmp_path / "b.npz", **given)
-    check(memberships.read_given(tmp_path / "b.npz", SIZES), roles)
+    check(membership_files.read(tmp_path / "b.npz", SIZES), roles)
 
 
 def test_what_is_kept_is_read_again_and_may_be_given(tmp_path: Path, roles: list[Roles]) -> None:
-    given = memberships.read_given(write_csv(tmp_path / "a.csv", roles), SIZES)
+    given = membership_files.read(write_csv(tmp_path / "a.csv", roles), SIZES)
     path = tmp_path / "private" / "memberships.npz"
     memberships.write(path, given)
     kept = memberships.read([path], PHASES.models)
     assert kept is not None
-    for again in kept, memberships.read_given(path, SIZES):
+    for again in kept, membership_files.read(path, SIZES):
         for name, array in vars(given).items():
             np.testing.assert_array_equal(vars(again)[name], array)
     assert memberships.read([], PHASES.models) is None
@@ -443,7 +444,7 @@ def test_the_good_files_are_good(tmp_path: Path) -> None:
     """Else what is wrong with the bad ones is something else."""
     lines()(tmp_path / "a.csv")
     stored()(tmp_path / "a.npz")
-    one, other = (memberships.read_given(tmp_path / name, SMALL) for name in ("a.csv", "a.npz"))
+    one, other = (membership_files.read(tmp_path / name, SMALL) for name in ("a.csv", "a.npz"))
     for name, array in vars(one).items():
         np.testing.assert_array_equal(vars(other)[name], array)
 
@@ -492,7 +493,7 @@ def test_an_order_that_tells_nothing_is_taken(tmp_path: Path) -> None:
             ]
         )
         np.savez(tmp_path / "a.npz", challenge=challenge, membership=membership, training=training)
-        return memberships.read_given(tmp_path / "a.npz", sizes)
+        return membership_files.read(tmp_path / "a.npz", sizes)
 
     all_first, all_last = np.tile(first, (4, 1)), np.tile(~first, (4, 1))
     given(np.sort(points), all_first)
@@ -524,7 +525,7 @@ def released(
 ) -> Released:
     """Seven models, of which a participant learns all but dev's and final's members."""
     root = tmp_path_factory.mktemp("lists")
-    given = memberships.read_given(write_csv(root / "given.csv", roles), SIZES)
+    given = membership_files.read(write_csv(root / "given.csv", roles), SIZES)
     one = replace(scenario("lists", ("seed_training",), None), memberships=str(root / "given.csv"))
     data = store.read(stored_data.directory)
     network = build("mlp", data.description)

@@ -99,7 +99,7 @@ rule draws:
         "{params.program} --data {input.data} {params.drawn} --output {output} 2> {log}"
 
 
-# Who is what, where a file says it.
+# Who is what, where a file says it. The code is no parameter: an edit must not train all models again.
 rule memberships:
     input:
         given=given(jobs.given_memberships),
@@ -113,13 +113,12 @@ rule memberships:
     wildcard_constraints:
         scenario=jobs.one_of("id", plan.trained),
     conda:
-        "../../envs/train.yaml"
+        "../../envs/data.yaml"
     resources:
         mem_mb=growing(resources.memberships_mb),
         runtime=growing(20),
     params:
         program=program("memberships"),
-        code=code("memberships"),
         content=contents(jobs.given_memberships),
         file=job(jobs.given_memberships),
         models=plan.models,

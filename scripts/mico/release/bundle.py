@@ -316,28 +316,32 @@ def _check_model(folder: Path, network: Architecture, private: bool) -> None:
 
 # The data card
 
-SEEDS = """\
-| `…/seed_challenge` | a decimal number that gives the challenge points |
-| `…/seed_training` | gives the rest of the training set: {disclosing} |
-| `…/seed_membership` | gives the memberships: only in train |"""
-BY_SEEDS = """\
-Three calls of `torch.utils.data.random_split`, each with `torch.Generator().manual_seed(seed)`:
-
-| seed | splits | into |
-|---|---|---|
-| `seed_challenge` | all N records | `challenge` (2m), `rest` (N − 2m) |
-| `seed_training` | `rest` | `training` (n − m), `evaluation` (N − n − m) |
-| `seed_membership` | `challenge` | `nonmember` (m), `member` (m) |
-
-The training set is `member` followed by `training`. Challenge order is that of `challenge`."""
-LISTS_OF = """\
-| `…/challenge.csv` | the challenge points: one row of positions in the data set, from 0 |
-| `…/training.csv` | such a row of what it was trained on, in order: {disclosing} |"""
-BY_LISTS = """\
-No seed gives the split of {names}: `challenge.csv` and `training.csv` say it. Challenge order is
-that of `challenge.csv`. How many challenge points are members may differ from model to model. In
-train, `training.csv` holds all n records, the members among them, and a record as often as an epoch
-has it; elsewhere the challenge points are left out of it."""
+SEEDS = (
+    "| `…/seed_challenge` | a decimal number that gives the challenge points |\n"
+    "| `…/seed_training` | gives the rest of the training set: {disclosing} |\n"
+    "| `…/seed_membership` | gives the memberships: only in train |"
+)
+BY_SEEDS = (
+    "Three calls of `torch.utils.data.random_split`, each with "
+    "`torch.Generator().manual_seed(seed)`:\n\n"
+    "| seed | splits | into |\n"
+    "|---|---|---|\n"
+    "| `seed_challenge` | all N records | `challenge` (2m), `rest` (N − 2m) |\n"
+    "| `seed_training` | `rest` | `training` (n − m), `evaluation` (N − n − m) |\n"
+    "| `seed_membership` | `challenge` | `nonmember` (m), `member` (m) |\n"
+    "\n"
+    "The training set is `member` followed by `training`. Challenge order is that of `challenge`."
+)
+LISTS_OF = (
+    "| `…/challenge.csv` | the challenge points: one row of positions in the data set, from 0 |\n"
+    "| `…/training.csv` | such a row of what it was trained on, in order: {disclosing} |"
+)
+BY_LISTS = (
+    "No seed gives the split of {names}: `challenge.csv` and `training.csv` say it. Challenge\n"
+    "order is that of `challenge.csv`. How many challenge points are members may differ from one\n"
+    "model to another. In train, `training.csv` holds all n records, the members among them, and\n"
+    "a record as often as an epoch has it; elsewhere the challenge points are left out of it."
+)
 DRAWN = (
     "\n\nOf dev and final models this is so for the seeds that they come with. Their other lists "
     "are\ndrawn from the operating system's entropy: `member`, and `training` where "
