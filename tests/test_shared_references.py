@@ -780,7 +780,7 @@ def test_what_the_program_asks_for(
     ("changes", "message"),
     [
         (["--first", 3, "--last", 2], "models 3 to 2: expected the first not after it"),
-        (["--recipe", recipe(10, 10, **TRAINING)], "n = 10, m = 10"),
+        (["--recipe", recipe(9, 10, **TRAINING)], "n = 9, m = 10"),
         (["--recipe", recipe(291, 10, **TRAINING)], "n = 291, m = 10"),
         (["--phases", 1, 2, 2], "expected at least 2 train"),
         (["--phases", 3, 2, 3], "seed_challenge"),

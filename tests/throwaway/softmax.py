@@ -47,6 +47,7 @@ class Softmax(StateDictFile):
     classes: int
     batched = True
     dropout = False
+    statistics = ()
     physical_batch_size = PHYSICAL_BATCH_SIZE
 
     @property

@@ -217,7 +217,7 @@ class ModuleArithmetic(ABC):
         """Run all models, and stack what `take` returns for the inputs of B examples of each."""
         found = []
         for own, inputs in zip(each(parameters), x, strict=True):
-            with self.loaded(own):
+            with self.loaded(own), torch.no_grad():
                 found.append(self._in_parts(inputs, lambda _, part: take(part)))
         return torch.stack(found)
 

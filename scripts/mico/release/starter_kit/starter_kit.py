@@ -259,7 +259,8 @@ def to_input(features: np.ndarray, data: Track) -> Tensor:
 def challenge_points(folder: Path, records: int, m: int) -> list[int]:
     """The positions in the data set of a model's 2m challenge points, in challenge order."""
     if (folder / "challenge.csv").exists():  # in the place of a seed
-        return [int(text) for text in (folder / "challenge.csv").read_text().split(",")]
+        text = (folder / "challenge.csv").read_text(encoding="utf-8")
+        return [int(position) for position in text.split(",")]
     generator = torch.Generator().manual_seed(
         int((folder / "seed_challenge").read_text(encoding="utf-8"))
     )
