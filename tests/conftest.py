@@ -41,7 +41,10 @@ MARKS = {
     "conda": "creates conda environments; only in .ci/run",
 }
 # What takes longest begins first, so that processes that share the files end together.
-LONGEST = ("test_conda", "test_slurm", "test_workflow", "test_tracks", "test_resumption")
+LONGEST = (
+    *("test_conda", "test_slurm", "test_workflow", "test_privacy_audit", "test_resumption"),
+    *("test_membership_runs", "test_your_network"),
+)
 # A test that uses one of these is slow.
 SLOW_FIXTURES = {"checkout", "tiny", "real_data"}
 

@@ -24,7 +24,7 @@ ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").g
 pytestmark = [pytest.mark.slow, pytest.mark.conda]
 # The tests' own runs generate their data, make no bundles, draw memberships from seeds, and train
 # their models.
-NOT_RUN = {"download", "bundle", "draws"}
+NOT_RUN = {"download", "bundle", "draws", "memberships"}
 NOT_RUN |= {"given_challenge", "given_splits", "given_outputs", "outputs"}
 # What they make on demand.
 ON_DEMAND = ("exports", "results/tiny/submissions/threshold/shopping.zip")
