@@ -440,6 +440,17 @@ def test_sources_are_the_files_that_programs_find_by_themselves(small: Plan) -> 
     ]
 
 
+def test_a_bundle_depends_on_the_whole_files_of_networks_that_are_somebodys_own() -> None:
+    path = f"{ROOT}/examples/resnet.py"
+    own = {"id": "A", "challenge": "a", "track": "a", "architecture": f"{path}:make(width=4)"}
+    one = make(run(scenarios=[*TINY["scenarios"], TINY["scenarios"][0] | own]))
+    assert jobs.own_networks(one, {"track": "a"}) == [path]
+    assert jobs.own_networks(one, {"track": "ddp"}) == []
+    assert [file.name for file in jobs.network_sources(one, {"track": "a"})] == [
+        *("resnet.py", "own.py")
+    ]
+
+
 def test_where_a_data_sets_file_is_comes_from_its_options(tmp_path: Path) -> None:
     given = {"format": "labelled-bits", "records": 300, "features": 5, "classes": 3}
     mine = {"path": "a b.csv", "md5": "0" * 32, **given}

@@ -136,6 +136,9 @@ def test_an_edit_of_a_network_trains_its_models_anew_and_no_others(ran: Path) ->
     try:
         path.write_text(text + "\n# A comment.\n")
         assert not planned(snakemake(ran.parents[1], "--dry-run", *SHORT))
+        # But the bundle has a copy of the file.
+        again = planned(snakemake(ran.parents[1], "bundles", "--dry-run", *SHORT))
+        assert (again["bundle"], again["train"]) == (1, 0)
         path.write_text(text + "\nLATER = 1\n")
         plan = planned(snakemake(ran.parents[1], "--dry-run", *SHORT))
     finally:

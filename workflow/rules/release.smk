@@ -90,7 +90,7 @@ rule bundle:
         runtime=growing(30),
     params:
         program=program("bundle"),
-        code=code("bundle", jobs.network_sources),
+        code=code("bundle", jobs.network_sources, jobs.own_networks),
         scenarios=job(jobs.track_json),
         phases=plan.phases,
         max_bytes=plan.configuration.submissions.max_bytes,

@@ -69,7 +69,6 @@ SOURCES = "networks"  # the folder of their files in a bundle
 GIVEN = ("classes", "features", "shape", "vocabulary", "padding")
 # Two ways to the same number agree so far.
 AGREEMENT = 1e-3
-BATCH_NORMS = (nn.modules.batchnorm._BatchNorm, nn.SyncBatchNorm)
 
 
 @dataclass(frozen=True)
@@ -411,7 +410,7 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
     def _mixing(self) -> str:
         """In words, what makes an example's logits depend on others in training, if anything."""
         for name, layer in self.module.named_modules():
-            if isinstance(layer, BATCH_NORMS):
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 return f"{name} is a {type(layer).__name__}, which mixes the examples of a batch"
         if self.statistics:
             return f"{self.statistics[0]} is a buffer that training changes"

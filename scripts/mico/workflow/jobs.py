@@ -297,6 +297,13 @@ def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     return sorted({file for one in scenarios for file in facts.sources(one.architecture)})
 
 
+def own_networks(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The files of a track's networks that are somebody's own, which a bundle carries whole."""
+    names = {scenario.architecture for scenario in plan.of_track(wildcards["track"])}
+    own = {str(file) for name in names for file in facts.sources(name)[1:]}
+    return sorted(own)
+
+
 def pretrained_files(plan: Plan, wildcards: Wildcards) -> list[str]:
     """What training begins with, if that is a checkpoint in a folder."""
     return list(map(str, pretrained.files(plan.of(wildcards).architecture)))
