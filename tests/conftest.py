@@ -141,19 +141,22 @@ def real_data() -> Callable[[str], Path]:
     return downloads.folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the workflow consists of, so that no test touches a user's results."""
+    """A copy of what the workflow consists of, so that no test touches a user's results.
+
+    Each file of tests has its own: two may give their runs the same name.
+    """
     copy = tmp_path_factory.mktemp("checkout")
     copy_checkout(copy)
     return copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny(checkout: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The results of one whole run of the workflow on one machine.
 
-    Where tests run in several processes, the first that asks makes it, the others take a copy.
+    The first file of tests that asks makes it, whatever process it runs in; the others take a copy.
     """
     own = tmp_path_factory.getbasetemp()
     shared = (own if worker_id == "master" else own.parent) / "tiny"
