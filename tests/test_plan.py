@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -496,3 +498,14 @@ def test_flags_of_attacks(small: Plan) -> None:
     job["participant"] = "effect-shared"
     assert json.loads(jobs.attack_json(small, job)) == {"signal": "margin", "shared_references": 3}
     assert jobs.attack_name(small, job) == "effect"
+
+
+@pytest.mark.slow
+def test_nothing_large_is_imported_for_a_plan() -> None:
+    """Snakemake starts anew in each job of a cluster, and everybody waits for it."""
+    code = "import sys, mico.workflow.start, mico.workflow.jobs; print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    large = {"torch", "scipy", "sklearn", "pandas", "pyarrow", "PIL", "numba", "opacus"}
+    assert not large & set(printed.stdout.split())

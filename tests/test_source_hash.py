@@ -1,12 +1,13 @@
 """A stage runs again when code that it runs is edited, and for nothing else."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from mico.support.source_hash import _parse, imported_files, source_hash
+from mico.support.source_hash import _kept, imported_files, source_hash
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -31,7 +32,7 @@ def hashes(scripts, only="*") -> dict[str, str]:
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module._parse = _parse  # which remembers what it has read
+    module._kept = _kept  # what was parsed before
     # Imported by name: here all of them, in a workflow the one that is run.
     attacks = {"attack": (scripts / "mico" / "attacks" / "formulas").glob("*.py")}
     return {
@@ -218,3 +219,43 @@ def test_modules_that_import_each_other(scripts) -> None:
     first = hashes(scripts, "plain")["plain"]
     (scripts / "mico" / "two.py").write_text("from mico import one\nx = 2\n")
     assert hashes(scripts, "plain")["plain"] != first
+
+
+@pytest.mark.parametrize("spoil", [None, "", "{", '["another", {}]'])
+def test_what_was_parsed_is_kept_and_a_damaged_file_of_it_does_no_harm(
+    scripts, monkeypatch, spoil
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    kept = scripts / "mico" / "support" / "__pycache__" / "source_hash.json"
+    kept.parent.mkdir()
+    (scripts / "plain.py").write_text("x = 1\n")
+    first = by_itself(scripts)
+    by, found = json.loads(kept.read_text())
+    ((names, _),) = found.values()
+    assert names == []
+    if spoil is None:
+        # Another hash in the file is what comes out: nothing is parsed again.
+        kept.write_text(json.dumps([by, {text: [[], "other"] for text in found}]))
+        assert by_itself(scripts) != first
+    else:
+        kept.write_text(spoil)
+        assert by_itself(scripts) == first
+        assert json.loads(kept.read_text()) == [by, found]
+
+
+def by_itself(scripts) -> str:
+    """The hash of plain.py, by a source_hash that has looked at nothing before."""
+    path = scripts / "mico" / "support" / "source_hash.py"
+    spec = importlib.util.spec_from_file_location("copy", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.source_hash(scripts / "plain.py")
+
+
+def test_where_nothing_can_be_kept_nothing_is(scripts, monkeypatch) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (scripts / "plain.py").write_text("x = 1\n")
+    first = by_itself(scripts)
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    (scripts / "mico" / "support" / "__pycache__").write_text("no folder")
+    assert by_itself(scripts) == first

@@ -2,9 +2,16 @@
 
 import ast
 import hashlib
+import json
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+# What parsing found, by the text that was parsed: to parse all takes half of the time of a plan.
+KEPT = Path(__file__).parent / "__pycache__" / "source_hash.json"
 
 
 def source_hash(program: Path, *more: Path) -> str:
@@ -17,8 +24,11 @@ def source_hash(program: Path, *more: Path) -> str:
     sentence. Other files of the package that a module reads, such as a template, are not seen.
     """
     digest = hashlib.sha256()
+    known = len(_kept())
     for path in sorted(imported_files(program, *more)):
-        digest.update(_parse(path.read_text(encoding="utf-8-sig"))[1].encode())
+        digest.update(_parsed(path)[1].encode())
+    if len(_kept()) > known and not sys.dont_write_bytecode:
+        _keep()
     return digest.hexdigest()[:16]
 
 
@@ -32,17 +42,45 @@ def imported_files(program: Path, *more: Path) -> set[Path]:
 
 def _with_imports(path: Path, found: set[Path]) -> set[Path]:
     """Add to `found` the files of the package that a file imports, and those that they import."""
-    for name in _parse(path.read_text(encoding="utf-8-sig"))[0]:
+    for name in _parsed(path)[0]:
         for file in _files(name) - found:
             found.add(file)
             _with_imports(file, found)
     return found
 
 
-# Every program imports many of the same files, and a workflow asks for every program's hash.
+def _parsed(path: Path) -> tuple[list[str], str]:
+    """The dotted names that a source file imports, and a hash of its code without docstrings."""
+    text = path.read_text(encoding="utf-8-sig")
+    key = hashlib.sha256(text.encode()).hexdigest()
+    if key not in _kept():
+        _kept()[key] = _parse(text)
+    return _kept()[key]
+
+
 @cache
+def _kept() -> dict[str, tuple[list[str], str]]:
+    """What this process and those before it have parsed, if it was with this very module."""
+    found: dict[str, tuple[list[str], str]] = {}
+    with suppress(OSError, ValueError):
+        by, kept = json.loads(KEPT.read_text(encoding="utf-8"))
+        found = kept if by == _own_text() else {}
+    return found
+
+
+def _keep() -> None:
+    """Leave it to later processes, as Python leaves them compiled code; or not, where it cannot."""
+    temporary = KEPT.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        temporary.write_text(json.dumps([_own_text(), _kept()]), encoding="utf-8")
+        temporary.replace(KEPT)
+
+
+def _own_text() -> str:
+    return Path(__file__).read_text(encoding="utf-8")
+
+
 def _parse(text: str) -> tuple[list[str], str]:
-    """The dotted names that a source file imports, and its code without docstrings."""
     tree = ast.parse(text)
     names = []
     for node in _statements(tree):
@@ -55,7 +93,7 @@ def _parse(text: str) -> tuple[list[str], str]:
             and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:] or [ast.Pass()]
-    return names, ast.unparse(tree)
+    return names, hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from mico.attacks.given.signals import Signals
 from mico.attacks.given.whitebox import WhiteBox
@@ -118,6 +117,9 @@ def plain_array(what: str, values: ArrayLike) -> np.ndarray:
 
 def _from_logits(values: np.ndarray, classes: Ints, trained: ArrayLike) -> Outputs:
     """Model by model, since what is computed on the way is as large as the model's outputs."""
+    # A workflow that is planned counts the models of a file, and must not wait for SciPy.
+    from scipy.special import logsumexp
+
     rows = np.arange(len(classes))
     margin = np.empty(values.shape[:2])
     for model, of_model in enumerate(values):
