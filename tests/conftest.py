@@ -165,7 +165,7 @@ def tiny(checkout: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: st
         if shared.exists():
             shutil.copytree(shared, checkout, dirs_exist_ok=True)
         else:
-            snakemake(checkout, "--cores", "2", *TINY, warm=False)
+            snakemake(checkout, "--cores", "2", *TINY)
             # With what Snakemake knows of it.
             for part in "results/tiny", ".snakemake":
                 shutil.copytree(checkout / part, shared / part)

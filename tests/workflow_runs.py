@@ -58,13 +58,13 @@ def start(
     )
 
 
-def snakemake(folder: Path, *arguments: str, fails: bool = False, warm: bool = True) -> str:
+def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     """Run Snakemake in a folder, and give what it printed.
 
-    Args:
-        warm: whether its jobs are forked from a process that has the large libraries in memory.
+    Its jobs are forked from a process that has the large libraries in memory. Those that `start`
+    starts, which tests kill, and those of SLURM and conda are not, and must give the same bytes.
     """
-    process = start(folder, *arguments, pythons=f"{_warm()}:" if warm else "")
+    process = start(folder, *arguments, pythons=f"{_warm()}:")
     output, _ = process.communicate(timeout=900)
     assert (process.returncode != 0) == fails, output
     return output
