@@ -117,6 +117,7 @@ def test_published_noise_spends_the_published_epsilon(
         assert line.split("|")[column + 1].split(", ")[place].strip() == f"{value:.2f}"
 
 
+@pytest.mark.slow
 def test_more_noise_spends_less_and_more_epochs_more() -> None:
     base = account(**FAST, delta=1e-5, noise_multiplier=1.0)
     assert base.noise_multiplier == 1.0

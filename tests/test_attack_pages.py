@@ -56,6 +56,7 @@ def plain(text: str) -> str:
     return " ".join(html.unescape(re.sub("<.*?>", " ", text)).split())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_program_writes_a_page_for_each_built_in_attack(paths: dict, tmp_path: Path) -> None:
     done = run_program(paths, tmp_path / "attacks", SCRIPT)

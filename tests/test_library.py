@@ -126,6 +126,7 @@ def test_tprs_are_those_of_an_independent_computation(attack: str, naive: Callab
         assert found[f"tpr_at_fpr_{rate:g}"] == pytest.approx(tpr, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_resampled_models_of_unequal_halves() -> None:
     """By the definition, resample by resample: models are drawn whole."""
     logits, labels, trained = made(effect=1)
@@ -540,6 +541,7 @@ def test_scores_that_are_none(tmp_path: Path, text: str, said: str) -> None:
         mico.load_scores(tmp_path / "nowhere.csv")
 
 
+@pytest.mark.slow
 def test_scores_are_scored_with_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By scikit-learn's AUC, and by intervals that hold the truth about as often as they say."""
     monkeypatch.setattr("mico.library.scores.REPLICATES", 200)

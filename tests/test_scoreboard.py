@@ -313,6 +313,7 @@ def simulated() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_paired_bootstrap_against_a_naive_one(simulated: dict, load: Load) -> None:
     truth, resamples = simulated["membership"], simulated["resamples"]
     chosen = {name: simulated["predictions"][name] for name in ("other", "weak")}

@@ -282,7 +282,7 @@ def _agreeing_shadows(given: Simulated, rng: np.random.Generator) -> Simulated:
     return replace(given, signals=signals)
 
 
-@pytest.mark.parametrize("train", [2, 3, TRAIN])
+@pytest.mark.parametrize("train", [2, 3, pytest.param(TRAIN, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "change", [_ragged, _extreme, _constant, _some_constant, _huge, _agreeing_shadows]
 )
