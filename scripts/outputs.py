@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--members", type=Path, required=True, help="who trained on what")
     parser.add_argument("--data", type=Path, required=True, help="a stored data set")
     parser.add_argument("--architecture", required=True, help="a network's name and variant")
-    parser.add_argument("--physical-batch-size", type=program.from_1, required=True)
+    parser.add_argument("--physical-batch-size", type=program.from_1)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--output", type=Path, required=True, help="the .npz to write")
     args = parser.parse_args()

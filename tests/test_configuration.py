@@ -1045,8 +1045,8 @@ attacks:
 
 def test_text_is_no_number_where_text_is_expected(tmp_path) -> None:
     assert check_own(tmp_path, "run: 1e3").configuration.run == "1e3"
-    with pytest.raises(InputError, match=r"physical_batch_size: '4' is not of type 'integer'"):
-        check_own(tmp_path, "physical_batch_size: '4'")
+    with pytest.raises(InputError, match=r"submissions: max_bytes: '4' is not of type 'integer'"):
+        check_own(tmp_path, "submissions: {max_bytes: '4'}")
 
 
 @pytest.mark.parametrize(

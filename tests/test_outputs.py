@@ -125,7 +125,7 @@ def test_loss_and_margin_equal_a_naive_softmax(
         (NETWORK, [4096, 904]),
         (CNN(4), [4096, 904]),
         (CNN(4, physical_batch_size=10), [1280, 1280, 1280, 1160]),
-        (CNN(4, physical_batch_size=64), [5000]),
+        (CNN(4, physical_batch_size=64), [4096, 904]),
     ],
     ids=["mlp", "cnn", "smaller", "larger"],
 )

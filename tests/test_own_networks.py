@@ -151,6 +151,59 @@ def test_clipped_sum_equals_that_of_each_examples_gradient(
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("private", [False, True])
+def test_the_physical_batch_makes_no_difference(network: OwnNetwork, private: bool) -> None:
+    (x, y), parameters = batch_of(network, 1), weights_of(network, 1)
+    found = []
+    for size in 40, 7:
+        one = build(network.name, network.data, size)
+        out = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        if private:
+            bound = torch.linspace(0, 2, RECORDS)[None]
+            one.add_clipped_gradients(parameters, x, y, bound, Clipping(0.5), out)
+        else:
+            one.mean_gradient(parameters, x, y, out)
+        found.append(flat(out))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=2e-5)
+
+
+def test_a_batch_is_cut_into_parts_of_about_the_same_size() -> None:
+    x = torch.arange(80.0).view(40, 2)
+    parts = list(build(f"{MODULES}:table", DATA["bits"], 17).parts(x))
+    assert [len(chosen) for chosen, _ in parts] == [14, 13, 13]
+    assert torch.equal(torch.cat([chosen for chosen, _ in parts]), torch.arange(40))
+    assert torch.equal(torch.cat([inputs for _, inputs in parts]), x)
+    assert not list(build(NORMED, DATA["bits"], 17).parts(x[:0]))
+
+
+def test_the_physical_batch_is_larger_where_a_record_takes_less() -> None:
+    sizes = {}
+    for side in 8, 32, 64:
+        data = replace(DATA["images"], features=3 * side**2, shape=(3, side, side))
+        network = build(f"{ROOT}/examples/resnet.py:make", data)
+        assert isinstance(network, OwnNetwork)
+        network.prepare(private=True)
+        x = torch.zeros(4000, *data.shape)
+        sizes[side] = [len(next(network.parts(x, private))[0]) for private in (False, True)]
+    # Of 8 x 8 images single examples' gradients, which only DP needs, take most.
+    assert sizes[8][0] == 667  # 4000 in 6 parts
+    assert sizes[8][1] == 334  # in 12
+    assert sizes[32] == [45, 32]
+    assert sizes[64] == [32, 32]
+    small = build(f"{MODULES}:table", DATA["bits"])
+    assert small.physical_batch_size == 1024
+    assert build(f"{MODULES}:table", DATA["bits"], 5).physical_batch_size == 5
+
+
+def test_a_plain_pass_makes_as_many_bytes_as_its_layers_put_out() -> None:
+    network = build(f"{MODULES}:convolutions", DATA["images"])
+    assert isinstance(network, OwnNetwork)
+    image, rows = 6 * 4 * 4, 8 * 16
+    # first, norm, relu_, second, its sum; the rows, whose copy follows; norm, tanh and mean; logits
+    assert network.record_bytes > 2 * 4 * (5 * image + 4 * rows + 8 + CLASSES)
+    assert network.record_bytes < 2 * 4 * (9 * image + 12 * rows)
+
+
 def test_mean_gradient_equals_autograd(network: OwnNetwork) -> None:
     (x, y), parameters = batch_of(network, 2), weights_of(network, 2)
     out = {name: torch.ones_like(value) for name, value in parameters.items()}

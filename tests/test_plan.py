@@ -98,7 +98,7 @@ def test_recipes_hold_all_that_training_is_told(small: Plan) -> None:
     scenario = small.of({"scenario": "SD"})
     recipe = small.recipe(scenario)
     assert (recipe.n, recipe.m, recipe.architecture) == (150, 10, "mlp")
-    assert (recipe.physical_batch_size, recipe.precision) == (32, "float32")
+    assert (recipe.physical_batch_size, recipe.precision) == (None, "float32")
     shared = asdict(recipe.optimisation)
     assert shared == {name: getattr(scenario, name) for name in shared}
     assert shared["clipping_norm"] == 2.6

@@ -27,7 +27,7 @@ rule signals:
         code=code("signals", jobs.network_sources),
         phases=plan.phases,
         architecture=field("architecture"),
-        physical_batch_size=plan.configuration.physical_batch_size,
+        physical_batch=job(jobs.physical_batch_flag),
         n=field("n"),
         m=field("m"),
         device=plan.configuration.device,
@@ -35,8 +35,7 @@ rule signals:
         "{params.program} --challenge {input.challenge} --checksums {input.checksums}"
         " --data {input.data}"
         " --architecture {params.architecture:q}"
-        " --physical-batch-size {params.physical_batch_size}"
-        " --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
+        " {params.physical_batch} --phases {params.phases} --n {params.n} --m {params.m} --device {params.device}"
         " --output {output} 2> {log}"
 
 
@@ -81,12 +80,12 @@ rule outputs:
         given=job(jobs.weights_flags),
         state=job(jobs.given_state),
         architecture=job(jobs.weights_architecture),
-        physical_batch_size=plan.configuration.physical_batch_size,
+        physical_batch=job(jobs.physical_batch_flag),
         device=plan.configuration.device,
     shell:
         "{params.program} {params.given} --data {input.data}"
         " --architecture {params.architecture:q}"
-        " --physical-batch-size {params.physical_batch_size} --device {params.device}"
+        " {params.physical_batch} --device {params.device}"
         " --output {output} 2> {log}"
 
 

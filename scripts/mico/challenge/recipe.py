@@ -193,7 +193,7 @@ class Recipe:
     """All that is decided about how a shard's models are trained, but for their seeds and noise."""
 
     architecture: str
-    physical_batch_size: Positive
+    physical_batch_size: Positive | None  # None: what the network has by itself
     precision: Precision
     n: int  # records in a training set
     m: int  # challenge points that are members, and as many non-members

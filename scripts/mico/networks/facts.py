@@ -16,7 +16,8 @@ from mico.challenge.layout import MODEL
 from mico.networks import factory
 from mico.support.errors import InputError
 
-# A CNN computes on so many examples of each model at a time: on a CPU as fast as any number.
+# A CNN computes on so many examples of each model at a time, unless it is told: on a CPU as fast as
+# any number.
 PHYSICAL_BATCH_SIZE = 32
 PRECISIONS = ("float32", "bfloat16")
 
@@ -43,6 +44,7 @@ class Facts:
     # Of those files, the name of another that stands in for one in what others released.
     older: dict[str, str] = field(default_factory=dict)
     weights_mb: int = 0  # of one model, where that counts
+    physical_batch_size: int | None = PHYSICAL_BATCH_SIZE  # unless configured; None: it chooses
     feature_mb: float = 0.0  # of activations, for a feature of an example of the physical batch
     features: int | None = None  # for which the rates are, where they grow with the features
     divisors: tuple[int, ...] = ()  # k of `name/k`, a network of 1/k of the channels

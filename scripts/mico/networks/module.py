@@ -51,8 +51,12 @@ class ModuleArithmetic(ABC):
         """The module's logits (B, classes) for the inputs of B examples."""
 
     @abstractmethod
-    def parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield a batch of B examples in parts: their positions in it, and their inputs."""
+    def parts(self, x: Tensor, by_example: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield a batch of B examples in parts: their positions in it, and their inputs.
+
+        Args:
+            by_example: single examples' gradients are computed, which may take more memory.
+        """
 
     @abstractmethod
     def prepare(self, private: bool) -> None:
@@ -143,7 +147,7 @@ class ModuleArithmetic(ABC):
             sums = {name: value[model] for name, value in out.items()}
             (rows,) = bound[model].nonzero(as_tuple=True)
             with self.loaded(own, seeds[model] if seeds else None):
-                for chosen, inputs in self.parts(x[model, rows]):
+                for chosen, inputs in self.parts(x[model].index_select(0, rows), True):
                     at = rows[chosen]
                     gradients = self.gradients(inputs, y[model, at], smoothing)
                     scale = clipping.scale(bound[model, at], total_norm(gradients))
@@ -198,7 +202,7 @@ class ModuleArithmetic(ABC):
             return torch.cat([hidden, torch.stack(norms + products, 1)], 1)
 
         ends: list[int] = []
-        found = self._in_parts(x, compute)
+        found = self._in_parts(x, compute, by_example=True)
         hidden, norms, products = found.tensor_split(ends, 1)
         return hidden, norms, products
 
@@ -221,10 +225,12 @@ class ModuleArithmetic(ABC):
                 found.append(self._in_parts(inputs, lambda _, part: take(part)))
         return torch.stack(found)
 
-    def _in_parts(self, x: Tensor, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def _in_parts(
+        self, x: Tensor, compute: Callable[[Tensor, Tensor], Tensor], by_example: bool = False
+    ) -> Tensor:
         """Call `compute` on B examples part by part; the rows are in the examples' order."""
         rows, values = [], []
-        for chosen, inputs in self.parts(x):
+        for chosen, inputs in self.parts(x, by_example):
             rows.append(chosen)
             values.append(compute(chosen, inputs))
         return torch.cat(values)[torch.cat(rows).argsort()]

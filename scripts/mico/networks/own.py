@@ -17,6 +17,7 @@ training, all are, since two passes would draw twice.
 """
 
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -37,9 +38,10 @@ from mico.challenge.layout import MODEL
 from mico.data.store import Description
 from mico.networks import factory
 from mico.networks.architecture import Parameters, StateDict
-from mico.networks.bookkeeping import Formed, Gradients, Layer, is_known
+from mico.networks.bookkeeping import Formed, Gradients, Layer, is_known, total_norm
 from mico.networks.factory import Factory
-from mico.networks.facts import Facts, of
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, of
+from mico.networks.made import bytes_of
 from mico.networks.model_files import StateDictFile, read_state_dict
 from mico.networks.module import ModuleArithmetic, widened
 from mico.networks.randomness import RandomStream
@@ -58,6 +60,7 @@ FACTS = {
         "record_seconds": 2e-3,
         "step_seconds": 1e-2,
         "forward": 0.3333333333333333,  # 1 / 3, as a literal
+        "physical_batch_size": None,
         "feature_mb": 2e-3,
         "accuracy_records": 10_000,
         "white_box_records": 1_000,
@@ -69,6 +72,11 @@ SOURCES = "networks"  # the folder of their files in a bundle
 GIVEN = ("classes", "features", "shape", "vocabulary", "padding")
 # Two ways to the same number agree so far.
 AGREEMENT = 1e-3
+# A physical batch is of so many records that their computation makes this many bytes of tensors, as
+# many as 28 images of 32 x 32 in `examples/resnet.py` with DP; see docs/performance.md. It is of at
+# least `PHYSICAL_BATCH_SIZE`, and of more than the largest nothing was faster.
+MADE_BYTES = 96_000_000
+LARGEST_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,19 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, torch.dtype]  # of the statistics
     last: nn.Linear | None
-    physical_batch_size: int
+    configured: int | None  # on how many examples it computes at a time
+    record_bytes: int  # that a plain pass makes for an example
     precision: str
+
+    @property
+    def physical_batch_size(self) -> int:
+        """On how many examples it computes at a time, but for single examples' gradients."""
+        return self._batch(self.record_bytes)
+
+    def _batch(self, record_bytes: int) -> int:
+        """The physical batch of examples for each of which so many bytes are made."""
+        most = min(MADE_BYTES // max(record_bytes, 1), LARGEST_BATCH)
+        return self.configured or max(most, PHYSICAL_BATCH_SIZE)
 
     @property
     def classes(self) -> int:
@@ -210,13 +229,18 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         with own_code.told(factory.parse(self.name).source), super().loaded(own, seed):
             yield
 
-    def parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield a batch in physical batches; whole where a batch has statistics in training."""
+    def parts(self, x: Tensor, by_example: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield a batch in physical batches, all about as large.
+
+        It stays whole where a batch has statistics in training.
+        """
+        size = self._batch(self.example_bytes if by_example else self.record_bytes)
         whole = self.statistics and self.module.training
-        size = max(len(x), 1) if whole else self.physical_batch_size
+        count = 1 if whole else math.ceil(len(x) / size)
         positions = torch.arange(len(x), device=x.device)
-        for chosen in torch.split(positions, size) if len(x) else ():
-            yield chosen, x[chosen]  # copied, since small products round by where a factor begins
+        for chosen in torch.tensor_split(positions, count) if len(x) else ():
+            # Copied, since small products round by where a factor begins.
+            yield chosen, x.index_select(0, chosen)
 
     def prepare(self, private: bool) -> None:
         """Find out how single examples' gradients are computed.
@@ -229,7 +253,7 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
                 f"architecture {self.name!r}: with DP {self._mixing}; expected a norm of each "
                 "example by itself, such as GroupNorm or LayerNorm"
             )
-        _ = self.by_example
+        _ = self.example_bytes
 
     def gradients(self, x: Tensor, y: Tensor, smoothing: float = 0.0) -> list[Gradients]:
         """The gradients of B examples' losses, of the model that is loaded."""
@@ -265,6 +289,13 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         """Gradients by the module's parts, and a numbered part's by its number."""
         names = {_block(name.rpartition(".")[0]): None for name in self.trained}
         return [[one for one in gradients if _block(one.name) == name] for name in names]
+
+    @cached_property
+    def example_bytes(self) -> int:
+        """The bytes that are made for an example whose gradient is clipped."""
+        _ = self.by_example
+        with self.loaded(self._some_weights()):
+            return _for_one(self.data, lambda x, y: total_norm(self.gradients(x, y)))
 
     @cached_property
     def by_example(self) -> ByExample:
@@ -430,7 +461,9 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         return ""
 
 
-def build(name: str, data: Description, physical_batch_size: int, precision: str) -> OwnNetwork:
+def build(
+    name: str, data: Description, physical_batch_size: int | None, precision: str
+) -> OwnNetwork:
     """The network that a factory makes, tried on a few made-up records.
 
     Raises:
@@ -452,6 +485,7 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
             statistics = _changed(module, x)
             logits, last = _run(module, x)
             alone = [module(one) for one in torch.split(x, 1)]
+            forward = _for_one(data, lambda x, _: module(x))
     except InputError as error:
         raise InputError(f"{took}: {error}") from None
     if not isinstance(logits, Tensor) or logits.shape != (3, data.classes):
@@ -482,7 +516,8 @@ def build(name: str, data: Description, physical_batch_size: int, precision: str
         shapes={key: tuple(held[key].shape) for key in (*trained, *statistics)},
         dtypes={key: held[key].dtype for key in statistics},
         last=last,
-        physical_batch_size=physical_batch_size,
+        configured=physical_batch_size,
+        record_bytes=2 * forward,  # about as much again is made on the way back
         precision=precision,
     )
 
@@ -603,6 +638,12 @@ def _examples(data: Description, count: int) -> tuple[Tensor, Tensor]:
         return ids, y
     x = torch.randn(size, generator=generator)
     return x if data.shape is None else x.view(count, *data.shape), y
+
+
+def _for_one(data: Description, compute: Callable[[Tensor, Tensor], object]) -> int:
+    """The bytes of tensors that a computation makes for one example more."""
+    few, more = (bytes_of(partial(compute, *_examples(data, count))) for count in (2, 3))
+    return more - few
 
 
 def _agree(tried: Gradients | None, expected: StateDict) -> bool:

@@ -307,7 +307,7 @@ class Transformer(ModuleArithmetic):
             assert isinstance(layer, nn.Embedding)
             add_tokens(sums[f"{name}.weight"], *without_padding(layer, inputs, deltas))
 
-    def parts(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def parts(self, x: Tensor, by_example: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield a batch (B, L) in parts: sentences' positions, and ids cut to their longest."""
         lengths = (x != self.padding).sum(1)
         ordered, order = lengths.sort(descending=True, stable=True)

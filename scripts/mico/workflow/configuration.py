@@ -142,13 +142,13 @@ class Configuration:
         ),
     ]
     physical_batch_size: Annotated[
-        int,
+        Annotated[int, Field(ge=1)] | Literal["auto"],
         Field(
-            ge=1,
             description="on how many examples of each model a CNN, or a network of your own, "
             "computes at a time, which decides its memory; models depend on it by rounding alone. A"
             " transformer computes on as many tokens as so many of the longest sentences have. "
-            "Dropout depends on it",
+            "Dropout depends on it. `auto`: 32, and for a network of your own from 32 to 1,024, "
+            "more where a record takes little"
         ),
     ]
     precision: Annotated[

@@ -15,7 +15,7 @@ from pathlib import Path
 from mico.challenge.scenario import GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
-from mico.networks.facts import Facts, of, parse
+from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, of, parse
 from mico.privacy.budget import sampling
 from mico.workflow import outside
 
@@ -116,19 +116,22 @@ def dataset_mb(data: DataOptions) -> int:
 
 
 def compute_mb(
-    scenario: Scenario | GivenWeights, data: DataOptions, physical_batch_size: int
+    scenario: Scenario | GivenWeights, data: DataOptions, physical_batch_size: int | None
 ) -> int:
     """MiB of a process that trains or runs a scenario's models.
 
     Args:
-        physical_batch_size: on how many examples a network computes at a time.
+        physical_batch_size: on how many examples a network computes at a time; None is what it has
+            by itself.
     """
     width = features(scenario, data)
     item = 4 if "numbers" in formats()[data.format].kinds else 1
     size = records(scenario, data) * width * item / 2**20
     process = PROCESS_MB + TEXT_MB * (data.tokenizer is not None)
     facts, variant = _network(scenario), parse(scenario.architecture)[1]
-    activations = physical_batch_size * width * facts.feature_mb
+    # A network that chooses has more than that where records take little, but in no more memory.
+    batch = physical_batch_size or PHYSICAL_BATCH_SIZE
+    activations = batch * width * facts.feature_mb
     if facts.divisors and variant:
         activations /= int(variant)
     return math.ceil(process + COPIES * size + WEIGHT_COPIES * facts.weights_mb + activations)

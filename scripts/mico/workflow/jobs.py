@@ -286,6 +286,12 @@ def participant_recipe_json(plan: Plan, wildcards: Wildcards) -> str:
     return dump(plan.participant_recipe(plan.of(wildcards)))
 
 
+def physical_batch_flag(plan: Plan, wildcards: Wildcards) -> str:
+    """The flag that says the examples that a network computes at a time, if configured."""
+    size = plan.physical_batch_size
+    return "" if size is None else f"--physical-batch-size {size}"
+
+
 def network_sources(plan: Plan, wildcards: Wildcards) -> list[Path]:
     """The module of a scenario's network; for a track those of all its scenarios."""
     if one := plan.weights.get(wildcards.get("scenario", "")):

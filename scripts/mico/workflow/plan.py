@@ -51,6 +51,12 @@ class Plan:
         """GPUs of a job that trains or runs models; with the device `auto` it does without too."""
         return 0 if self.configuration.device == "cpu" else 1
 
+    @property
+    def physical_batch_size(self) -> int | None:
+        """On how many examples a network computes at a time, if that is configured."""
+        size = self.configuration.physical_batch_size
+        return None if size == "auto" else size
+
     # Scenarios and their data
 
     @cached_property
@@ -174,7 +180,7 @@ class Plan:
         optimisation = {field.name: getattr(scenario, field.name) for field in fields(Optimisation)}
         return Recipe(
             architecture=scenario.architecture,
-            physical_batch_size=self.configuration.physical_batch_size,
+            physical_batch_size=self.physical_batch_size,
             precision=self.configuration.precision,
             n=scenario.n,
             m=scenario.m,

@@ -56,8 +56,7 @@ def memberships_mb(plan: Plan, wildcards: Wildcards) -> int:
 def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that trains or runs a scenario's models."""
     scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)
-    batch = plan.configuration.physical_batch_size
-    return estimate.compute_mb(scenario, plan.data(scenario), batch)
+    return estimate.compute_mb(scenario, plan.data(scenario), plan.physical_batch_size)
 
 
 def training_mb(plan: Plan, wildcards: Wildcards) -> int:
@@ -69,7 +68,7 @@ def training_mb(plan: Plan, wildcards: Wildcards) -> int:
 
 def bundle_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that checks and packs the models of a track."""
-    batch = plan.configuration.physical_batch_size
+    batch = plan.physical_batch_size
     track = plan.of_track(wildcards["track"])
     return max(2000, *(estimate.compute_mb(one, plan.data(one), batch) for one in track))
 

@@ -12,10 +12,10 @@ from mico.networks.architecture import Architecture, Parameters
 from mico.release import reader
 from mico.support.arrays import Floats
 from mico.support.progress import progress
-from mico.training.engine import Records
+from mico.training.engine import EVALUATION_BATCH, Records
 
-# A network is given so many physical batches of records at a time. It computes on one at once, but
-# holds what goes in and what comes out of all.
+# A network is given so many physical batches of records at a time, or so many records. It computes
+# on one batch at once, but holds what goes in and what comes out of all.
 PHYSICAL_BATCHES = 128
 
 
@@ -60,7 +60,7 @@ def on_labels(architecture: Architecture, parameters: Parameters, records: Recor
 
 def parts(architecture: Architecture, records: Records) -> Iterator[Records]:
     """Records (M, B) in parts that a network is given at a time."""
-    size = PHYSICAL_BATCHES * architecture.physical_batch_size
+    size = min(PHYSICAL_BATCHES * architecture.physical_batch_size, EVALUATION_BATCH)
     for start in range(0, records.labels.shape[1], size):
         at = slice(start, start + size)
         yield Records(records.features[:, at], records.labels[:, at])

@@ -10,7 +10,6 @@ from mico.challenge.phases import Phases
 from mico.data import store
 from mico.networks.architecture import Architecture
 from mico.networks.build import build
-from mico.networks.facts import PHYSICAL_BATCH_SIZE
 from mico.support import arrays, program
 from mico.training import engine
 from mico.training.device import choose
@@ -36,8 +35,7 @@ def run(description: str, output: str, compute: Compute) -> None:
     parser.add_argument(
         "--physical-batch-size",
         type=program.from_1,
-        default=PHYSICAL_BATCH_SIZE,
-        help="on how many examples of each model a network computes at a time",
+        help="on how many examples of each model a network computes at a time; else as it has it",
     )
     parser.add_argument("--n", type=program.from_1, required=True, help="records in a training set")
     parser.add_argument(
