@@ -285,8 +285,9 @@ def _packed(evidence: Evidence, found: Study) -> dict[str, Any]:
     }
     parts = [one[order].astype("<i4") for one in integers.values()]
     parts += [one[order].astype("<f4") for one in numbers.values()]
+    highest = np.maximum(inside.max(axis=1), outside.max(axis=1))[:, None]
     for shares in inside, outside:
-        parts.append(np.rint(shares[order] * 255).astype(np.uint8))
+        parts.append(np.rint(255 * shares / highest)[order].astype(np.uint8))
     for shares in found.right.values():
         percent = np.where(np.isnan(shares), NONE, np.rint(100 * shares))
         parts.append(percent[order].astype(np.uint8))
