@@ -343,7 +343,7 @@ def test_items_are_the_bits_that_are_set(tmp_path: Path) -> None:
     found = look(tmp_path, about, np.packbits(bits, axis=1))
     for one, record in zip(found, (2, 0), strict=True):
         places = [str(place) for place in np.flatnonzero(bits[record])]
-        assert one == {"items": places[:60], "left": len(places) - 60}
+        assert one == {"items": places[:40], "left": len(places) - 40}
 
 
 def test_a_text_is_the_sentence_that_it_was(tmp_path: Path) -> None:

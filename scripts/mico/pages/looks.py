@@ -12,7 +12,7 @@ import numpy as np
 from mico.data import store, tokens
 from mico.data.store import Dataset, Description
 
-MOST_ITEMS = 60  # that are shown of one record
+MOST_ITEMS = 40  # that are shown of one record
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # a PNG's colour type, by the number of channels
 
 Look = dict[
