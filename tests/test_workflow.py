@@ -25,6 +25,11 @@ def test_run_makes_everything(tiny: Path) -> None:
     assert {"comparisons.csv", "audit.json"} <= set(names)
     pages = {name for name in names if re.fullmatch("attack_pages/.*html", name)}
     assert pages == {f"attack_pages/{name}.html" for name in ATTACKS}
+    tables = {name for name in names if name.endswith("records.csv")}
+    assert tables == {f"records/{scenario}/records.csv" for scenario in ("S1", "SD")}
+    for name in tables:
+        page = names[name.replace("csv", "html")].decode()
+        assert "6 models whose training sets are known (train and dev)" in page
     predictions = [name for name in names if name.endswith("prediction.csv")]
     # Scenarios, models. The references attack two of the four train models of SD; what has shared
     # reference models, those of S1.
@@ -210,10 +215,11 @@ def test_changed_attack_runs_attacks_scores_and_report_only(checkout: Path, tiny
         "scoreboard": 2,
         "detailed_results": 2,
         "describe": 1,
+        "records": 2,
         "report": 1,
         "attack_pages": 1,
         "all": 1,
-        "total": 17,
+        "total": 19,
     }
 
 
@@ -229,7 +235,7 @@ def test_edited_program_runs_again_and_nothing_before_it(checkout: Path, tiny: P
 def of_attacks(plan: dict[str, int]) -> dict[str, int]:
     """The jobs of a plan in which an attack is new or another; all others only show results."""
     shown = {"collect_scores", "scoreboard", "detailed_results", "describe"}
-    shown |= {"report", "attack_pages", "all", "total"}
+    shown |= {"records", "report", "attack_pages", "all", "total"}
     return {rule: count for rule, count in plan.items() if rule not in shown}
 
 

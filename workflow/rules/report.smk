@@ -76,6 +76,46 @@ rule report:
         " --output {output} 2> {log}"
 
 
+# It tells of memberships, as far as they are revealed.
+rule records:
+    input:
+        signals=job(jobs.signals_file),
+        splits="<results>/private/{scenario}/splits.npz",
+        data=job(jobs.known_data),
+        predictions=job(jobs.scenario_predictions),
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
+            "layout.html.j2",
+            "macros.html.j2",
+            "page.css.j2",
+            "records.html.j2",
+            "records.js.j2",
+        ),
+    output:
+        page="<results>/records/{scenario}/records.html",
+        table="<results>/records/{scenario}/records.csv",
+    log:
+        "<logs>/records/{scenario}.log",
+    benchmark:
+        "<benchmarks>/records/{scenario}.tsv"
+    conda:
+        environment("report")
+    resources:
+        mem_mb=growing(resources.attack_mb),
+        runtime=growing(20),
+    params:
+        program=program("records"),
+        code=code("records"),
+        run=plan.configuration.run,
+        phases=plan.phases,
+        told=job(jobs.records_flags),
+    shell:
+        "{params.program} --run {params.run} --scenario {wildcards.scenario} {params.told}"
+        " --signals {input.signals} --splits {input.splits} --data {input.data}"
+        " --predictions {input.predictions} --phases {params.phases}"
+        " --page {output.page} --table {output.table} 2> {log}"
+
+
 use rule report as attack_pages with:
     input:
         **SHOWN,

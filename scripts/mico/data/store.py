@@ -21,6 +21,7 @@ from mico.support.atomic import atomic_directory
 from mico.support.errors import InputError, shown
 
 LABELS = "labels.npy"
+TOKENIZER = "tokenizer.json"
 OF_IMAGES = ("shape", "mean", "std")  # what a description has of images alone
 # The type of what is stored, by the kind of data.
 KINDS: dict[str, type[np.generic]] = {
@@ -101,6 +102,16 @@ def read_labels(directory: Path) -> np.ndarray:
     description = describe(directory)
     _verify(directory, LABELS)
     return _labels(directory, description)
+
+
+def tokenizer(directory: Path) -> Path:
+    """The file of a stored text's tokenizer.
+
+    Raises:
+        InputError: it is missing, or is not as its checksum says.
+    """
+    _verify(directory, TOKENIZER)
+    return directory / TOKENIZER
 
 
 def _labels(directory: Path, description: Description) -> np.ndarray:

@@ -163,6 +163,26 @@ def load(name: str) -> Tokenizer:
     return Tokenizer(backend, {role: token for role, token in roles if isinstance(token, str)})
 
 
+def decode(file: Path, ids: np.ndarray) -> list[str]:
+    """Sentences from the ids of their tokens, without special ones.
+
+    Args:
+        file: tokenizer.json of a stored data set; ids: (N, d).
+
+    Raises:
+        InputError: the library is not installed, or the file is no tokenizer.
+    """
+    try:
+        import tokenizers
+    except ImportError:
+        raise _not_installed(file.name, "tokenizers") from None
+    try:
+        backend = tokenizers.Tokenizer.from_file(str(file))
+    except Exception as error:  # it has no kind of its own
+        raise InputError(f"{file}: no tokenizer ({error})") from None
+    return list(backend.decode_batch(ids.tolist()))
+
+
 def _not_installed(tokenizer: str, package: str) -> InputError:
     return InputError(f"tokenizer {tokenizer!r}: needs {package}, see requirements-text.txt")
 

@@ -176,6 +176,26 @@ def classes(title: str, rates: Sequence[Mapping[str, float | None]], overall: fl
         return _svg(axes, title)
 
 
+def effects(title: str, found: np.ndarray, chance: np.ndarray, marked: np.ndarray) -> Markup:
+    """How many records have which effect, and how many would by chance.
+
+    Args:
+        found: (U,); chance: those of many draws of as many records; marked: a few of the first.
+    """
+    ends = min(found.min(), chance.min()), max(found.max(), chance.max())
+    edges = np.linspace(*ends, 61) if ends[0] < ends[1] else np.array([ends[0] - 1, ends[0] + 1])
+    with matplotlib.rc_context(SVG_STYLE):
+        axes = _canvas(240, left=38, top=26)
+        axes.set_xlabel("Effect, in standard deviations")
+        axes.set_title("Share of records", loc="left", fontsize=10.5)
+        axes.grid(axis="y")
+        shares = [np.histogram(one, edges)[0] / len(one) for one in (found, chance)]
+        axes.stairs(shares[0], edges, fill=True, color=PALETTE[0], alpha=0.5)
+        axes.stairs(shares[1], edges, color=INK, linewidth=1.4)
+        axes.vlines(marked, 0, 0.05 * max(map(max, shares)), color=PALETTE[1], linewidth=1.4)
+        return _svg(axes, title)
+
+
 def strip(title: str, tprs: Mapping[str, Mapping[str, float]]) -> Markup:
     """A row per scenario: a dot for each model."""
     with matplotlib.rc_context(SVG_STYLE):

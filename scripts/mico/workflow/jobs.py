@@ -445,6 +445,44 @@ def entry_columns(plan: Plan, wildcards: Wildcards) -> str:
     return " ".join(flags)
 
 
+def signals_file(plan: Plan, wildcards: Wildcards) -> str:
+    """What a scenario's models put out."""
+    one = plan.attacked(wildcards)
+    return f"<results>/signals/{one.track}/{one.challenge}.npz"
+
+
+def scenario_predictions(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The predictions of all built-in attacks on a scenario."""
+    one = plan.attacked(wildcards)
+    return [
+        f"<results>/predictions/{name}/{one.track}/{one.challenge}"
+        for name in plan.run.attacks
+        if one.id in plan.run.entered[name]
+    ]
+
+
+def known_data(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The stored data set of a scenario; none where outputs alone are given."""
+    one = plan.attacked(wildcards)
+    return [] if isinstance(one, GivenOutputs) else [f"<results>/data/{one.data}"]
+
+
+def records_flags(plan: Plan, wildcards: Wildcards) -> str:
+    """The flags that say of which models the page on records may tell, and what it is about.
+
+    Of final models it tells nothing before they are revealed. Of models that somebody else trained,
+    training sets are known where they are released.
+    """
+    one = plan.attacked(wildcards)
+    revealed = ATTACKED[: 1 + ATTACKED.index(plan.configuration.reveal)]
+    traced = ["train", *(revealed if one.id in plan.trained else [])]
+    attacked = revealed if one.solved else ["train"]
+    return (
+        f"--challenge {one.challenge} --traced {' '.join(traced)} --attacked {' '.join(attacked)}"
+        f" {public_seeds_flag(plan, wildcards)}"
+    )
+
+
 def numbers_json(plan: Plan, wildcards: Wildcards) -> str:
     """The numbers of a track's dev and final models by challenge, as they are published: JSON."""
     found = {}

@@ -90,6 +90,11 @@ class Plan:
         """The outputs or weights that a job is about, by their id or their challenge's name."""
         return self.run.given[self._id(wildcards)]
 
+    def attacked(self, wildcards: Wildcards) -> Attacked:
+        """What a job is about, with models or without."""
+        id = self._id(wildcards)
+        return self.run.scenarios.get(id) or self.run.given[id]
+
     def _id(self, wildcards: Wildcards) -> str:
         challenge = wildcards.get("challenge")
         return self.challenges[challenge].id if challenge else wildcards["scenario"]
@@ -154,7 +159,8 @@ class Plan:
             options = [self.configuration.datasets[wildcards["data"]]]
         elif names & {"challenge", "scenario"}:
             id = self._id(wildcards)
-            options = [self.data(self.weights.get(id) or self.run.scenarios[id])]
+            one = self.weights.get(id) or self.run.scenarios.get(id)
+            options = [] if one is None else [self.data(one)]
         elif "track" in names:
             options = [self.data(scenario) for scenario in self.of_track(wildcards["track"])]
         else:
