@@ -107,7 +107,8 @@ def false_share(found: Effects, chance: Floats) -> Floats:
     Not a number of an unknown effect.
 
     Args:
-        chance: the lower ends (shuffles, U) of `shuffled`.
+        chance: the lower ends (shuffles, U) of `shuffled`, which are those of no effect at all;
+            with a number added, those of that effect on every record.
     """
     lows = _lows(found.low)
     above = np.mean([_reaching(_lows(one), lows) for one in chance], axis=0)
