@@ -79,6 +79,7 @@ def study(challenge: str, evidence: Evidence) -> Study:
     """All that the page says, in numbers."""
     found = records.effects(evidence.signal, evidence.trained)
     chance, chance_low = records.shuffled(evidence.signal, evidence.trained, challenge)
+    _, alike_low = records.alike(evidence.signal, evidence.trained, challenge)
     order = records.order(found)
     known = ~np.isnan(found.effect)
     mean = float(found.effect[known].mean()) if known.any() else 0.0
@@ -92,7 +93,7 @@ def study(challenge: str, evidence: Evidence) -> Study:
         chance,
         mean,
         records.false_share(found, chance_low),
-        records.false_share(found, chance_low + mean),
+        records.false_share(found, alike_low),
         first,
         last,
         order,
