@@ -515,6 +515,9 @@ def test_a_run_on_outputs_scores_as_the_library_does(checkout: Path) -> None:
     assert "ε not known" in report
     assert str(checkout) not in report
     assert not (results / "scoreboard").exists()
+    of_records = pd.read_csv(results / "records/mine/records.csv").set_index("record").sort_index()
+    assert of_records.in_models.tolist() == TRAINED.sum(axis=0).tolist()
+    assert set(of_records.challenge_models) == {MODELS}
     assert not planned(snakemake(checkout, "--dry-run", *arguments))
     # Other contents run the attacks on them again, and no others.
     shutil.copy(archive(checkout / "other", scores=-MARGINS, keep=TRAINED), logits)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mico.scoring import records
+from mico.scoring.curves import resamples
 
 
 def naive(inside: list[float], outside: list[float]) -> tuple[float, float, float]:
@@ -141,6 +142,71 @@ def test_of_those_that_stand_out_few_are_false() -> None:
         found_in_all.append((out & real).sum())
     assert np.mean(false) < 0.12
     assert np.mean(found_in_all) > 70
+
+
+def test_alike_has_the_mean_effect_and_the_noise_of_new_models() -> None:
+    """Of all records alike, in the mean and the spread of effects that other models would have."""
+    signal, trained = made(11, 60, 600, 3.0)
+    effect, low = records.alike(signal, trained, "a")
+    found = records.effects(signal, trained)
+    assert effect.shape == low.shape == (records.SHUFFLES, 600)
+    assert np.nanmean(effect) == pytest.approx(found.effect.mean(), rel=0.06)
+    assert np.nanstd(effect) == pytest.approx(found.effect.std(), rel=0.2)
+    assert np.nanmean(effect - low) == pytest.approx((found.effect - found.low).mean(), rel=0.1)
+
+
+def test_alike_is_that_of_a_loop() -> None:
+    signal, trained = made(12, 9, 25, 2.0)
+    trained[:4] = np.array([True, True, False, False])[:, None]
+    trained[:, 7] = True
+    effect, low = records.alike(signal, trained, "a")
+    assert np.isnan(effect[:, 7]).all()
+    found = records.effects(signal, trained)
+    average = float(np.nanmean(found.effect))
+    drawn = resamples(9, "a", records.SHUFFLES)
+    for record in set(range(25)) - {7}:
+        inside, outside = (
+            signal[side, record] for side in (trained[:, record], ~trained[:, record])
+        )
+        step = average * ((inside.var(ddof=1) + outside.var(ddof=1)) / 2) ** 0.5
+        moved = np.where(
+            trained[:, record],
+            signal[:, record] - inside.mean() + step,
+            signal[:, record] - outside.mean(),
+        )
+        for row in range(5):
+            models = np.repeat(np.arange(9), drawn[row])
+            sides = [
+                moved[models][trained[models, record] == side].tolist() for side in (True, False)
+            ]
+            if min(map(len, map(set, sides))) > 1:
+                expected = naive(*sides)[:2]
+                assert (effect[row, record], low[row, record]) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("effect", [0.0, 3.0])
+def test_where_all_are_alike_none_is_ahead(effect: float) -> None:
+    tens = []
+    for seed in range(5):
+        signal, trained = made(seed, 60, 1000, effect)
+        found = records.effects(signal, trained)
+        shares = records.false_share(found, records.alike(signal, trained, "a")[1])
+        tens.append(shares[records.order(found)[9]])
+    assert np.mean(tens) > 0.5
+
+
+def test_of_those_ahead_few_are_no_more_at_risk() -> None:
+    false, ahead = [], []
+    for seed in range(5):
+        real = np.arange(1000) < 100
+        signal, trained = made(seed, 60, 1000, 2.0 + 3.0 * real)
+        found = records.effects(signal, trained)
+        shares = records.false_share(found, records.alike(signal, trained, "a")[1])
+        out = shares <= 0.1
+        false.append((out & ~real).sum() / max(out.sum(), 1))
+        ahead.append((out & real).sum())
+    assert np.mean(false) < 0.12
+    assert np.mean(ahead) > 50
 
 
 def test_what_is_chosen_by_chance_is_not_seen_again() -> None:

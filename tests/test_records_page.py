@@ -94,7 +94,9 @@ def test_table_has_every_record_by_a_loop(made: tuple) -> None:
     assert known.place.tolist() == list(range(1, len(known) + 1))
     assert known.effect_low.is_monotonic_decreasing
     assert set(known.record[:10]) == set(range(10))
-    assert known.false_share[9] < 0.01
+    assert known.false_any[9] < 0.01
+    assert known.false_more[9] < 0.01
+    assert known.false_more.min() >= 0
     assert table.record[10:].min() >= 10
     calls = {}
     for name in ATTACKS:
@@ -196,10 +198,13 @@ def test_page_says_which_ten_and_how_sure(made: tuple) -> None:
     lowest = known.sort_values("effect_high", kind="stable").record[:10].tolist()
     assert [int(one) for one in shown[10:]] == lowest
     plain = " ".join(html.unescape(re.sub("<.*?>", " ", text)).split())
-    assert "✓ These 10 stand out from chance." in plain
-    assert "less than 0.1 of them would be expected here (100 shuffles)." in plain
-    out = (known.false_share <= 0.05).sum()
-    assert f"{out} of {len(known)} records stand out" in plain
+    assert "✓ These 10 are more at risk than other records." in plain
+    assert "✓ It does leave a trace on them." in plain
+    assert plain.count("less than 0.1 of 10 would be expected here") == 2
+    assert f"an effect of +{known.effect.mean():.2f}, less than 0.1 of 10" in plain
+    more, some = (known[name] <= 0.05 for name in ("false_more", "false_any"))
+    assert f"{more.sum()} of {len(known)} records lie above" in plain
+    assert f"{some.sum()} of {len(known)} records have an effect" in plain
     again = records.again(data["margin"][:TRACED], data["trained"][:TRACED][:, data["points"]])
     assert f"mean effect of +{again.chosen:.2f} there, and of +{again.other:.2f} in the" in plain
     row = table.iloc[0]
@@ -218,6 +223,38 @@ def test_page_says_which_ten_and_how_sure(made: tuple) -> None:
     assert {one for one in targets if not one.startswith(("#", "data:"))} == {
         *("../../report.html", "records.csv")
     }
+
+
+def evidence(effect: np.ndarray | float, size: int = 600) -> page.Evidence:
+    """Signals of 80 models, and no attack."""
+    rng = np.random.default_rng(6)
+    trained = rng.random((80, size)) < 0.6
+    signal = rng.normal(size=trained.shape) + effect * trained
+    nothing = np.zeros((1, 2), int)
+    return page.Evidence(np.arange(size), None, signal, trained, nothing, nothing > 0, {})
+
+
+@pytest.mark.parametrize(
+    ("effect", "more", "some"),
+    [
+        (0.0, "⚠ Which 10 come first is mostly chance.", "⚠ It need not leave any trace."),
+        (1.5, "⚠ Which 10 come first is mostly chance.", "✓ It does leave a trace on them."),
+        (
+            1.5 + 4.0 * (np.arange(600) < 10),
+            "✓ These 10 are more at risk than other records.",
+            "✓ It does leave a trace on them.",
+        ),
+    ],
+)
+def test_an_effect_on_all_records_puts_none_ahead(
+    effect: np.ndarray | float, more: str, some: str
+) -> None:
+    given = evidence(effect)
+    found = page.study("c", given)
+    about = page.About("run", "T1", "c", ["train"], ["train"], False, None)
+    text = page.render(about, given, found, page.table(given, found), {})
+    assert more in text
+    assert some in text
 
 
 def test_overlap_of_attacks(made: tuple) -> None:
@@ -435,7 +472,7 @@ def test_what_the_page_carries_is_every_record(made: tuple) -> None:
     table = pd.read_csv(folder / "records.csv")
     whole = zlib.decompress(content)
     size = len(table)
-    assert len(whole) == size * (13 * 4 + 2 * records.BINS + len(ATTACKS))
+    assert len(whole) == size * (14 * 4 + 2 * records.BINS + len(ATTACKS))
     assert list(struct.unpack(f"<{size}i", whole[: 4 * size])) == table.record.tolist()
     effects = np.frombuffer(whole, "<f4", size, 7 * 4 * size)
     assert effects == pytest.approx(table.effect.to_numpy(), rel=1e-4, nan_ok=True)

@@ -61,7 +61,9 @@ class Study:
 
     effects: Effects
     chance: Floats  # (shuffles, U) effects with memberships shuffled
-    false_share: Floats  # (U,)
+    mean: float  # of all known effects
+    false_any: Floats  # (U,) shares that would be there by chance if no record had an effect
+    false_more: Floats  # (U,) and if all records had the mean effect
     first: Ints  # (U,) places that intervals leave room for
     last: Ints
     order: Ints  # (U,) the most at risk first
@@ -77,9 +79,11 @@ def study(challenge: str, evidence: Evidence) -> Study:
     """All that the page says, in numbers."""
     found = records.effects(evidence.signal, evidence.trained)
     chance, chance_low = records.shuffled(evidence.signal, evidence.trained, challenge)
+    _, alike_low = records.alike(evidence.signal, evidence.trained, challenge)
     order = records.order(found)
-    known = int((~np.isnan(found.effect)).sum())
-    few = min(records.CHOSEN, known // 2)
+    known = ~np.isnan(found.effect)
+    mean = float(found.effect[known].mean()) if known.any() else 0.0
+    few = min(records.CHOSEN, int(known.sum()) // 2)
     rising = np.argsort(found.high, kind="stable")  # unknown ones last
     least = rising[~np.isin(rising, order[:few])][:few]
     first, last = records.places(found)
@@ -87,7 +91,9 @@ def study(challenge: str, evidence: Evidence) -> Study:
     return Study(
         found,
         chance,
+        mean,
         records.false_share(found, chance_low),
+        records.false_share(found, alike_low),
         first,
         last,
         order,
@@ -144,7 +150,8 @@ def table(evidence: Evidence, found: Study) -> pd.DataFrame:
         "place": _where(known, place),
         "place_first": _where(known, found.first),
         "place_last": _where(known, found.last),
-        "false_share": found.false_share,
+        "false_any": found.false_any,
+        "false_more": found.false_more,
         "effect": effects.effect,
         "effect_low": effects.low,
         "effect_high": effects.high,
@@ -175,7 +182,8 @@ def render(
         rows: what `table` gives; looks: by record, of those that are shown.
     """
     data, effects = about.data, found.effects
-    shares = pd.DataFrame(found.right).mean(axis=1)  # over attacks
+    places = range(len(evidence.records))
+    shares = pd.DataFrame(found.right, index=places).mean(axis=1)  # over attacks, if any
     names = None if data is None else data.class_names
 
     def cards(chosen: Ints) -> list[dict[str, Any]]:
@@ -202,9 +210,10 @@ def render(
         least=cards(found.least),
         listed=cards(listed),
         scale=_scale(effects, listed),
-        mean=float(np.nanmean(effects.effect)) if few else None,
-        share=float(found.false_share[found.most[-1]]) if few else None,
-        standing_out=int((found.false_share <= SURE).sum()),
+        mean=found.mean,
+        # At the last of those that are shown, and how many records have few false ones before them.
+        more=_sure(found.false_more, found.most),
+        any=_sure(found.false_any, found.most),
         sure=SURE,
         shuffles=records.SHUFFLES,
         again=found.again,
@@ -216,6 +225,14 @@ def render(
         class_names=names,
         bins=records.BINS,
     )
+
+
+def _sure(shares: Floats, most: Ints) -> dict[str, float]:
+    """Of false shares, that of the first few records, and how many records have a low one."""
+    return {
+        "share": float(shares[most[-1]]) if len(most) else 1.0,
+        "records": int((shares <= SURE).sum()),
+    }
 
 
 def _card(
@@ -232,7 +249,8 @@ def _card(
         "place": int(row["place"]),
         "first": int(row["place_first"]),
         "last": int(row["place_last"]),
-        "share": float(row["false_share"]),
+        "any": float(row["false_any"]),
+        "more": float(row["false_more"]),
         "effect": float(row["effect"]),
         "low": float(row["effect_low"]),
         "high": float(row["effect_high"]),
@@ -279,7 +297,8 @@ def _packed(evidence: Evidence, found: Study) -> dict[str, Any]:
         "effect": effects.effect,
         "low": effects.low,
         "high": effects.high,
-        "share": found.false_share,
+        "any": found.false_any,
+        "more": found.false_more,
         "least": evidence.signal.min(axis=0),
         "most": evidence.signal.max(axis=0),
     }

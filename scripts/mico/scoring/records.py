@@ -25,7 +25,8 @@ class Effects:
     outside: Ints  # (U,) models that were not
     mean_in: Floats  # (U,) of its signal in the former
     mean_out: Floats  # (U,) and in the latter
-    effect: Floats  # (U,) their difference in standard deviations
+    deviation: Floats  # (U,) the standard deviation, s below
+    effect: Floats  # (U,) their difference in such deviations
     low: Floats  # (U,) the ends of its 95 % interval
     high: Floats
 
@@ -91,6 +92,40 @@ def shuffled(
     return effect, low
 
 
+def alike(
+    signal: Floats, trained: Bools, name: str, replicates: int = SHUFFLES
+) -> tuple[Floats, Floats]:
+    """Effects and their lower ends (replicates, U) if all records had the mean effect.
+
+    What a record's signals have beyond their means on either side stays; between these the mean
+    effect is put in the place of its own. Then whole models are drawn with replacement (Efron and
+    Tibshirani 1993, chapters 8 and 16).
+
+    Args:
+        signal, trained: as of `effects`; name: what the draw depends on.
+    """
+    found = effects(signal, trained)
+    known = ~np.isnan(found.effect)
+    if not known.any():
+        nothing = np.full((replicates, len(known)), np.nan)
+        return nothing, nothing
+    mean = found.effect[known].mean()
+    own = np.where(known, found.mean_in, 0), np.where(known, found.mean_out, 0)
+    step = np.where(known, mean * found.deviation, 0)
+    residual = signal - np.where(trained, own[0] - step, own[1])
+    drawn = curves.resamples(len(signal), name, replicates).astype(np.float64)
+    drawn_effects = []
+    for values, members in _parts(residual, trained):
+        parts = values, values**2
+        inside = drawn @ members
+        sums = [drawn @ (members * part) for part in parts]
+        rest = [drawn @ part - one for part, one in zip(parts, sums, strict=True)]
+        one = _effects(inside, len(signal) - inside, sums, rest, np.zeros(members.shape[1]))
+        drawn_effects.append((one.effect, one.low))
+    effect, low = (np.concatenate(column, axis=-1) for column in zip(*drawn_effects, strict=True))
+    return np.where(known, effect, np.nan), np.where(known, low, np.nan)
+
+
 def order(found: Effects) -> Ints:
     """The records (U,) from the most to the least at risk: by the lower ends of the intervals.
 
@@ -102,12 +137,13 @@ def order(found: Effects) -> Ints:
 def false_share(found: Effects, chance: Floats) -> Floats:
     """For each record (U,): of it and those ahead of it, the share that would be there by chance.
 
-    That is the mean number of records that come up to it with memberships shuffled, over its place
-    (Tusher, Tibshirani and Chu 2001, PNAS 98, 5116-5121), or what the next places have, if less.
+    That is the mean number of records that come up to it in draws of chance, over its place, or
+    what the next places have, if less (Tusher, Tibshirani and Chu 2001, PNAS 98, 5116-5121).
     Not a number of an unknown effect.
 
     Args:
-        chance: the lower ends (shuffles, U) of `shuffled`.
+        chance: the lower ends (draws, U) of `shuffled`, where no record has an effect, or of
+            `alike`, where all have the mean effect.
     """
     lows = _lows(found.low)
     above = np.mean([_reaching(_lows(one), lows) for one in chance], axis=0)
@@ -224,33 +260,49 @@ def _reaching(values: Floats, levels: Floats) -> Ints:
 
 def _blocks(signal: Floats, trained: Bools, orders: Ints) -> Iterator[Effects]:
     """The effects (K, B) of B records at a time, for K orders (K, M) of the rows of memberships."""
+    for values, members in _parts(signal, trained):
+        centre = values.mean(axis=0)
+        about = values - centre
+        parts = about, about**2
+        inside = np.broadcast_to(members.sum(axis=0), (len(orders), members.shape[1]))
+        own = [
+            np.stack([np.einsum("mu,mu->u", members[row], part) for row in orders])
+            for part in parts
+        ]
+        rest = [part.sum(axis=0) - sums for part, sums in zip(parts, own, strict=True)]
+        yield _effects(inside, len(signal) - inside, own, rest, centre)
+
+
+def _parts(signal: Floats, trained: Bools) -> Iterator[tuple[Floats, Floats]]:
+    """Signals and memberships (M, B), as numbers, of so many records at a time."""
     for start in range(0, signal.shape[1], BLOCK):
         part = slice(start, start + BLOCK)
-        members = trained[:, part].astype(np.float64)
-        inside = members.sum(axis=0)
-        # About the mean, so that sums of squares keep their digits.
-        centre = signal[:, part].mean(axis=0)
-        values = signal[:, part] - centre
-        squares = values**2
-        first = np.stack([np.einsum("mu,mu->u", members[row], values) for row in orders])
-        second = np.stack([np.einsum("mu,mu->u", members[row], squares) for row in orders])
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            mean_in, v_in = _moments(inside, first, second)
-            outside = len(signal) - inside
-            rest = values.sum(axis=0) - first, squares.sum(axis=0) - second
-            mean_out, v_out = _moments(outside, *rest)
-            pooled = (v_in + v_out) / 2
-            effect = (mean_in - mean_out) / np.sqrt(pooled)
-            spread = (v_in**2 / (inside - 1) + v_out**2 / (outside - 1)) / (8 * pooled**2)
-            error = (v_in / (inside - 1) + v_out / (outside - 1)) / pooled
-            half = WIDTH * np.sqrt(effect**2 * spread + error)
-        # Rounding leaves something of signals that are all alike.
-        known = (np.minimum(inside, outside) >= FEWEST) & (pooled > 1e-24 * (1 + centre**2))
-        effect = np.where(known, effect, np.nan)
-        whole = np.broadcast_to(inside.astype(np.int64), first.shape)
-        means = mean_in + centre, mean_out + centre
-        ends = effect - half, effect + half
-        yield Effects(whole, len(signal) - whole, *means, effect, *ends)
+        yield signal[:, part], trained[:, part].astype(np.float64)
+
+
+def _effects(
+    inside: Floats, outside: Floats, own: list[Floats], rest: list[Floats], centre: Floats
+) -> Effects:
+    """Effects (K, B) from how many models are on each side, and sums over them.
+
+    Args:
+        own, rest: over the models of each side the sum of signals, about a centre (B,) so that
+            their digits are kept, and that of their squares.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean_in, v_in = _moments(inside, *own)
+        mean_out, v_out = _moments(outside, *rest)
+        pooled = (v_in + v_out) / 2
+        effect = (mean_in - mean_out) / np.sqrt(pooled)
+        spread = (v_in**2 / (inside - 1) + v_out**2 / (outside - 1)) / (8 * pooled**2)
+        error = (v_in / (inside - 1) + v_out / (outside - 1)) / pooled
+        half = WIDTH * np.sqrt(effect**2 * spread + error)
+    # Rounding leaves something of signals that are all alike.
+    known = (np.minimum(inside, outside) >= FEWEST) & (pooled > 1e-24 * (1 + centre**2))
+    effect = np.where(known, effect, np.nan)
+    sizes = inside.astype(np.int64), outside.astype(np.int64)
+    means = mean_in + centre, mean_out + centre
+    return Effects(*sizes, *means, np.sqrt(pooled), effect, effect - half, effect + half)
 
 
 def _moments(count: Floats, first: Floats, second: Floats) -> tuple[Floats, Floats]:
