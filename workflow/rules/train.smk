@@ -22,7 +22,8 @@ rule accountant:
         " --epochs {params.epochs} {params.budget} --output {output} 2> {log}"
 
 
-# Once for a network of somebody's own. It decides what later jobs are asked a scheduler for.
+# Once for a network of somebody's own. It decides what later jobs are asked a scheduler for. They do
+# not take it as ancient: Snakemake would then miss that their own parameters changed with its.
 rule costs:
     input:
         data=job(jobs.scenario_data),
@@ -58,7 +59,7 @@ rule train:
         memberships=job(jobs.memberships_file),
         data=job(jobs.scenario_data),
         privacy="<results>/privacy/{scenario}.json",
-        costs=ancient(job(jobs.costs_file)),
+        costs=job(jobs.costs_file),
     output:
         models=directory("<results>/private/{scenario}/models/{first}-{last}"),
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",
