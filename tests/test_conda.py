@@ -23,8 +23,8 @@ from workflow_runs import ROOT, TINY, copy_checkout, products, start
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
 pytestmark = [pytest.mark.slow, pytest.mark.conda]
 # The tests' own runs generate their data, make no bundles, draw memberships from seeds, and train
-# their models.
-NOT_RUN = {"download", "bundle", "draws", "memberships"}
+# their models, of the benchmark's networks.
+NOT_RUN = {"download", "bundle", "draws", "memberships", "costs"}
 NOT_RUN |= {"given_challenge", "given_splits", "given_outputs", "outputs"}
 # What they make on demand.
 ON_DEMAND = ("exports", "results/tiny/submissions/threshold/shopping.zip")

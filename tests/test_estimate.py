@@ -28,7 +28,7 @@ def scenario(base: str, **changes: object) -> Scenario:
 
 def seconds(base: str, gpu: bool = False, **changes: object) -> float:
     one = scenario(base, **changes)
-    return estimate.training_seconds(one, DATASETS[one.data], gpu)
+    return estimate.training_seconds(one, estimate.rates(one, DATASETS[one.data], gpu))
 
 
 def test_there_is_an_estimate_for_every_network() -> None:

@@ -79,6 +79,7 @@ derived |= {"epochs": 3, "batch_size": 5}
 library = yaml.safe_load(Path("config/scenarios.yaml").read_text())
 scenario = resolve([derived], library, {"tiny": size})["S"]
 facts = networks()["softmax"]
+taken = estimate.rates(scenario, size, gpu=False)
 print(json.dumps({
     "package": mico.__file__,
     "module": facts.module,
@@ -90,9 +91,9 @@ print(json.dumps({
     "error": max(errors),
     "finite": finite,
     "refusal": refusal,
-    "training": estimate.training_seconds(scenario, size, gpu=False),
-    "signals": estimate.signals_seconds(scenario, size, 4, gpu=False),
-    "white_box": estimate.white_box_seconds(scenario, size, 4, gpu=False),
+    "training": estimate.training_seconds(scenario, taken),
+    "signals": estimate.signals_seconds(scenario, size, 4, taken),
+    "white_box": estimate.white_box_seconds(scenario, size, 4, taken),
 }))
 """
 

@@ -1,6 +1,7 @@
 """The page on one's own network: its examples are planned and built, and one is run end to end."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,9 +17,12 @@ from page_examples import examples
 from workflow_runs import ROOT, planned, products, snakemake, start
 
 from mico.data import store
+from mico.networks import costs
 from mico.networks.build import build
+from mico.networks.costs import Costs
 from mico.support import digests
 from mico.support.records import dump
+from mico.workflow import estimate
 from mico.workflow import start as planning
 
 EXAMPLES = examples("your-network.md")
@@ -86,6 +90,30 @@ def test_it_is_run_from_end_to_end(ran: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_network_takes_is_measured_once_and_asked_for(ran: Path) -> None:
+    checkout, path = ran.parents[1], ran / "costs" / "R2.json"
+    assert sorted(one.name for one in path.parent.iterdir()) == ["R1.json", "R2.json"]
+    before, times = path.read_text(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    found = costs.read(path)
+    assert 1e-6 < found.record_seconds < 1
+    assert 100 < found.mb < 5000
+    try:
+        path.write_text(dump(Costs(record_seconds=60.0, forward_seconds=1.0, mb=20_000)))
+        os.utime(path, ns=times)
+        # Other numbers make nothing anew, as long as it was not measured anew,
+        assert not planned(snakemake(checkout, "--dry-run", *SHORT))
+        # and what is made for another reason is asked for by them: two models of 200 records.
+        target = "results/resnet/private/R2/models/0-1.csv"
+        plan = snakemake(checkout, target, "--dry-run", "--forcerun", "train", *SHORT)
+        assert f"runtime={estimate.minutes(2 * 200 * 60)}" in plan
+        (mb,) = re.findall(r"^ +resources: .*mem_mb=(\d+)", plan, re.M)
+        assert 30_000 < int(mb) < 31_000
+    finally:
+        path.write_text(before)
+        os.utime(path, ns=times)
+
+
+@pytest.mark.slow
 def test_the_bundle_carries_the_code_and_the_starter_kit_asks_before_it_runs_it(
     ran: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +172,7 @@ def test_an_edit_of_a_network_trains_its_models_anew_and_no_others(ran: Path) ->
     finally:
         path.write_text(text)
     assert plan["train"] == 3  # of R1's five models, two to a shard
+    assert plan["costs"] == 1
     assert plan["target_references"] == 0  # of R2
 
 

@@ -75,9 +75,13 @@ def _plan(run: Run, gpu_hours: float, shard_seconds: float) -> Plan:
     """The jobs of a run whose shards take up to so many seconds, or one model."""
     scenarios, models = list(run.scenarios.values()), run.configuration.models.models
     data = [run.configuration.datasets[scenario.data] for scenario in scenarios]
-    per_model = [
-        estimate.training_seconds(scenario, one, gpu=True)
+    rates = [
+        estimate.rates(scenario, one, gpu=True)
         for scenario, one in zip(scenarios, data, strict=True)
+    ]
+    per_model = [
+        estimate.training_seconds(scenario, taken)
+        for scenario, taken in zip(scenarios, rates, strict=True)
     ]
     # The faster the GPUs train, the faster they run models.
     factor = gpu_hours * 3600 / (models * sum(per_model))
@@ -88,7 +92,7 @@ def _plan(run: Run, gpu_hours: float, shard_seconds: float) -> Plan:
         return len(jobs) - 1
 
     scores = []
-    for scenario, one, seconds in zip(scenarios, data, per_model, strict=True):
+    for scenario, one, taken, seconds in zip(scenarios, data, rates, per_model, strict=True):
         prepared = add(PREPARE, False)
         size = estimate.shard_size(seconds * factor, models, shard_seconds)
         shards = [
@@ -97,7 +101,7 @@ def _plan(run: Run, gpu_hours: float, shard_seconds: float) -> Plan:
         ]
         released = add(RELEASE, False, *shards)
         inputs = [
-            add(compute(scenario, one, models, True) * factor, True, released)
+            add(compute(scenario, one, models, taken) * factor, True, released)
             for compute in (estimate.signals_seconds, estimate.white_box_seconds)
         ]
         scores.append(add(SCORE, False, add(ATTACKS, False, *inputs)))

@@ -7,6 +7,7 @@ rule signals:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/checksums/{track}/{challenge}.sha256",
         data=job(jobs.scenario_data),
+        costs=job(jobs.costs_file),
     output:
         "<results>/signals/{track}/{challenge}.npz",
     log:
@@ -121,6 +122,7 @@ rule shared_references:
         challenge="<results>/challenge/{track}/{challenge}",
         checksums="<results>/checksums/{track}/{challenge}.sha256",
         data=job(jobs.scenario_data),
+        costs=job(jobs.costs_file),
         privacy=job(jobs.scenario_privacy),
     output:
         "<results>/shared_references/{track}/{challenge}/{first}-{last}.npz",

@@ -124,8 +124,7 @@ def code(name, sources=None, files=None):
     return value
 
 
-# Files that somebody gives are no inputs: Snakemake goes by the times of inputs, and theirs may be
-# anything. Their content is part of a parameter.
+# Of files that somebody gives, whose times may be anything, the content is part of a parameter.
 
 
 @cache
@@ -193,7 +192,8 @@ def field(name):
 def growing(amount):
     """A resource of a job: a number, or a function of `resources`; with every attempt more."""
 
-    def value(wildcards, attempt):
-        return attempt * (amount(plan, wildcards) if callable(amount) else amount)
+    def value(wildcards, input, attempt):
+        known = plan.measured(input.get("costs", ()))
+        return attempt * (amount(known, wildcards) if callable(amount) else amount)
 
     return value

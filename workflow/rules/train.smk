@@ -22,6 +22,36 @@ rule accountant:
         " --epochs {params.epochs} {params.budget} --output {output} 2> {log}"
 
 
+# Once for a network of somebody's own. It decides what later jobs are asked a scheduler for. They do
+# not take it as ancient: Snakemake would then miss that their own parameters changed with its.
+rule costs:
+    input:
+        data=job(jobs.scenario_data),
+    output:
+        "<results>/costs/{scenario}.json",
+    log:
+        "<logs>/costs/{scenario}.log",
+    benchmark:
+        "<benchmarks>/costs/{scenario}.tsv"
+    wildcard_constraints:
+        scenario=jobs.any_of(plan.timed),
+    conda:
+        environment("train")
+    threads: 1
+    resources:
+        mem_mb=growing(resources.compute_mb),
+        runtime=growing(20),
+        gpu=plan.gpu,
+    params:
+        program=program("costs"),
+        code=code("costs", jobs.network_sources),
+        recipe=job(jobs.recipe_json),
+        device=plan.configuration.device,
+    shell:
+        "{params.program} --data {input.data} --recipe {params.recipe:q}"
+        " --device {params.device} --output {output} 2> {log}"
+
+
 rule train:
     input:
         seeds=job(jobs.shard_seeds),
@@ -29,6 +59,7 @@ rule train:
         memberships=job(jobs.memberships_file),
         data=job(jobs.scenario_data),
         privacy="<results>/privacy/{scenario}.json",
+        costs=job(jobs.costs_file),
     output:
         models=directory("<results>/private/{scenario}/models/{first}-{last}"),
         rows="<results>/private/{scenario}/models/{first}-{last}.csv",

@@ -6,7 +6,7 @@ be asked for a few times as much: a job that it kills goes on from its checkpoin
 for nothing.
 
 Where the configuration does not say how large a data set is, that is guessed: see `records` and
-`features`.
+`features`. Of a network of somebody's own the rates are a guess, too, until they are measured.
 """
 
 import math
@@ -15,6 +15,7 @@ from pathlib import Path
 from mico.challenge.scenario import GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.registry import formats
+from mico.networks.costs import Rates
 from mico.networks.facts import PHYSICAL_BATCH_SIZE, Facts, of, parse
 from mico.privacy.budget import sampling
 from mico.workflow import outside
@@ -28,6 +29,9 @@ WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoi
 DATASET_MB = 2_000  # to read any of the benchmark's data sets
 READ_COPIES = 20  # of a file of a table, while it is read
 COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
+
+# Of what was measured: white-box features hold a few models, and a sample may be a larger one.
+MEASURED_ROOM = 1.5
 
 SHARD_SECONDS = 45 * 60
 
@@ -56,16 +60,21 @@ def _given_bytes(data: DataOptions) -> int:
     return outside.size(Path(data.path)) if data.path and Path(data.path).exists() else 0
 
 
-def training_seconds(scenario: Scenario, data: DataOptions, gpu: bool) -> float:
-    """Seconds to train one model of a scenario, on a GPU or on one core.
+def rates(one: Scenario | GivenWeights, data: DataOptions, gpu: bool) -> Rates:
+    """What a network takes on a GPU or on one core, as it is known beforehand.
 
     Args:
         data: the options of its data set.
     """
+    facts, cores = _network(one), CORES_PER_GPU if gpu else 1
+    record = facts.seconds(parse(one.architecture)[1], features(one, data)) / cores
+    return Rates(record, facts.step_seconds / cores, facts.forward * record)
+
+
+def training_seconds(scenario: Scenario, taken: Rates) -> float:
+    """Seconds to train one model of a scenario."""
     _, steps = sampling(scenario.n, scenario.batch_size, scenario.epochs, scenario.drop_last)
-    trained = scenario.n * scenario.epochs
-    seconds = trained * _per_record(scenario, data) + steps * _network(scenario).step_seconds
-    return seconds / (CORES_PER_GPU if gpu else 1)
+    return scenario.n * scenario.epochs * taken.record + steps * taken.step
 
 
 def shard_size(seconds: float, models: int, longest: float = SHARD_SECONDS) -> int:
@@ -78,30 +87,22 @@ def shard_size(seconds: float, models: int, longest: float = SHARD_SECONDS) -> i
     return math.ceil(models / math.ceil(models / most))
 
 
-def signals_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: bool) -> float:
+def signals_seconds(scenario: Scenario, data: DataOptions, models: int, taken: Rates) -> float:
     """Seconds to run all models of a challenge on all its challenge points."""
-    return _forward_seconds(scenario, data, models * challenge_points(scenario, data, models), gpu)
+    return models * challenge_points(scenario, data, models) * taken.forward
 
 
-def outputs_seconds(weights: GivenWeights, data: DataOptions, models: int, gpu: bool) -> float:
+def outputs_seconds(weights: GivenWeights, data: DataOptions, models: int, taken: Rates) -> float:
     """Seconds to run all models on all records of a data set."""
-    return _forward_seconds(weights, data, models * records(weights, data), gpu)
+    return models * records(weights, data) * taken.forward
 
 
-def _forward_seconds(
-    scenario: Scenario | GivenWeights, data: DataOptions, calls: int, gpu: bool
-) -> float:
-    forward = _network(scenario).forward * _per_record(scenario, data)
-    return calls * forward / (CORES_PER_GPU if gpu else 1)
-
-
-def white_box_seconds(scenario: Scenario, data: DataOptions, models: int, gpu: bool) -> float:
+def white_box_seconds(scenario: Scenario, data: DataOptions, models: int, taken: Rates) -> float:
     """Seconds to compute a challenge's white-box features."""
     facts = _network(scenario)
     calls = models * (min(facts.white_box_records, records(scenario, data)) + 2 * scenario.m)
     calls += min(facts.white_box_shadows, models) * challenge_points(scenario, data, models)
-    seconds = calls * _per_record(scenario, data)
-    return seconds / (CORES_PER_GPU if gpu else 1)
+    return calls * taken.record
 
 
 def challenge_points(scenario: Scenario, data: DataOptions, models: int) -> int:
@@ -124,14 +125,12 @@ def compute_mb(
         physical_batch_size: on how many examples a network computes at a time; None is what it has
             by itself.
     """
-    width = features(scenario, data)
-    item = 4 if "numbers" in formats()[data.format].kinds else 1
-    size = records(scenario, data) * width * item / 2**20
+    size = _data_mb(scenario, data)
     process = PROCESS_MB + TEXT_MB * (data.tokenizer is not None)
     facts, variant = _network(scenario), parse(scenario.architecture)[1]
     # A network that chooses has more than that where records take little, but in no more memory.
     batch = physical_batch_size or PHYSICAL_BATCH_SIZE
-    activations = batch * width * facts.feature_mb
+    activations = batch * features(scenario, data) * facts.feature_mb
     if facts.divisors and variant:
         activations /= int(variant)
     return math.ceil(process + COPIES * size + WEIGHT_COPIES * facts.weights_mb + activations)
@@ -153,6 +152,20 @@ def margins_mb(weights: GivenWeights, data: DataOptions, models: int) -> int:
     return PROCESS_MB + math.ceil(6 * 8 * models * records(weights, data) / 2**20)
 
 
+def measured_mb(scenario: Scenario, data: DataOptions, mb: int) -> int:
+    """MiB to ask for where a process that trained a few steps took so many.
+
+    It had read the data set, but gathered no whole training set.
+    """
+    return math.ceil(MEASURED_ROOM * (mb + _data_mb(scenario, data)))
+
+
+def _data_mb(scenario: Scenario | GivenWeights, data: DataOptions) -> float:
+    """MiB of a data set's features."""
+    item = 4 if "numbers" in formats()[data.format].kinds else 1
+    return records(scenario, data) * features(scenario, data) * item / 2**20
+
+
 def minutes(seconds: float) -> int:
     """What to ask a scheduler for."""
     return 10 + math.ceil(3 * seconds / 60)
@@ -160,8 +173,3 @@ def minutes(seconds: float) -> int:
 
 def _network(scenario: Scenario | GivenWeights) -> Facts:
     return of(scenario.architecture)
-
-
-def _per_record(scenario: Scenario | GivenWeights, data: DataOptions) -> float:
-    width = features(scenario, data)
-    return _network(scenario).seconds(parse(scenario.architecture)[1], width)

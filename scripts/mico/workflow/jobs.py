@@ -286,6 +286,17 @@ def participant_recipe_json(plan: Plan, wildcards: Wildcards) -> str:
     return dump(plan.participant_recipe(plan.of(wildcards)))
 
 
+def costs_file(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """What was measured of a scenario's network, if that is somebody's own and is trained here.
+
+    It says what jobs are asked a scheduler for; nothing that they make depends on it.
+    """
+    one = plan.of(wildcards)
+    if one.id not in plan.timed:
+        return []
+    return [f"<results>/costs/{one.id}.json"]
+
+
 def physical_batch_flag(plan: Plan, wildcards: Wildcards) -> str:
     """The flag that says the examples that a network computes at a time, if configured."""
     size = plan.physical_batch_size

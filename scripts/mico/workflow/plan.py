@@ -4,8 +4,8 @@ A job's wildcards are a mapping: Snakemake's own, or a dictionary. Paths begin w
 which the workflow replaces.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from mico.challenge.scenario import Given, GivenOutputs, GivenWeights, Scenario
 from mico.data.options import DataOptions
 from mico.data.original_form import is_taken
 from mico.data.registry import formats
-from mico.networks import pretrained
+from mico.networks import costs, factory, pretrained
+from mico.networks.costs import Costs, Rates
+from mico.networks.facts import parse
 from mico.workflow import estimate
 from mico.workflow.configuration import SHARED, Configuration, Run
 from mico.workflow.submissions import Inbox, Submission
@@ -30,6 +32,7 @@ class Plan:
     run: Run
     submissions: Mapping[str, Mapping[str, Submission]]  # track -> id for file names -> it
     passed_over: list[str] = field(default_factory=list)  # what lies beside them, a line each
+    costs: Costs | None = None  # of a job's network, where that was measured
 
     @property
     def configuration(self) -> Configuration:
@@ -109,6 +112,12 @@ class Plan:
     def trained(self) -> dict[str, Scenario]:
         """The scenarios whose models are trained here, by id."""
         return {name: one for name, one in self.run.scenarios.items() if one.released is None}
+
+    @cached_property
+    def timed(self) -> list[str]:
+        """The ids of those whose network is somebody's own: what it takes is measured first."""
+        trained = self.trained.items()
+        return [name for name, one in trained if parse(one.architecture)[0] == factory.FORM]
 
     @cached_property
     def released(self) -> dict[str, Scenario]:
@@ -197,7 +206,21 @@ class Plan:
 
     def model_seconds(self, scenario: Scenario) -> float:
         """How long it takes to train one of a scenario's models."""
-        return estimate.training_seconds(scenario, self.data(scenario), self.gpu > 0)
+        return estimate.training_seconds(scenario, self.rates(scenario))
+
+    def rates(self, one: Scenario | GivenWeights) -> Rates:
+        """What its network takes: as measured, or as known beforehand."""
+        if self.costs is not None:
+            return self.costs.rates
+        return estimate.rates(one, self.data(one), self.gpu > 0)
+
+    def measured(self, files: Iterable[str]) -> "Plan":
+        """The plan for a job that has this file of costs, or none.
+
+        Shards are planned without, so that the same ones are planned every time.
+        """
+        there = [path for path in map(Path, files) if path.is_file()]
+        return replace(self, costs=costs.read(there[0])) if there else self
 
     def shards(self, scenario: Scenario) -> list[str]:
         """The shards of a scenario's models, as `first-last`, in model order."""

@@ -25,21 +25,21 @@ def target_reference_minutes(plan: Plan, wildcards: Wildcards) -> int:
 def signals_minutes(plan: Plan, wildcards: Wildcards) -> int:
     """Minutes of a job that runs all models of a challenge."""
     scenario = plan.of(wildcards)
-    size = (scenario, plan.data(scenario), plan.models, plan.gpu > 0)
+    size = (scenario, plan.data(scenario), plan.models, plan.rates(scenario))
     return estimate.minutes(estimate.signals_seconds(*size))
 
 
 def white_box_minutes(plan: Plan, wildcards: Wildcards) -> int:
     """Minutes of a job that computes white-box features of all models of a challenge."""
     scenario = plan.of(wildcards)
-    size = (scenario, plan.data(scenario), plan.models, plan.gpu > 0)
+    size = (scenario, plan.data(scenario), plan.models, plan.rates(scenario))
     return estimate.minutes(estimate.white_box_seconds(*size))
 
 
 def outputs_minutes(plan: Plan, wildcards: Wildcards) -> int:
     """Minutes of a job that runs models whose weights are given on a whole data set."""
     one = plan.weights[wildcards["scenario"]]
-    size = (one, plan.data(one), plan.models, plan.gpu > 0)
+    size = (one, plan.data(one), plan.models, plan.rates(one))
     return estimate.minutes(estimate.outputs_seconds(*size))
 
 
@@ -55,6 +55,9 @@ def memberships_mb(plan: Plan, wildcards: Wildcards) -> int:
 
 def compute_mb(plan: Plan, wildcards: Wildcards) -> int:
     """MiB of a job that trains or runs a scenario's models."""
+    if plan.costs is not None:
+        measured = plan.of(wildcards)
+        return estimate.measured_mb(measured, plan.data(measured), plan.costs.mb)
     scenario = plan.weights.get(wildcards.get("scenario", "")) or plan.of(wildcards)
     return estimate.compute_mb(scenario, plan.data(scenario), plan.physical_batch_size)
 
