@@ -101,3 +101,33 @@ def test_a_table_of_numbers_is_run_from_end_to_end(
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "cancer: 569 records of 30 features" in printed
     assert "submission.zip" in printed.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_six_data_sets_are_planned_as_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., None]
+) -> None:
+    """examples/own_data.yaml, of which docs/results.md has the results."""
+    pytest.importorskip("transformers", reason="requirements-text.txt is not installed")
+    lines = [f"sentence {'very ' * (number % 20)}{number} \t{number % 2}" for number in range(200)]
+    (tmp_path / "train.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, ROOT / "examples" / "own_data.py", "train.tsv"]
+    subprocess.run(command, check=True)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    path = ROOT / "examples" / "own_data.yaml"
+    given = yaml.safe_load(path.read_text())
+    _, plan = start.planned(given, [str(path)], entries=[], repository=ROOT, look=False)
+    assert len(plan.run.scenarios) == 12
+    assert plan.timed == ["G1", "G2", "C1", "C2"]
+    found = {}
+    for name in "digits", "digits-table", "cancer", "sentences":
+        options = plan.configuration.datasets[name]
+        files = ("--options", dump(options), "--raw", options.path)
+        call("dataset", "--name", name, *files, "--output", name)
+        about = store.read(Path(name)).description
+        found[name] = (about.kind, about.records, about.features, about.classes)
+    assert found["digits"] == ("images", 1797, 64, 10)
+    assert found["digits-table"] == ("numbers", 1797, 64, 10)
+    assert found["cancer"] == ("numbers", 569, 30, 2)
+    assert found["sentences"] == ("tokens", 200, 64, 4)
