@@ -57,10 +57,18 @@ def _measure(dataset: store.Dataset, recipe: Recipe, device: torch.device) -> Co
     run = np.arange(min(RUN, len(dataset.labels)))
     engine.accuracy(architecture, parameters, held, run)
     forward = _now(device) - start
-    # Kilobytes, but on macOS bytes. On Linux at least what the process that started this one took.
+    return Costs((times[1] - times[0]) / count, forward / len(run), _peak_mb())
+
+
+def _peak_mb() -> int:
+    """MiB of this process at its largest."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # What getrusage says is on Linux at least what the process took that started this one.
+        (line,) = (one for one in status.read_text().splitlines() if one.startswith("VmHWM:"))
+        return int(line.split()[1]) // 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    mb = peak // (2**20 if sys.platform == "darwin" else 2**10)
-    return Costs((times[1] - times[0]) / count, forward / len(run), mb)
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _now(device: torch.device) -> float:
