@@ -65,7 +65,7 @@ def _peak_mb() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         # What getrusage says is on Linux at least what the process took that started this one.
-        (line,) = (one for one in status.read_text().splitlines() if one.startswith("VmHWM:"))
+        (line,) = (one for one in status.read_text(encoding="utf-8").splitlines() if one.startswith("VmHWM:"))
         return int(line.split()[1]) // 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
