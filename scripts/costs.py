@@ -65,8 +65,9 @@ def _peak_mb() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         # What getrusage says is on Linux at least what the process took that started this one.
-        (line,) = (one for one in status.read_text(encoding="utf-8").splitlines() if one.startswith("VmHWM:"))
-        return int(line.split()[1]) // 2**10
+        lines = status.read_text(encoding="utf-8").splitlines()
+        (peak_kb,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(peak_kb) // 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
