@@ -7,7 +7,7 @@ import programs
 import pytest
 import yaml
 from recipes import recipe
-from test_plan import run
+from tiny_configuration import run
 from workflow_runs import ROOT
 
 from mico.networks import costs

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_library import CLASSES, MODELS, RECORDS, made, naive_margins
-from test_plan import DEFAULTS, configuration
-from test_plan import run as checked
+from tiny_configuration import DEFAULTS, configuration
+from tiny_configuration import run as checked
 from workflow_runs import planned, snakemake
 
 import mico

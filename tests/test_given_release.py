@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_plan import configuration
-from test_plan import run as checked
+from tiny_configuration import configuration
+from tiny_configuration import run as checked
 from workflow_runs import files
 
 from mico.challenge import split_file

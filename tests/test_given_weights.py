@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_plan import TINY
-from test_plan import run as checked
+from tiny_configuration import TINY
+from tiny_configuration import run as checked
 from torch import nn
 from workflow_runs import planned, snakemake
 

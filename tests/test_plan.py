@@ -10,27 +10,16 @@ from types import MappingProxyType
 
 import pytest
 import yaml
+from tiny_configuration import DEFAULTS, TINY, configuration, run
 
 from mico.challenge.recipe import Recipe
 from mico.support.records import build, dump
 from mico.workflow import estimate, jobs, outside, plan, resources
-from mico.workflow.configuration import Run, check
+from mico.workflow.configuration import check
 from mico.workflow.description import description, seed_source
 from mico.workflow.plan import Plan, make, ranges
 
 ROOT = Path(__file__).parents[1]
-TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
-DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-
-
-def configuration(**changes: object) -> dict:
-    """The tests' tiny run with other keys, over the defaults."""
-    datasets = DEFAULTS["datasets"] | TINY["datasets"]
-    return {**DEFAULTS, **TINY, "datasets": datasets, **changes}
-
-
-def run(**changes: object) -> Run:
-    return check(configuration(**changes), [], ROOT / "config/scenarios.yaml")
 
 
 @pytest.fixture

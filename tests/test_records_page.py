@@ -17,7 +17,7 @@ import programs
 import pytest
 from PIL import Image
 from run_files import table_rows
-from test_plan import run as checked
+from tiny_configuration import run as checked
 
 from mico.attacks.given.signals import Signals
 from mico.challenge.phases import Phases
