@@ -1,8 +1,8 @@
 """The part of conda that Snakemake calls, on py-rattler, with a channel of only Python and pip.
 
-Environment files are really parsed, solved, linked and activated. What their `pip:` sections need
-is found by the environment's own pip, and linked too: each package is unpacked once, as torch takes
-a gigabyte. The channel is called conda-forge and is packed from the Python that runs this.
+Environment files are really parsed, solved, linked and activated. The channel is called conda-forge
+and is packed from the Python that runs this. What `pip:` sections pin, and what that needs, is
+linked from the same Python, which must have just what is pinned.
 """
 
 import argparse
@@ -12,16 +12,18 @@ import json
 import os
 import platform
 import shlex
-import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+import pyarrow
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from rattler import Channel, ChannelConfig, Gateway, Subdir, install, solve
 from rattler.index import index_fs
 
@@ -70,17 +72,31 @@ def pack(folder: Path, name: str, version: str, files: Mapping[str, Path], **mor
     """Write a conda package."""
     folder.mkdir(parents=True)
     index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": []}
-    with tarfile.open(folder / f"{name}-{version}-0.tar.bz2", "w:bz2", compresslevel=1) as archive:
-        for file, content in {
-            "index.json": json.dumps(index | {"subdir": folder.name} | more),
-            "files": "\n".join(files),
-            "link.json": json.dumps({"noarch": {"type": "python"}, "package_metadata_version": 1}),
-        }.items():
-            entry = tarfile.TarInfo(f"info/{file}")
+    link = {"noarch": {"type": "python"}, "package_metadata_version": 1}
+    about = {
+        "info/index.json": json.dumps(index | {"subdir": folder.name} | more).encode(),
+        "info/link.json": json.dumps(link).encode(),
+        "info/files": "\n".join(files).encode(),
+    }
+    stem = f"{name}-{version}-0"
+    contents = {file: path.read_bytes() for file, path in files.items()}
+    executable = {file for file, path in files.items() if os.access(path, os.X_OK)}
+    with zipfile.ZipFile(folder / f"{stem}.conda", "w") as package:
+        package.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
+        package.writestr(f"info-{stem}.tar.zst", tar_zst(about, set()))
+        package.writestr(f"pkg-{stem}.tar.zst", tar_zst(contents, executable))
+
+
+def tar_zst(contents: Mapping[str, bytes], executable: set[str]) -> bytes:
+    """An archive of files by their names."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        for name, content in contents.items():
+            entry = tarfile.TarInfo(name)
             entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content.encode()))
-        for file, path in files.items():
-            archive.add(path.resolve(), file)
+            entry.mode = 0o755 if name in executable else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return pyarrow.compress(plain.getvalue(), codec="zstd", asbytes=True)
 
 
 async def create(root: Path, file: Path, prefix: Path) -> None:
@@ -95,36 +111,31 @@ async def create(root: Path, file: Path, prefix: Path) -> None:
     await install(records, prefix, cache_dir=root / "packages", show_progress=False)
     for part in content["dependencies"]:
         if isinstance(part, dict):
-            link(root / "unpacked", prefix, part["pip"])
+            link(part["pip"], prefix)
 
 
-def link(unpacked: Path, prefix: Path, pins: list[str]) -> None:
-    """Install these pins, and what they need, as links to folders that hold a package each."""
-
-    def pip(*arguments: str, text: str | None = None) -> str:
-        command = [prefix / "bin" / "python", "-Im", "pip", "install", "--quiet", *arguments]
-        return subprocess.run(
-            command, input=text, text=True, check=True, stdout=subprocess.PIPE
-        ).stdout
-
-    chosen = ("--dry-run", "--report", "-", "--requirement", "/dev/stdin")
-    report = json.loads(pip(*chosen, text="\n".join(pins)))
-    places = {"base": str(prefix)}
-    site_packages = Path(sysconfig.get_path("purelib", "posix_prefix", places))
-    for package in report["install"]:
-        about = package["metadata"]
-        folder = unpacked / f"{about['name']}-{about['version']}"
-        if not folder.exists():
-            exact = f"{about['name']}=={about['version']}"
-            # Most of what is installed is never imported: to compile it takes longer.
-            pip("--no-deps", "--no-compile", "--target", str(folder), exact)
-        for entry in folder.iterdir():
-            if entry.suffix == ".dist-info":
-                own = shutil.copytree(entry, site_packages / entry.name)
-                if not package["requested"]:
-                    (own / "REQUESTED").unlink()
-            elif entry.name != "bin":
-                (site_packages / entry.name).symlink_to(entry)
+def link(pins: Iterable[str], prefix: Path) -> None:
+    """Give an environment these packages, and what they need, as links to those of this Python."""
+    site_packages = Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(prefix)}))
+    pinned = [Requirement(pin) for pin in pins]
+    waiting, seen = list(pinned), set[tuple[str, str]]()
+    while waiting:
+        wanted = waiting.pop()
+        found = metadata.distribution(wanted.name)
+        if not wanted.specifier.contains(found.version, prereleases=True):
+            sys.exit(f"wanted {wanted}, found {found.version}: see requirements.txt")
+        for extra in {"", *wanted.extras}:
+            if (canonicalize_name(wanted.name), extra) in seen:
+                continue
+            seen.add((canonicalize_name(wanted.name), extra))
+            needs = [Requirement(line) for line in found.requires or ()]
+            waiting += [
+                one for one in needs if one.marker is None or one.marker.evaluate({"extra": extra})
+            ]
+        for file in {Path(file.parts[0]) for file in found.files or ()} - {Path("..")}:
+            place = site_packages / file
+            if file.name not in OMITTED and not place.exists():
+                place.symlink_to(found.locate_file(file))
 
 
 def main(root: Path, arguments: list[str]) -> None:
