@@ -134,8 +134,13 @@ def _audit(rank: int) -> dict:
     ]
     empty = {"class": 3, "members": 0, "nonmembers": 7, "tpr": None, "fpr": 0.0}
     classes.append(empty | {"tpr_low": 0.0, "tpr_high": 1.0})
-    lower = round(1.3 * 0.8**rank, 6)
-    return {"epsilon_lower": lower, "calibration": calibration, "classes": classes}
+    precision = [
+        {"fpr": fpr, "prior": prior, "precision": value, "low": 0.8 * value, "high": 1.1 * value}
+        for fpr in (0.1, 0.01)
+        for prior, value in ((0.01, 0.02), (0.1, 0.18), (0.5, 0.67))
+    ]
+    found = {"epsilon_lower": round(1.3 * 0.8**rank, 6), "calibration": calibration}
+    return found | {"precision": precision, "classes": classes}
 
 
 def _curve(members: np.ndarray, others: np.ndarray) -> dict:

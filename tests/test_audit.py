@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from mico.scoring import curves, metrics
-from mico.scoring.audit import audit, by_class, calibration, clopper_pearson, epsilon_lower
+from mico.scoring.audit import audit, by_class, calibration, epsilon_lower, precisions
+from mico.scoring.limits import clopper_pearson
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -258,6 +259,7 @@ def test_an_audit_chooses_on_dev_and_looks_at_final() -> None:
     assert found == {
         "epsilon_lower": round(epsilon_lower(*chosen, 0.1), 6),
         "calibration": calibration(*chosen, "xy"),
+        "precision": precisions(*chosen, "xy"),
         "classes": by_class(predictions[2:], membership[2:], classes[2:]),
     }
     assert found["epsilon_lower"] > 0

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mico.pages import figures
 from mico.pages.rendering import environment
+from mico.pages.risk import risk
 from mico.pages.run_results import PHASES, Pairs, Results, csv_uri, rows_of
 from mico.pages.scoreboard import visible
 from mico.scoring.entries import Row
@@ -46,6 +47,7 @@ def render(results: Results) -> str:
         privacy=results.privacy,
         submissions=results.submissions,
         verdicts=verdicts,
+        risks={name: risk(results, name) for name in best},
         broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
         guessing={
             k: sum(row[HEADLINE + "_low"] <= HEADLINE_FPR <= row[HEADLINE + "_high"] for row in v)

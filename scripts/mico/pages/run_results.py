@@ -30,6 +30,7 @@ SCENARIO_KEYS = ["id", "challenge", "track", "data", "architecture", "n", "m", "
 SCENARIO_KEYS += ["batch_size", "epsilon", "clipping_norm", "disclosed"]
 DATASET_KEYS = ["synthetic", "records", "features", "classes", "source"]
 RATE_KEYS = ["fpr", *(f"{r}_{end}" for r in ("fpr", "tpr") for end in ("final", "low", "high"))]
+PRECISION_KEYS = ["fpr", "prior", "low", "high"]
 CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
 CLASS_RATES = ["tpr", "fpr"]  # null in a class without members, or without non-members
 SUBMISSION_KEYS = ["track", "participant", "id", "file", "time", "outcome", "details"]
@@ -266,12 +267,15 @@ def read_audit(path: Path) -> dict[str, dict[str, Any]]:
         for name, found in participants.items():
             where = f"{path}: {scenario}.{name}"
             _require_numbers(found, ["epsilon_lower"], where)
-            _require(found, ["calibration", "classes"], where)
+            _require(found, ["calibration", "precision", "classes"], where)
             for i, rates in enumerate(found["calibration"]):
                 _require_numbers(rates, RATE_KEYS, f"{where}: calibration[{i}]")
             if [rates["fpr"] for rates in found["calibration"]] != list(FPRS):
                 expected = ", ".join(f"{fpr:g}" for fpr in FPRS)
                 raise InputError(f"{where}: calibration: expected one of each FPR {expected}")
+            for i, row in enumerate(found["precision"]):
+                known = [key for key in ("precision",) if row.get(key, "") is not None]
+                _require_numbers(row, PRECISION_KEYS + known, f"{where}: precision[{i}]")
             for i, of_class in enumerate(found["classes"]):
                 _require_numbers(of_class, CLASS_KEYS, f"{where}: classes[{i}]")
                 known = [key for key in CLASS_RATES if of_class.get(key, "") is not None]

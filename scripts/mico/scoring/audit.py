@@ -1,16 +1,16 @@
-"""What an entry's predictions show of a challenge: privacy lost, calibration, and classes."""
+"""What predictions show of a challenge: privacy lost, calibration, precision, and classes."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv
 
 from mico.scoring import curves
-from mico.scoring.metrics import FPRS, HEADLINE_FPR
+from mico.scoring.limits import TAIL, clopper_pearson
+from mico.scoring.metrics import COMPARED, FPRS, HEADLINE_FPR, RATES
+from mico.scoring.precision import precision
 
 DELTA = 1e-5  # where there is no DP: that of the published scenarios, to compare with them
-TAIL = (1 - curves.CONFIDENCE) / 2
 
 
 def audit(
@@ -33,6 +33,7 @@ def audit(
     return {
         "epsilon_lower": round(epsilon_lower(*dev, *final, delta or DELTA), 6),
         "calibration": calibration(*dev, *final, challenge),
+        "precision": precisions(*dev, *final, challenge),
         "classes": by_class(*both, classes[phases["both"]]),
     }
 
@@ -88,20 +89,6 @@ def _epsilons(
     return np.asarray(np.log(np.maximum(ratios, 1)))
 
 
-def clopper_pearson(
-    hits: np.ndarray, trials: np.ndarray | int, tail: float = TAIL
-) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper limit (...) of a probability; each errs with this chance at most.
-
-    Args:
-        hits: (...) of so many independent trials; without any, the limits are 0 and 1.
-    """
-    misses = trials - hits
-    low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), misses + 1, tail), 0.0)
-    high = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail), 1.0)
-    return low, high
-
-
 def calibration(
     dev: np.ndarray,
     dev_membership: np.ndarray,
@@ -130,6 +117,31 @@ def calibration(
     return [
         dict(zip(columns, row, strict=True))
         for row in np.stack(list(columns.values()), axis=1).round(6).tolist()
+    ]
+
+
+def precisions(
+    dev: np.ndarray,
+    dev_membership: np.ndarray,
+    final: np.ndarray,
+    final_membership: np.ndarray,
+    challenge: str,
+) -> list[dict[str, float | None]]:
+    """The precision on final at the thresholds that have the compared FPRs on dev.
+
+    Args:
+        dev, final: predictions (models, 2m), each with its memberships, bool.
+
+    Returns:
+        Rows of fpr, and what `precision` has.
+    """
+    curve = curves.roc(dev, dev_membership, np.ones(len(dev)))
+    return [
+        {"fpr": RATES[metric], **row}
+        for metric in COMPARED
+        for row in precision(
+            final >= curves.threshold(curve, RATES[metric]), final_membership, challenge
+        )
     ]
 
 
