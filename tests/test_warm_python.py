@@ -53,6 +53,15 @@ def test_it_runs_a_program(python: Path, tmp_path: Path, argument: str, status: 
     assert ("KeyError: 'reason'" in ended.stderr) == (argument == "raise")
 
 
+def test_it_runs_a_module(python: Path, tmp_path: Path) -> None:
+    """With its name as `python -m` has it, and what lies in the folder at hand."""
+    (tmp_path / "nearby.py").write_text("WORD = 'found'\n")
+    (tmp_path / "module.py").write_text("import nearby, sys\nprint(nearby.WORD, sys.argv)\n")
+    command = [python, "-m", "module", "given"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"found {[str(tmp_path / 'module.py'), 'given']}\n"
+
+
 def test_other_uses_are_pythons_own(python: Path) -> None:
     ended = subprocess.run([python, "-c", "print(3)"], capture_output=True, text=True, check=True)
     assert ended.stdout == "3\n"

@@ -1,9 +1,9 @@
 """A Python that has the large libraries in memory already: for tests that start many programs.
 
-Importing torch takes a program two seconds, most of a small job's time. `serve` imports the
-libraries once and then forks for every program that the stand-in `python` asks for; that has its
-own arguments, environment, folder and streams. Of this project nothing is imported before, so that
-a test may edit it.
+Importing torch takes a program two seconds, most of a small job's time, and Snakemake takes itself
+one. `serve` imports the libraries once and then forks for every program that the stand-in `python`
+asks for; that has its own arguments, environment, folder and streams. Of this project nothing is
+imported before, so that a test may edit it.
 """
 
 import contextlib
@@ -20,13 +20,14 @@ from importlib import import_module
 from pathlib import Path
 
 LIBRARIES = ("torch", "numba", "numpy", "pandas", "scipy.stats", "pydantic", "cryptography")
+LIBRARIES += ("snakemake.cli",)
 
 # What stands for `python`: it hands over, and waits for the program's end. If it is killed, the
 # server sees that its connection is closed, and kills the program.
 STAND_IN = """
 #!{python} -SEI
 import os, socket, sys
-if len(sys.argv) < 2 or not sys.argv[1].endswith(".py"):
+if not (sys.argv[1:2] == ["-m"] or sys.argv[1:] and sys.argv[1].endswith(".py")):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 connection = socket.socket(socket.AF_UNIX)
 connection.connect({address!r})
@@ -124,10 +125,14 @@ def _start(connection: socket.socket) -> int:
     sys.argv = rest[: int(count)]
     os.environ.clear()
     os.environ.update(pair.split("=", 1) for pair in rest[int(count) :])
-    sys.path[0] = str(Path(sys.argv[0]).parent)
     status = 0
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        if sys.argv[0] == "-m":
+            sys.path[0], module = folder, sys.argv.pop(1)
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = str(Path(sys.argv[0]).parent)
+            runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)

@@ -39,16 +39,19 @@ def copy_checkout(folder: Path) -> None:
 
 
 def start(
-    folder: Path, *arguments: str, environment: Mapping[str, str] = os.environ, pythons: str = ""
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] = os.environ,
+    pythons: Path = Path(sys.executable).parent,
 ) -> subprocess.Popen:
     """Start Snakemake in a folder.
 
     Args:
-        pythons: folders whose `python` the jobs take, before the tests' own.
+        pythons: the folder of the `python` that it takes, and its jobs.
     """
-    path = f"{pythons}{Path(sys.executable).parent}:{environment['PATH']}"
+    path = f"{pythons}:{Path(sys.executable).parent}:{environment['PATH']}"
     return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", *arguments],
+        [pythons / "python", "-m", "snakemake", *arguments],
         cwd=folder,
         env={**environment, "PATH": path},
         stdout=subprocess.PIPE,
@@ -61,10 +64,10 @@ def start(
 def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     """Run Snakemake in a folder, and give what it printed.
 
-    Its jobs are forked from a process that has the large libraries in memory. Those that `start`
-    starts, which tests kill, and those of SLURM and conda are not, and must give the same bytes.
+    It and its jobs are forked from a process that has the large libraries in memory. What `start`
+    starts, which tests kill, and the jobs of SLURM and conda are not, and must give the same bytes.
     """
-    process = start(folder, *arguments, pythons=f"{_warm()}:")
+    process = start(folder, *arguments, pythons=_warm())
     output, _ = process.communicate(timeout=900)
     assert (process.returncode != 0) == fails, output
     return output
