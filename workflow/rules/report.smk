@@ -51,6 +51,7 @@ rule report:
             "page.css.j2",
             "report.html.j2",
             "report.js.j2",
+            "risk.html.j2",
         ),
     output:
         "<results>/report.html",
