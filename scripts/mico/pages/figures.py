@@ -126,8 +126,66 @@ def gain(
         return _svg(axes, title)
 
 
+def budgets(title: str, lines: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
+    """The highest TPR against the epsilon spent, with the ceilings, a line for each group.
+
+    Args:
+        lines: scenarios with epsilon_spent (None without DP, which has its place at the right), the
+            headline metric with its interval, bound and heuristic (None without DP).
+    """
+    sides = [side for line in lines for side in line]
+    spent = sorted({side["epsilon_spent"] for side in sides if side["epsilon_spent"] is not None})
+    without = 3 * spent[-1] if spent else 1.0
+    with matplotlib.rc_context(SVG_STYLE):
+        axes = _canvas(WIDTH, left=38, top=26)
+        axes.set(xscale="log", xlim=((spent or [without])[0] / 1.6, without * 1.6), ylim=(0, 1.02))
+        axes.set(xticks=[*spent, without])
+        axes.set_xticklabels([*(f"{one:.3g}" for one in spent), "no DP"])
+        axes.set_xlabel("ε spent")
+        axes.set_title(SCORE, loc="left", fontsize=10.5)
+        axes.minorticks_off()
+        axes.grid(axis="y")
+        axes.axhline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+        for line, colour, marker in zip(lines, cycle(PALETTE), cycle(HIGHLIGHTED), strict=False):
+            at = [without if one["epsilon_spent"] is None else one["epsilon_spent"] for one in line]
+            order = np.argsort(at, kind="stable")
+            values = np.array([[one[HEADLINE + end] for end in ENDS] for one in line])[order]
+            axes.plot(np.array(at)[order], values[:, 0], color=colour, linewidth=1.4)
+            _whiskers(axes, np.array(at)[order], values, colour, marker)
+            limited = [
+                (x, one) for x, one in zip(at, line, strict=True) if one["bound"] is not None
+            ]
+            for kind, look in ("bound", INK), ("heuristic", MUTED):
+                tops = [one[kind] for _, one in limited]
+                axes.plot([x for x, _ in limited], tops, "_", color=look, markersize=14)
+        return _svg(axes, title)
+
+
+def accuracies(title: str, lines: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
+    """The highest TPR against the accuracy on records that were not trained on, a dot each.
+
+    Args:
+        lines: as of `budgets`, with evaluation_accuracy, None where it is not known.
+    """
+    with matplotlib.rc_context(SVG_STYLE):
+        axes = _canvas(WIDTH, left=38, top=26)
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="Evaluation accuracy")
+        axes.set_title(SCORE, loc="left", fontsize=10.5)
+        axes.grid(axis="y")
+        axes.axhline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+        for line, colour, marker in zip(lines, cycle(PALETTE), cycle(HIGHLIGHTED), strict=False):
+            known = [one for one in line if one["evaluation_accuracy"] is not None]
+            values = np.array([[one[HEADLINE + end] for end in ENDS] for one in known])
+            if known:
+                at = [one["evaluation_accuracy"] for one in known]
+                _whiskers(axes, at, values, colour, marker)
+                for x, y, one in zip(at, values[:, 0], known, strict=True):
+                    axes.annotate(one["scenario"], (x, y), (5, 4), textcoords="offset points")
+        return _svg(axes, title)
+
+
 def line_legend(labels: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Label, marker and colour of each of `gain`'s lines."""
+    """Label, marker and colour of each line, as `gain`, `budgets` and `accuracies` have them."""
     looks = zip(labels, cycle(HIGHLIGHTED.values()), cycle(PALETTE), strict=False)
     return [(label, marker, PAGE_COLOURS[colour]) for label, marker, colour in looks]
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from mico.pages import figures
+from mico.pages.budgets import groups, named, scenarios
 from mico.pages.rendering import environment
 from mico.pages.risk import risk
 from mico.pages.run_results import PHASES, Pairs, Results, csv_uri, rows_of
@@ -63,6 +64,11 @@ def render(results: Results) -> str:
             )
             for setting in scored
         },
+        budgets=[
+            (named(group), figures.budgets(f"Highest TPR against ε, {named(group)}", [group]))
+            for group in groups(scenarios(results, run["run"]))
+            if len(group) > 1
+        ],
         ceilings={name: pd.DataFrame(results.ceilings[name]) for name in best},
         gains={name: gains(results.run["attacks"], name, rows) for name, rows in best.items()},
         compared=compared,

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mico.pages.run_results import Results
 from mico.scoring.metrics import COMPARED, RATES
-from mico.scoring.precision import PRIORS, posterior
+from mico.scoring.priors import PRIORS, posterior
 
 
 def risk(results: Results, scenario: str) -> dict[str, Any] | None:

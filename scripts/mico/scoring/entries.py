@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,9 @@ from mico.support import json_files
 from mico.support.errors import InputError
 
 Row = dict[str, Any]  # of scores.csv
+# The models that pages draw and compare: those that are attacked, or if nothing is known of them,
+# those of train.
+POOLED = ("both", "train")
 OPTIONAL = ("future", "ignored", "notes")  # fields of an entry that are not written when empty
 
 
@@ -58,6 +61,11 @@ class Entry:
         ):
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(f"{name} {getattr(self, name)!r}: expected {expected}")
+
+
+def pooled(phases: Container[str]) -> str | None:
+    """Which of some phases is drawn and compared; None without one of `POOLED`."""
+    return next((phase for phase in POOLED if phase in phases), None)
 
 
 def order(submitted: int | None, file: str | None) -> tuple[float, list[object], str]:

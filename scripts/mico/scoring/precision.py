@@ -4,9 +4,9 @@ import numpy as np
 
 from mico.scoring import curves
 from mico.scoring.limits import clopper_pearson
+from mico.scoring.priors import PRIORS, posterior
 from mico.support.arrays import Bools
 
-PRIORS = (0.01, 0.1, 0.5)  # the shares of members among the records that somebody asks about
 # Both rates err, at both ends: of 5 % each of the four has a quarter.
 TAIL = (1 - curves.CONFIDENCE) / 4
 
@@ -48,9 +48,3 @@ def _rate(called: Bools, side: Bools, challenge: str) -> tuple[float, float, flo
     exact = clopper_pearson(hits.sum(), trials.sum(), TAIL)
     low, high = min(resampled[0], exact[0]), max(resampled[1], exact[1])
     return float(hits.sum() / trials.sum()), float(low), float(high)
-
-
-def posterior(prior: float, tpr: float, fpr: float) -> float | None:
-    """The chance that a record is a member if it is called one; None if none ever is."""
-    members, others = prior * tpr, (1 - prior) * fpr
-    return round(members / (members + others), 6) if members + others else None

@@ -1,6 +1,6 @@
 """The scores of entries: rows, curves and audits of each, and comparisons of any two."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -11,14 +11,11 @@ from mico.challenge.phases import PHASES, Phases
 from mico.scoring import curves, metrics
 from mico.scoring.audit import audit
 from mico.scoring.curves import Curves
-from mico.scoring.entries import Entry, Row
+from mico.scoring.entries import Entry, Row, pooled
 
 CURVE_POINTS = 400
 # Metrics whose replicates are kept: scoreboards rank by dev or final, pairs are compared on both.
 REPLICATED = {"dev": (metrics.HEADLINE,), "final": (metrics.HEADLINE,)}
-# The models that pages draw and compare: those that are attacked, or if nothing is known of them,
-# those of train.
-POOLED = ("both", "train")
 COMPARISON = ("scenario", "metric", "participant", "other", "difference", "low", "high")
 
 
@@ -66,11 +63,6 @@ def score(entry: Entry, phases: Phases, challenge: Challenge, predictions: np.nd
         challenge.delta,
     )
     return replace(scored, audit={**entry.audit, challenge.name: found})
-
-
-def pooled(phases: Container[str]) -> str | None:
-    """Which of some phases is drawn and compared; None without one of `POOLED`."""
-    return next((phase for phase in POOLED if phase in phases), None)
 
 
 def given(phases: Mapping[str, np.ndarray], predictions: np.ndarray) -> dict[str, np.ndarray]:

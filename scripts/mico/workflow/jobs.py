@@ -36,6 +36,18 @@ def listed_entries(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]
     return _listed(plan, files["entries"])
 
 
+def other_runs(plan: Plan, wildcards: Wildcards) -> list[str]:
+    """The last file of each run that this one is compared with."""
+    return [f"<results>/../{name}/scores.sha256" for name in wildcards["others"].split(",")]
+
+
+def compared_folders(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
+    """The folders of this run and of those that it is compared with, as arguments."""
+    last = [str(files["checksums"]), *_paths(files["others"])]
+    own, *others = (quote(os.path.normpath(Path(file).parent)) for file in last)
+    return f"--runs {own} {' '.join(others)} --baseline {own}"
+
+
 def listed_models(plan: Plan, wildcards: Wildcards, files: Mapping[str, object]) -> str:
     """The tables of the models that a job reads, as arguments."""
     return _listed(plan, files["models"])
@@ -47,8 +59,12 @@ def listed_shards(plan: Plan, wildcards: Wildcards, files: Mapping[str, object])
 
 
 def _listed(plan: Plan, files: object) -> str:
-    paths = [files] if isinstance(files, str) else list(cast(Iterable[str], files))
-    return argument_files.listed(plan.configuration.run, paths)
+    return argument_files.listed(plan.configuration.run, _paths(files))
+
+
+def _paths(files: object) -> list[str]:
+    """The files of a job's input of one name, which may be one or several."""
+    return [files] if isinstance(files, str) else list(cast(Iterable[str], files))
 
 
 def one_of(field: str, scenarios: Mapping[str, Attacked]) -> str:
