@@ -5,12 +5,13 @@ Seeds are fixed; the docstrings say with what chance a test would fail under fre
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from mico.scoring import curves, metrics
+from mico.scoring import curves, f_dp, metrics, one_run
 from mico.scoring.audit import audit, by_class, calibration, epsilon_lower, precisions
 from mico.scoring.limits import clopper_pearson
 
@@ -256,8 +257,12 @@ def test_an_audit_chooses_on_dev_and_looks_at_final() -> None:
     phases = {"train": np.arange(2), "dev": dev, "final": final, "both": np.arange(2, 12)}
     found = audit("xy", phases, predictions, membership, classes, 0.1)
     chosen = (predictions[dev], membership[dev], predictions[final], membership[final])
+    guesses = one_run.chosen(*chosen)
     assert found == {
         "epsilon_lower": round(epsilon_lower(*chosen, 0.1), 6),
+        "epsilon_lower_one_run": round(one_run.epsilon(guesses, 0.1), 6),
+        "epsilon_lower_f_dp": round(f_dp.gaussian_epsilon(f_dp.mu(guesses), 0.1), 6),
+        "guesses": asdict(guesses),
         "calibration": calibration(*chosen, "xy"),
         "precision": precisions(*chosen, "xy"),
         "classes": by_class(predictions[2:], membership[2:], classes[2:]),

@@ -31,6 +31,8 @@ from run_files import (
 from mico.pages import attack_pages
 from mico.pages.report import marks, render
 from mico.pages.run_results import PAIR_NUMBERS
+from mico.scoring import f_dp
+from mico.scoring.f_dp import Guesses
 from mico.scoring.metrics import COMPARED, METRICS, TITLES
 from mico.support.errors import InputError
 
@@ -295,8 +297,14 @@ def test_verdict_shows_what_attacks_found_beside_what_they_could(paths: dict, te
         (cells,) = (cells for name, cells in rows.items() if name.startswith(TITLES[metric]))
         assert cells[0].split() == [f"{best[metric]:.3f}", ends]
         assert cells[1:3] == [f"{fpr**0.8:.3f}", f"{fpr**0.5:.3f}"]
-    assert rows["ε at leastreferences-8"][:1] == ["1.30"]
-    assert rows["ε at leastreferences-8"][2].split() == ["3.97", "accountant"]
+    for label, shown in ("rates", "1.30"), ("guesses", "0.65"), ("guesses, of Gaussian DP", "1.43"):
+        cells = rows[f"ε at least, by {label}references-8"]
+        assert (cells[0], cells[2].split()) == (shown, ["3.97", "accountant"])
+    audit = json.loads(paths["audit"][0].read_text())["T2"]
+    found = Guesses(**audit["references-8"]["guesses"])
+    curve = results_of(paths).allowed_from("T2")
+    chance = min(1, len(audit) * f_dp.p_value(found, curve))
+    assert rows["Chance of so many right guessesreferences-8"][0] == f"{chance:.2g}"
     assert text.count(">bound</text>") == text.count(">heuristic</text>") == 1  # in a ROC
 
 
@@ -314,6 +322,25 @@ def test_score_above_the_bound_is_a_warning(paths: dict) -> None:
     assert "at FPR 0.1, where the bound is 0.102" in verdict
     assert 'class="banner" role="alert"' in text
     assert '<a href="#privacy-T2">T2</a>' in text
+
+
+def test_the_claimed_curve_is_taken_at_its_lower_listed_rate(paths: dict) -> None:
+    curve = json.loads(paths["ceilings"][1].read_text())
+    allowed_from = results_of(paths).allowed_from("T2")
+    for i, (fpr, bound) in enumerate(zip(curve["fpr"], curve["bound"], strict=True)):
+        below = curve["fpr"][i - 1] if i else 0.0
+        assert allowed_from(bound) == below < fpr
+        assert allowed_from(bound + 1e-9) == fpr
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_more_right_guesses_than_the_claimed_curve_allows_are_a_warning(paths: dict) -> None:
+    assert "claimed trade-off curve have" not in verdict_of(page(paths), "T2")
+    many = {"points": 10_000, "guesses": 5000, "right": 4900}
+    edit_json(paths["audit"][0], lambda one: one["T2"]["references-8"].update(guesses=many))
+    verdict = verdict_of(page(paths), "T2")
+    assert "Exceeds what ε = 3.97 allows" in verdict
+    assert "as many right guesses as those of references-8 have a chance of" in verdict
 
 
 @pytest.mark.usefixtures("undrawn")

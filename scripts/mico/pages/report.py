@@ -18,10 +18,21 @@ from mico.pages.rendering import environment
 from mico.pages.risk import risk
 from mico.pages.run_results import PHASES, Pairs, Results, csv_uri, rows_of
 from mico.pages.scoreboard import visible
+from mico.scoring import f_dp
 from mico.scoring.entries import Row
+from mico.scoring.f_dp import Guesses
 from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, METRICS, RATES, TITLES
 
 ENDS = figures.ENDS
+# Lower bounds of epsilon in an audit. The last one takes a curve for granted that training need not
+# have, and shows no fault.
+BOUNDS = {
+    "epsilon_lower": "by rates",
+    "epsilon_lower_one_run": "by guesses",
+    "epsilon_lower_f_dp": "by guesses, of Gaussian DP",
+}
+RATE_BOUNDS = list(BOUNDS)[:2]
+TOO_SMALL = 0.001  # a chance, of all participants together, that is taken for a fault
 
 
 def render(results: Results) -> str:
@@ -132,20 +143,36 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
         rates[metric] = {"fpr": fpr, "row": ordered[0], "bound": bound}
         rates[metric] |= {"heuristic": heuristic, "scale": scale}
     audit = results.audit.get(scenario, {})
-    lower = [
-        (audit[row["participant"]]["epsilon_lower"], row["participant"])
-        for row in rows
-        if row["participant"] in audit
-    ]
-    lower.sort(key=lambda pair: (-pair[0], pair[1]))
+    audited = [row["participant"] for row in rows if row["participant"] in audit]
     exceeding += [
-        f"the predictions of {name} show that ε is at least {value:.2f}, where the accountant says "
-        f"{spent:.2f}"
-        for value, name in lower
-        if value > spent
+        f"the predictions of {name} show that ε is at least {audit[name][kind]:.2f}, where the "
+        f"accountant says {spent:.2f}"
+        for kind in RATE_BOUNDS
+        for name in _by_bound(audit, audited, kind)
+        if audit[name][kind] > spent
     ]
     shown = {metric: rates[metric] for metric in COMPARED}
-    return {"epsilon_spent": spent, "rates": shown, "lower": lower[:1], "exceeding": exceeding}
+    found = {"epsilon_spent": spent, "rates": shown, "exceeding": exceeding, "lower": [], "p": None}
+    if audited:
+        best = {kind: _by_bound(audit, audited, kind)[0] for kind in BOUNDS}
+        found["lower"] = [
+            (label, audit[best[kind]][kind], best[kind]) for kind, label in BOUNDS.items()
+        ]
+        first = best["epsilon_lower_f_dp"]
+        one = f_dp.p_value(Guesses(**audit[first]["guesses"]), results.allowed_from(scenario))
+        chance = min(1.0, one * len(audited))
+        found["chance"] = chance, first
+        if chance < TOO_SMALL:
+            exceeding.append(
+                f"as many right guesses as those of {first} have a chance of {chance:.1g} at most "
+                "under the claimed trade-off curve"
+            )
+    return found
+
+
+def _by_bound(audit: Mapping[str, Any], names: Sequence[str], kind: str) -> list[str]:
+    """Participants by a lower bound of epsilon, the highest first."""
+    return sorted(names, key=lambda name: (-audit[name][kind], name))
 
 
 def gains(

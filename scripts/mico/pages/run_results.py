@@ -2,7 +2,8 @@
 
 import argparse
 import math
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ SCENARIO_KEYS = ["id", "challenge", "track", "data", "architecture", "n", "m", "
 SCENARIO_KEYS += ["batch_size", "epsilon", "clipping_norm", "disclosed"]
 DATASET_KEYS = ["synthetic", "records", "features", "classes", "source"]
 RATE_KEYS = ["fpr", *(f"{r}_{end}" for r in ("fpr", "tpr") for end in ("final", "low", "high"))]
+BOUNDS = ("epsilon_lower", "epsilon_lower_one_run", "epsilon_lower_f_dp")
+GUESS_KEYS = ["points", "guesses", "right"]
 PRECISION_KEYS = ["fpr", "prior", "low", "high"]
 CLASS_KEYS = ["class", "members", "nonmembers", "tpr_low", "tpr_high"]
 CLASS_RATES = ["tpr", "fpr"]  # null in a class without members, or without non-members
@@ -88,6 +91,14 @@ class Results:
         """Scenario that is scored -> the rows of its headline phase, the highest first."""
         scored = {name: self.phases(name) for name in self.ids}
         return {name: next(iter(phases.values())) for name, phases in scored.items() if phases}
+
+    def allowed_from(self, scenario: str) -> Callable[[float], float]:
+        """The claimed trade-off curve: TPR -> an FPR at which the bound is not yet as high.
+
+        Between two listed rates it is the lower one, so that the curve claims no more than is true.
+        """
+        bound, below = self.ceilings[scenario]["bound"], [0.0, *self.ceilings[scenario]["fpr"]]
+        return lambda tpr: below[bisect_left(bound, tpr)]
 
     def ceiling(self, scenario: str, kind: str, fpr: float) -> float | None:
         """A ceiling at an FPR, or at the next one listed, where it is no lower; None without DP."""
@@ -266,8 +277,9 @@ def read_audit(path: Path) -> dict[str, dict[str, Any]]:
         _require(participants, [], f"{path}: {scenario}")
         for name, found in participants.items():
             where = f"{path}: {scenario}.{name}"
-            _require_numbers(found, ["epsilon_lower"], where)
-            _require(found, ["calibration", "precision", "classes"], where)
+            _require_numbers(found, BOUNDS, where)
+            _require(found, ["guesses", "calibration", "precision", "classes"], where)
+            _require_numbers(found["guesses"], GUESS_KEYS, f"{where}: guesses")
             for i, rates in enumerate(found["calibration"]):
                 _require_numbers(rates, RATE_KEYS, f"{where}: calibration[{i}]")
             if [rates["fpr"] for rates in found["calibration"]] != list(FPRS):

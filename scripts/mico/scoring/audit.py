@@ -1,11 +1,12 @@
 """What predictions show of a challenge: privacy lost, calibration, precision, and classes."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from mico.scoring import curves
+from mico.scoring import curves, f_dp, one_run
 from mico.scoring.limits import TAIL, clopper_pearson
 from mico.scoring.metrics import COMPARED, FPRS, HEADLINE_FPR, RATES
 from mico.scoring.precision import precision
@@ -30,8 +31,14 @@ def audit(
     """
     chosen = {phase: (predictions[rows], membership[rows]) for phase, rows in phases.items()}
     dev, final, both = chosen["dev"], chosen["final"], chosen["both"]
+    delta = delta or DELTA
+    guesses = one_run.chosen(*dev, *final)
+    mu = f_dp.mu(guesses)
     return {
-        "epsilon_lower": round(epsilon_lower(*dev, *final, delta or DELTA), 6),
+        "epsilon_lower": round(epsilon_lower(*dev, *final, delta), 6),
+        "epsilon_lower_one_run": round(one_run.epsilon(guesses, delta), 6),
+        "epsilon_lower_f_dp": round(f_dp.gaussian_epsilon(mu, delta), 6),
+        "guesses": asdict(guesses),
         "calibration": calibration(*dev, *final, challenge),
         "precision": precisions(*dev, *final, challenge),
         "classes": by_class(*both, classes[phases["both"]]),
