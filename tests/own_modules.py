@@ -1,6 +1,7 @@
 """Modules as people write them, for tests of networks of one's own: `own_modules.py:table`."""
 
 import random
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -253,6 +254,63 @@ def needs_more(features: int, classes: int, depth: int) -> nn.Module:
 
 def no_module(features: int) -> int:
     return features
+
+
+def deviation(features: int, classes: int) -> nn.Module:
+    """Divides by 0 where a batch is of one."""
+    return Wrapped(nn.Linear(features, classes), lambda x: x / (len(x) - 1))
+
+
+def counting(features: int, classes: int) -> nn.Module:
+    calls = []
+
+    def count(x: Tensor) -> Tensor:
+        calls.append(1)
+        return x / len(calls)
+
+    return Wrapped(nn.Linear(features, classes), count)
+
+
+def changing_its_input(features: int, classes: int) -> nn.Module:
+    return Wrapped(nn.Linear(features, classes), lambda x: x.mul_(0.5))
+
+
+def without_batches(features: int, classes: int) -> nn.Module:
+    return Wrapped(nn.Linear(features, classes), lambda x: x, torch.squeeze)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, layer: nn.Module, before, after=lambda x: x) -> None:
+        super().__init__()
+        self.layer, self.before, self.after = layer, before, after
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.layer(self.before(x)))
+
+
+def seeded(features: int, classes: int) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(features, classes)
+
+
+def untracked(features: int, classes: int) -> nn.Module:
+    norm = nn.BatchNorm1d(features, affine=False, track_running_stats=False)
+    return nn.Sequential(norm, nn.Linear(features, classes))
+
+
+def spectral(features: int, classes: int) -> nn.Module:
+    first = nn.utils.parametrizations.spectral_norm(nn.Linear(features, 4))
+    return nn.Sequential(first, nn.Linear(4, classes))
+
+
+def linear(features: int, classes: int) -> nn.Module:
+    return nn.Linear(features, classes)
+
+
+def old_weight_norm(features: int, classes: int) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nn.Sequential(nn.utils.weight_norm(nn.Linear(features, 4)), nn.Linear(4, classes))
 
 
 not_callable = 3

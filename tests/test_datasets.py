@@ -654,7 +654,7 @@ def test_program_needs_what_the_format_does(tmp_path, form, raw, options, messag
     ("text", "message"),
     [
         ("{", "--options: expected JSON ("),
-        ("[]", "--options: [] is not of type 'object'"),
+        ("[]", "--options: [] is not of type 'mapping'"),
         ("{}", "--options: missing key 'format'"),
         ('{"format": "cifar10-synthetic"}', "cifar10-synthetic: missing key 'records'"),
     ],

@@ -54,6 +54,8 @@ NETWORKS = {
     f"{MODULES}:patches": ("images", 3),
     f"{MODULES}:patches(dropout=0.3)": ("images", 0),
     f"{MODULES}:frozen": ("bits", 1),
+    f"{MODULES}:linear": ("bits", 0),  # the whole module is a layer
+    f"{MODULES}:old_weight_norm": ("bits", 1),
 }
 NORMED = f"{MODULES}:batch_normed"
 
@@ -230,7 +232,7 @@ def test_an_attacker_sees_norms_of_blocks_and_products(network: OwnNetwork) -> N
     hidden = network.hidden(parameters, x)
     torch.testing.assert_close(found.hidden, hidden)
     if network.last is not None:
-        weight, bias = (own[f"{head_of(network)}.{kind}"] for kind in ("weight", "bias"))
+        weight, bias = (own[f"{head_of(network)}.{kind}".strip(".")] for kind in ("weight", "bias"))
         logits = network.logits(parameters, x)
         torch.testing.assert_close(hidden @ weight.T + bias, logits)
 
@@ -381,7 +383,11 @@ def test_images_are_normalised_as_the_data_say() -> None:
 
 
 def test_dp_refuses_what_mixes_the_examples_of_a_batch() -> None:
-    mixing = build(f"{MODULES}:mixing(always=False)", DATA["bits"])
+    mixing, spectral = (
+        build(f"{MODULES}:{name}", DATA["bits"]) for name in ("mixing(always=False)", "spectral")
+    )
+    with pytest.raises(InputError, match=r"with DP 0\.parametrizations.* is a buffer .* is kept"):
+        spectral.prepare(private=True)
     for network, reason in (
         (network_of(NORMED), "with DP norm is a BatchNorm1d, which mixes the examples of a batch"),
         (mixing, "with DP the logits of an example depend on the others of its batch"),
@@ -430,6 +436,13 @@ def test_dp_refuses_what_mixes_the_examples_of_a_batch() -> None:
         ("{0}:no_tensor", r"puts out tuple, expected logits \(3, 3\)"),
         ("{0}:not_a_number", "no finite numbers, expected logits"),
         ("{0}:mixing(always=True)", "logits of a record depend on the others of its batch"),
+        ("{0}:deviation", "logits of a record depend on the others of its batch"),
+        ("{0}:counting", "puts out other logits when it is called with the same records again"),
+        ("{0}:changing_its_input", "changes the records that it is called with"),
+        ("{0}:without_batches", r"of one record puts out \(3,\), expected \(1, 3\)"),
+        ("{0}:seeded", "calls torch.manual_seed when it is made, so that all models would begin"),
+        ("{0}:untracked", "0 is a BatchNorm1d without running statistics, which mixes"),
+        ("{0}:table(width=x)", "with plain values in the parentheses, texts in quotes"),
     ],
 )
 def test_what_is_no_network_is_said_in_a_line(name: str, message: str) -> None:

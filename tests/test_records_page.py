@@ -365,12 +365,15 @@ def test_a_table_s_record_has_its_columns(tmp_path: Path) -> None:
         {"name": "age", "subtract": 40.0, "divide": 10.0},
         {"name": "town", "texts": ["Bath", "York", "Ely"]},
         {"name": "pay", "subtract": 0.0, "divide": 1.0},
+        {"name": "owner", "subtract": 1 / 3, "divide": 0.4714045207910317},
     ]
-    stored = np.array([[-1, 0, 1, 0, 2.5], [0] * 5, [0.3, 0, 0, 1, 7]], np.float32)
-    about = Description("a", 3, 5, 2, False, "test", "numbers", columns=columns)
+    no, yes = -(0.5**0.5), 2**0.5  # 0 and 1 once they are scaled
+    rows = [[-1, 0, 1, 0, 2.5, no], [0] * 6, [0.3, 0, 0, 1, 7, yes]]
+    stored = np.array(rows, np.float32)
+    about = Description("a", 3, 6, 2, False, "test", "numbers", columns=columns)
     found = look(tmp_path, about, stored)
-    assert found[0] == {"items": ["age: 43", "town: Ely", "pay: 7"], "left": 0}
-    assert found[1]["items"] == ["age: 30", "town: York", "pay: 2.5"]
+    assert found[0] == {"items": ["age: 43", "town: Ely", "pay: 7", "owner: 1"], "left": 0}
+    assert found[1]["items"] == ["age: 30", "town: York", "pay: 2.5", "owner: 0"]
 
 
 def test_items_are_the_bits_that_are_set(tmp_path: Path) -> None:

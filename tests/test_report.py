@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -31,6 +32,7 @@ from run_files import (
 from mico.pages import attack_pages
 from mico.pages.report import marks, render
 from mico.pages.run_results import PAIR_NUMBERS
+from mico.privacy import budget
 from mico.scoring import f_dp
 from mico.scoring.f_dp import Guesses
 from mico.scoring.metrics import COMPARED, METRICS, TITLES
@@ -238,6 +240,36 @@ def test_settings_and_training_are_shown(text: str) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn")
+def test_the_recipe_is_shown_as_far_as_there_is_one(paths: dict) -> None:
+    def edit(run: dict) -> None:
+        run["scenarios"][0] |= {"optimizer": "adamw", "weight_decay": 0.01, "nesterov": False}
+        run["scenarios"][1] |= {"optimizer": "adam", "weight_decay": 0.0, "clipping": "automatic"}
+
+    edit_run(paths, edit)
+    rows = table_rows(page(paths), 'aria-label="Scenario settings"')
+    assert rows["Optimizer"][:2] == ["adamw", "adam"]
+    assert rows["Weight decay"][:2] == ["0.01", "0"]
+    assert rows["Clipping"][:2] == ["–", "automatic"]  # noqa: RUF001
+    assert "Nesterov" not in rows
+    assert "Label smoothing" not in rows
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_few_models_and_a_large_delta_are_pointed_out(paths: dict) -> None:
+    assert "too narrow" not in page(paths)
+    assert "larger than 1 / n" not in page(paths)
+    table = pd.read_csv(paths["scores"][0])
+    table.loc[table.scenario == "T2", "models"] = 9
+    table.to_csv(paths["scores"][0], index=False)
+    edit_run(paths, lambda run: run["scenarios"][1].update(n=50_000))
+    spent = budget.read(paths["privacy"][1])
+    budget.write(paths["privacy"][1], replace(spent, delta=1e-4))
+    text = page(paths)
+    assert text.count("Intervals from so few models are too narrow") == 1
+    assert "δ is larger than 1 / n" in verdict_of(text, "T2")
+
+
 def test_what_an_attack_noted_is_said_where_it_was(paths: dict, text: str) -> None:
     sections = text.split("<h2 id=")
     said = f"<p><strong>auto</strong> chose {html.escape(EVIL)}.</p>"

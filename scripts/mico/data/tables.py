@@ -31,6 +31,7 @@ BOOLEANS = {"true": 1.0, "false": 0.0}
 MOST_CLASSES = 256  # labels are stored as uint8
 COLUMNS_SHOWN = 10
 MOST_ROWS = 100_000_000
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 BLOCK = 2**31 - 1  # bytes that pyarrow takes at once, at most
 
 
@@ -117,6 +118,10 @@ class Table:
             )
         if is_label:
             return texts
+        if there and all(DECIMAL_COMMA.fullmatch(text) for _, text in there):
+            row, text = there[0]
+            cause = "numbers have a decimal comma, expected a point"
+            raise InputError(f"{self.where(row, column)}: {shown(text)}: {cause}")
         number = next((one for one in there if NUMBER.fullmatch(one[1])), None)
         if number is not None:
             row, text = next(one for one in there if not NUMBER.fullmatch(one[1]))
@@ -145,11 +150,12 @@ class Table:
         return found
 
 
-def read(path: Path, header: bool = True) -> Table:
+def read(path: Path, header: bool | None = None) -> Table:
     """Read a table, by what its name ends in.
 
     Args:
-        header: whether the first line of a CSV names its columns.
+        header: whether the first line of a CSV names its columns; None if nobody says so, and it
+            does unless it looks like a record.
 
     Raises:
         InputError: it is not what its name says, is damaged, or has rows of several lengths or two
@@ -158,7 +164,7 @@ def read(path: Path, header: bool = True) -> Table:
     ending = path.suffix.lower()
     if ending in DELIMITERS:
         names, columns = _from_csv(path, DELIMITERS[ending], header)
-    elif not header:
+    elif header is False:
         raise InputError(f"{path}: header: expected only of CSV and TSV")
     elif ending in PARQUET:
         names, columns = _from_parquet(path)
@@ -219,7 +225,7 @@ def _objects(array: Any) -> np.ndarray:
     return found.astype(object)
 
 
-def _from_csv(path: Path, delimiter: str, header: bool) -> tuple[list[str], list[Any]]:
+def _from_csv(path: Path, delimiter: str, told: bool | None) -> tuple[list[str], list[Any]]:
     hint = likely(path)
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     if hint or b"\0" in content:
@@ -243,9 +249,13 @@ def _from_csv(path: Path, delimiter: str, header: bool) -> tuple[list[str], list
                 raise InputError(
                     f"{path}: this looks like a {what}-separated file, expected {expected}"
                 )
-    if header and all(NUMBER.fullmatch(name.strip()) for name in first):
-        cause = "numbers alone: a file without a header needs `header: false`"
-        raise InputError(f"{path}: the header has {cause}")
+    header = told is not False
+    numbers = [name.strip() for name in first if NUMBER.fullmatch(name.strip())]
+    fraction = next((name for name in numbers if "." in name), None)
+    if header and (len(numbers) == len(first) or (told is None and fraction)):
+        found = "numbers alone" if len(numbers) == len(first) else f"the number {fraction}"
+        cause = "a file without a header needs `header: false`"
+        raise InputError(f"{path}: the header has {found}: {cause}")
     if header and "" in (name.strip() for name in first):
         empty = [name.strip() for name in first].index("") + 1
         cause = "pandas writes one of row numbers so, without index=False"
@@ -276,11 +286,12 @@ def _check_quotes(path: Path, content: bytes, delimiter: str) -> None:
     """Refuse quotation marks that do not pair up, over which pyarrow passes."""
     rows = csv.reader(_lines(content), delimiter=delimiter, strict=True)
     limit = csv.field_size_limit(len(content))
+    begins = 1
     try:
         for _ in rows:
-            pass
+            begins = rows.line_num + 1
     except csv.Error as error:
-        where = f"{path}: line {rows.line_num}"
+        where = f"{path}: line {begins}"
         cause = "a quotation mark is not closed, or not doubled within quotation marks"
         raise InputError(f"{where}: {cause} ({error})") from None
     finally:
@@ -367,12 +378,29 @@ def _from_json_lines(path: Path) -> tuple[list[str], list[Any]]:
             )
     columns = []
     for name in names:
+        _check_kinds(path, name, [row[name] for row in rows])
         try:
             columns.append(pyarrow.chunked_array([pyarrow.array([row[name] for row in rows])]))
         except (pyarrow.ArrowException, TypeError, OverflowError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: key {shown(name)}: {shown(reason)}") from None
     return names, columns
+
+
+def _check_kinds(path: Path, name: str, values: list[Any]) -> None:
+    """Refuse texts beside numbers, or other kinds beside others, of one key."""
+    first: tuple[int, Any] | None = None
+    for number, value in enumerate(values, 1):
+        if value is None:
+            continue
+        if first is None:
+            first = number, value
+        kinds = [float if isinstance(one, int) else type(one) for one in (value, first[1])]
+        if kinds[0] is not kinds[1]:
+            raise InputError(
+                f"{path}: row {number}, key {shown(name)}: {shown(value)}, but row {first[0]} has "
+                f"{shown(first[1])}: expected values of one kind"
+            )
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:

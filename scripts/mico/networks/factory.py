@@ -98,7 +98,9 @@ def check(architecture: str) -> None:
     names = [*_names(tree.body)]
     # What a star brings is not seen.
     if factory.name not in names and "*" not in names:
-        hint = f", {did_you_mean(factory.name, names)}" if names else ""
+        imports = ast.Import | ast.ImportFrom
+        own = [*_names([one for one in tree.body if not isinstance(one, imports)])]
+        hint = f", {did_you_mean(factory.name, own)}" if own else ""
         raise InputError(f"{path}: there is no {factory.name!r}{hint}")
 
 
@@ -114,7 +116,7 @@ def _arguments(architecture: str, written: str) -> dict[str, Any]:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise InputError(
             f"architecture {shown(architecture)}: expected keyword arguments with plain values in "
-            f"the parentheses: {FORM}(width=16)"
+            f"the parentheses, texts in quotes: {FORM}(width=16, kind='small')"
         ) from None
 
 

@@ -70,6 +70,9 @@ FACTS = {
 SOURCES = "networks"  # the folder of their files in a bundle
 # What a factory may ask for by name, of a data set.
 GIVEN = ("classes", "features", "shape", "vocabulary", "padding")
+# What to use where a layer mixes the examples of a batch.
+NORMS = "expected a norm of each example by itself, such as GroupNorm or LayerNorm"
+PROBE = 1_618_033_988  # a seed that no factory is likely to set
 # Two ways to the same number agree so far.
 AGREEMENT = 1e-3
 # A physical batch is of so many records that their computation makes this many bytes of tensors, as
@@ -77,6 +80,10 @@ AGREEMENT = 1e-3
 # least `PHYSICAL_BATCH_SIZE`, and of more than the largest nothing was faster.
 MADE_BYTES = 96_000_000
 LARGEST_BATCH = 1024
+
+
+class ReseededError(InputError):
+    """Somebody's code sets the seed of torch's generator."""
 
 
 @dataclass(frozen=True)
@@ -249,10 +256,7 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
             InputError: DP is asked for, and an example's logits depend on the rest of its batch.
         """
         if private and self._mixing:
-            raise InputError(
-                f"architecture {self.name!r}: with DP {self._mixing}; expected a norm of each "
-                "example by itself, such as GroupNorm or LayerNorm"
-            )
+            raise InputError(f"architecture {self.name!r}: with DP {self._mixing}")
         _ = self.example_bytes
 
     def gradients(self, x: Tensor, y: Tensor, smoothing: float = 0.0) -> list[Gradients]:
@@ -319,7 +323,9 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         for name, layer in self.module.named_modules():
             own = dict(layer.named_parameters(prefix=name, recurse=False))
             trained = own and all(held.get(id(value)) == key for key, value in own.items())
-            if trained and isinstance(layer, Layer) and is_known(layer):
+            # Others have a weight that is computed, or are the whole module.
+            usual = own.keys() <= {f"{name}.weight", f"{name}.bias"}
+            if trained and usual and isinstance(layer, Layer) and is_known(layer):
                 layers[name] = layer
         for tied in _tied(self.module):
             layers.pop(tied, None)
@@ -442,9 +448,13 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
         """In words, what makes an example's logits depend on others in training, if anything."""
         for name, layer in self.module.named_modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                return f"{name} is a {type(layer).__name__}, which mixes the examples of a batch"
+                kind = type(layer).__name__
+                return f"{name} is a {kind}, which mixes the examples of a batch; {NORMS}"
         if self.statistics:
-            return f"{self.statistics[0]} is a buffer that training changes"
+            return (
+                f"{self.statistics[0]} is a buffer that training changes; expected that nothing "
+                "of a batch is kept"
+            )
         x, _ = _examples(self.data, 3)
         with self.loaded(self._some_weights(), 0), torch.no_grad():
             for layer in self.module.modules():
@@ -457,7 +467,7 @@ class OwnNetwork(ModuleArithmetic, StateDictFile):
             alone = torch.cat([self.output(one) for one in torch.split(x, 1)])
             self.module.train()
         if torch.equal(together, again) and not _close(together, alone):
-            return "the logits of an example depend on the others of its batch"
+            return f"the logits of an example depend on the others of its batch; {NORMS}"
         return ""
 
 
@@ -473,8 +483,14 @@ def build(
     made = factory.parse(name)
     path = made.source
     make = _maker(where, made, data)
-    with own_code.told(path):
-        module, again = (_seeded(make, 0) for _ in range(2))
+    try:
+        with own_code.told(path):
+            module, again = (_seeded(make, PROBE) for _ in range(2))
+    except ReseededError:
+        raise InputError(
+            f"{where}: calls torch.manual_seed when it is made, so that all models would begin "
+            "alike; expected that it leaves the seed to the model"
+        ) from None
     _check(where, module, again)
     trained = {key: one for key, one in module.named_parameters() if one.requires_grad}
     held = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -484,6 +500,8 @@ def build(
         with own_code.told(path), torch.no_grad(), torch.random.fork_rng([]):
             statistics = _changed(module, x)
             logits, last = _run(module, x)
+            repeated = module(x)
+            unchanged = torch.equal(x, _examples(data, 3)[0])
             alone = [module(one) for one in torch.split(x, 1)]
             forward = _for_one(data, lambda x, _: module(x))
     except InputError as error:
@@ -493,6 +511,18 @@ def build(
         raise InputError(f"{took}: puts out {found}, expected logits (3, {data.classes})")
     if not logits.is_floating_point() or not logits.isfinite().all():
         raise InputError(f"{took}: puts out {logits.dtype} or no finite numbers, expected logits")
+    for one in alone:
+        if one.shape != (1, data.classes):
+            raise InputError(
+                f"{where}: of one record puts out {tuple(one.shape)}, expected (1, {data.classes})"
+            )
+    if not unchanged:
+        raise InputError(f"{where}: changes the records that it is called with, expected a copy")
+    if not torch.equal(logits, repeated):
+        raise InputError(
+            f"{where}: puts out other logits when it is called with the same records again, "
+            "expected that it draws nothing and keeps nothing in use"
+        )
     if not _close(logits, torch.cat(alone)):
         raise InputError(
             f"{where}: the logits of a record depend on the others of its batch, expected them of "
@@ -529,7 +559,11 @@ def _maker(where: str, made: Factory, data: Description) -> partial[nn.Module]:
         code = own_code.module(path) if made.is_file else import_module(made.place)
         function = getattr(code, made.name, None)
     if not callable(function):
-        names = [name for name, value in vars(code).items() if callable(value)]
+        names = [
+            name
+            for name, value in vars(code).items()
+            if callable(value) and getattr(value, "__module__", "") == code.__name__
+        ]
         hint = f", {did_you_mean(made.name, names)}" if names else ""
         raise InputError(f"{where}: {path}: there is no {made.name!r}{hint}")
     given = dict(made.arguments)
@@ -558,13 +592,22 @@ def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
     """A module whose weights torch's generator draws from a seed."""
     with torch.random.fork_rng([]), torch.enable_grad():
         torch.default_generator.manual_seed(seed)
-        return make()
+        module = make()
+        if (torch.default_generator.initial_seed() - seed) % 2**64:
+            raise ReseededError("the module's code calls torch.manual_seed")
+        return module
 
 
 def _check(where: str, module: nn.Module, again: nn.Module) -> None:
     """Refuse what is no module whose parameters can be trained, or is another each time."""
     if not isinstance(module, nn.Module):
         raise InputError(f"{where}: makes {shown(module)}, expected a torch.nn.Module")
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
+            raise InputError(
+                f"{where}: {name} is a {type(layer).__name__} without running statistics, which "
+                f"mixes the records of a batch also in use; {NORMS}, or track_running_stats=True"
+            )
     lazy = nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
         if isinstance(value, lazy):
@@ -659,6 +702,8 @@ def _agree(tried: Gradients | None, expected: StateDict) -> bool:
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:
+    if not expected.isfinite().all():
+        return False
     largest = float(expected.abs().max()) if expected.numel() else 0.0
     return torch.allclose(found, expected, AGREEMENT, AGREEMENT * largest)
 

@@ -51,7 +51,10 @@ def _items(row: np.ndarray, about: Description) -> list[str]:
     for column in about.columns:
         texts = column.get("texts")
         if texts is None:
-            value = f"{float(row[place]) * column['divide'] + column['subtract']:.6g}"
+            number = float(row[place]) * column["divide"] + column["subtract"]
+            # It was stored in float32: what is left of a 0 is not shown.
+            noise = 1e-6 * max(abs(column["divide"]), abs(column["subtract"]))
+            value = f"{0 if abs(number) < noise else number:.6g}"
         else:
             value = texts[int(row[place : place + len(texts)].argmax())]
         items.append(f"{column['name']}: {value}")

@@ -24,6 +24,22 @@ from mico.scoring.f_dp import Guesses
 from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, METRICS, RATES, TITLES
 
 ENDS = figures.ENDS
+# Settings of training that not every run has.
+RECIPE = {
+    "optimizer": "Optimizer",
+    "learning_rate": "Learning rate",
+    "lr_schedule": "Schedule of the learning rate",
+    "lr_decay": "Decay of the learning rate",
+    "lr_decay_epochs": "Epochs between decays",
+    "warmup_epochs": "Epochs of warm-up",
+    "momentum": "Momentum",
+    "nesterov": "Nesterov",
+    "weight_decay": "Weight decay",
+    "label_smoothing": "Label smoothing",
+    "horizontal_flip": "Random flips",
+    "crop_padding": "Padding of random crops",
+    "clipping": "Clipping",
+}
 # Lower bounds of epsilon in an audit. The last one takes a curve for granted that training need not
 # have, and shows no fault.
 BOUNDS = {
@@ -79,6 +95,11 @@ def render(results: Results) -> str:
             (named(group), figures.budgets(f"Highest TPR against ε, {named(group)}", [group]))
             for group in groups(scenarios(results, run["run"]))
             if len(group) > 1
+        ],
+        recipe=[
+            (label, key)
+            for key, label in RECIPE.items()
+            if any(setting.get(key) not in (None, 0, False) for setting in run["scenarios"])
         ],
         ceilings={name: pd.DataFrame(results.ceilings[name]) for name in best},
         gains={name: gains(results.run["attacks"], name, rows) for name, rows in best.items()},

@@ -32,12 +32,12 @@ TYPES = {
     "float_type": "number",
     "string_type": "string",
     "bool_type": "boolean",
-    "list_type": "array",
-    "tuple_type": "array",
-    "dict_type": "object",
-    "model_type": "object",
-    "dataclass_type": "object",
-    "dataclass_exact_type": "object",
+    "list_type": "list",
+    "tuple_type": "list",
+    "dict_type": "mapping",
+    "model_type": "mapping",
+    "dataclass_type": "mapping",
+    "dataclass_exact_type": "mapping",
 }
 LIMITS = {
     "greater_than_equal": ("ge", "is less than the minimum of {}"),

@@ -66,7 +66,7 @@ def _from_table(options: DataOptions, raw: Path) -> tuple[Columns, str]:
     """The columns by name, and the name of that of labels."""
     if options.array is not None:
         raise InputError(f"{raw}: array: expected only of an .npz")
-    table = tables.read(raw, header=options.header is not False)
+    table = tables.read(raw, header=options.header)
     place = table.place("label" if options.label is None else options.label)
     columns = {
         name: table.values(number, is_label=number == place)
@@ -116,7 +116,8 @@ def _without_missing(raw: Path, columns: Columns, label: str, rule: str | None) 
             if missing.all():
                 raise InputError(f"{raw}: column {shown(name)}: all values are missing")
             if rule is None:
-                raise InputError(f"{where}: expected a value, or `missing: mean` or `drop`")
+                rules = "drop`" if name == label or not _is_numbers(column) else "mean` or `drop`"
+                raise InputError(f"{where}: expected a value, or `missing: {rules}")
             if name == label or not _is_numbers(column):
                 what = "a label" if name == label else "a text"
                 raise InputError(f"{where}: {what} has no mean, expected `missing: drop`")

@@ -24,7 +24,7 @@ def read(options: DataOptions, raw: Path | None) -> Raw:
     """
     assert raw is not None
     verify(raw, options.checks)
-    table = tables.read(raw, header=options.header is not False)
+    table = tables.read(raw, header=options.header)
     text, label = (
         table.place(name if given is None else given)
         for name, given in (("text", options.text), ("label", options.label))
