@@ -10,7 +10,6 @@ SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 comma := ,
-FINISHED = $(patsubst %/scores.csv,%,$(wildcard results/*/scores.csv))
 
 demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
@@ -51,8 +50,7 @@ compare: .venv/installed  ## finished runs on one page, against the first: make 
 		--output results/$(firstword $(RUNS))/compare/$(subst $() ,$(comma),$(wordlist 2,99,$(RUNS))).html
 
 index: .venv/installed  ## results/index.html: every finished run beside the others
-	$(if $(FINISHED),,$(error no finished run in results/))
-	python scripts/compare.py --runs $(FINISHED) \
+	python scripts/compare.py --runs $(patsubst %/scores.csv,%,$(wildcard results/*/scores.csv)) \
 		--output results/index.html
 
 bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products

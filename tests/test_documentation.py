@@ -50,7 +50,7 @@ def folder(checkout: Path, tiny: Path) -> Path:
         checkout / "config" / "location30.yaml", checkout / "config" / "my-competition.yaml"
     )
     with chdir(checkout):
-        for page in "your-data.md", "your-network.md":
+        for page in "your-data.md", "your-network.md", "does-it-leak.md":
             for example in examples(page).values():
                 example.write(checkout)
     logits, labels, trained = made()

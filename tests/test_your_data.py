@@ -18,6 +18,7 @@ from mico.support.records import dump
 from mico.workflow import start
 
 EXAMPLES = examples("your-data.md")
+LEAK = examples("does-it-leak.md")["leak"]
 ATTACKS = [
     {"name": "lira", "attack": "lira", "variant": "online", "signal": "margin"},
     {"name": "stacked", "attack": "stacked"},  # by gradients too
@@ -67,6 +68,21 @@ def test_an_example_is_planned_by_snakemake(
     EXAMPLES[name].write(checkout)
     plan = planned(snakemake(checkout, "--dry-run", *split(EXAMPLES[name].command)[1:]))
     assert (plan["dataset"], plan["release"], plan["export"]) == (1, 1, 0)
+
+
+@pytest.mark.slow
+def test_the_page_from_a_file_to_an_answer(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is, but for fewer models, epochs and attacks."""
+    monkeypatch.chdir(checkout)
+    config = yaml.safe_load(LEAK.write(checkout).read_text())
+    config |= {"models": {"train": 4, "dev": 2, "final": 2}, "attacks": ATTACKS[:1]}
+    for scenario in config["scenarios"]:
+        scenario["epochs"] = 2
+    (checkout / "short.yaml").write_text(yaml.safe_dump(config))
+    snakemake(checkout, "--cores", "2", "--configfile", "short.yaml")
+    report = (checkout / "results" / "leak" / "report.html").read_text()
+    for said in "Risk in words", "Intervals from so few models", "Consistent with ε", "Optimizer":
+        assert said in report
 
 
 @pytest.mark.slow
