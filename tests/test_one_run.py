@@ -126,6 +126,7 @@ def bounds(mu: float, runs: int, seed: int, drift: float = 0.0) -> np.ndarray:
     return np.array(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", [0.0, 1.0])
 @pytest.mark.parametrize("mu", [0.0, 1.0])
 def test_bounds_err_as_seldom_as_they_say(mu: float, drift: float) -> None:
@@ -135,6 +136,7 @@ def test_bounds_err_as_seldom_as_they_say(mu: float, drift: float) -> None:
     assert (errors <= binom.isf(1e-3, len(found), 0.05)).all()
 
 
+@pytest.mark.slow
 def test_the_curve_shows_more_than_one_pair_of_epsilon_and_delta() -> None:
     """Of mu = 1, 400 points show .4 or more in most runs; of epsilon the curve shows more."""
     found = bounds(1.0, 60, seed=4)
@@ -143,6 +145,7 @@ def test_the_curve_shows_more_than_one_pair_of_epsilon_and_delta() -> None:
     assert np.median(by_curve) > 1.2 * np.median(found[:, 1])
 
 
+@pytest.mark.slow
 def test_a_chance_is_seldom_small_of_the_true_curve_and_often_of_another() -> None:
     rng = np.random.default_rng(5)
     chances = {0.3: [], 1.0: []}

@@ -38,6 +38,7 @@ def test_nobody_called_is_no_precision_and_nobody_wrong_no_certainty() -> None:
     assert posterior(0.5, 0, 0) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tpr", "fpr"), [(0.3, 0.1), (0.05, 0.01), (0.15, 0.1)])
 @pytest.mark.parametrize("spread", [1e4, 20.0])
 def test_intervals_hold_the_truth_also_where_models_differ(

@@ -140,7 +140,8 @@ use rule report as attack_pages with:
         words=job(jobs.attack_words),
 
 
-# On demand: this run beside others of the same folder, which are finished.
+# On demand: this run beside others of the same folder, which are finished. Who has entries is known
+# where the run was planned.
 rule compare:
     input:
         **SHOWN,
@@ -161,6 +162,7 @@ rule compare:
         "<benchmarks>/compare/{others}.tsv"
     wildcard_constraints:
         others="[^/]+",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:
