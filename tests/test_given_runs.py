@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from workflow_runs import files, planned, snakemake, start
+from workflow_runs import files, planned, snakemake, start, warm
 
 import mico
 from mico.challenge import split_file
@@ -138,7 +138,7 @@ def test_a_kill_leaves_a_release_as_it_is(
 ) -> None:
     before = state(theirs)
     given = configured(checkout, theirs, "killed")
-    process = start(checkout, "--cores", "2", "--configfile", given)
+    process = start(checkout, "--cores", "2", "--configfile", given, jobs=warm())
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()

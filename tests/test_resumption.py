@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from workflow_runs import TINY, products, snakemake, start
+from workflow_runs import TINY, products, snakemake, start, warm
 
 # Kill where it hurts: while the first models, the release, the attacks, the scores are made; with
 # its jobs, or so that these live on for a while, unattended.
@@ -36,7 +36,7 @@ def test_killed_at_any_moment_and_started_again(checkout: Path, tiny: Path) -> N
     run = (*TINY, "--config", *changes)
     results = checkout / "results" / "killed"
     for place, with_jobs in MOMENTS:
-        process = start(checkout, "--cores", "2", *run)
+        process = start(checkout, "--cores", "2", *run, jobs=warm())
         deadline = time.monotonic() + 600
         while not (results / place).exists() and process.poll() is None:
             assert time.monotonic() < deadline

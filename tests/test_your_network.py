@@ -14,7 +14,7 @@ from shlex import split
 import pytest
 import yaml
 from page_examples import examples
-from workflow_runs import ROOT, planned, products, snakemake, start
+from workflow_runs import ROOT, planned, products, snakemake, start, warm
 
 from mico.data import store
 from mico.networks import costs
@@ -144,7 +144,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(ran: Path) -> None
     run = (*SHORT, "--config", "run=again", "shard_size=3")
     results = checkout / "results" / "again"
     for place in "private/R1/models/0-2.csv", "private/R2/models/3-4.csv":
-        process = start(checkout, "--cores", "2", *run)
+        process = start(checkout, "--cores", "2", *run, jobs=warm())
         deadline = time.monotonic() + 600
         while not (results / place).exists() and process.poll() is None:
             assert time.monotonic() < deadline

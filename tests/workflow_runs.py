@@ -17,6 +17,7 @@ import warm_python
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "scripts", "tools", "examples")
+PYTHON = Path(sys.executable)
 TINY = ("--configfile", "tiny.yaml")
 # Folders of results that hold models, predictions and scores.
 PRODUCTS = (
@@ -42,16 +43,17 @@ def start(
     folder: Path,
     *arguments: str,
     environment: Mapping[str, str] = os.environ,
-    pythons: Path = Path(sys.executable).parent,
+    python: Path = PYTHON,
+    jobs: Path = PYTHON,
 ) -> subprocess.Popen:
     """Start Snakemake in a folder.
 
     Args:
-        pythons: the folder of the `python` that it takes, and its jobs.
+        python: what runs it; jobs: the `python` that its jobs take.
     """
-    path = f"{pythons}:{Path(sys.executable).parent}:{environment['PATH']}"
+    path = f"{jobs.parent}:{PYTHON.parent}:{environment['PATH']}"
     return subprocess.Popen(
-        [pythons / "python", "-m", "snakemake", *arguments],
+        [python, "-m", "snakemake", *arguments],
         cwd=folder,
         env={**environment, "PATH": path},
         stdout=subprocess.PIPE,
@@ -64,22 +66,22 @@ def start(
 def snakemake(folder: Path, *arguments: str, fails: bool = False) -> str:
     """Run Snakemake in a folder, and give what it printed.
 
-    It and its jobs are forked from a process that has the large libraries in memory. What `start`
-    starts, which tests kill, and the jobs of SLURM and conda are not, and must give the same bytes.
+    It and its jobs are forked from a process that has the large libraries in memory. The jobs of
+    SLURM and conda are not, and must give the same bytes.
     """
-    process = start(folder, *arguments, pythons=_warm())
+    process = start(folder, *arguments, python=warm(), jobs=warm())
     output, _ = process.communicate(timeout=900)
     assert (process.returncode != 0) == fails, output
     return output
 
 
 @cache
-def _warm() -> Path:
-    """The folder of the `python` that is warm, for as long as the tests run."""
+def warm() -> Path:
+    """The `python` that is warm, for as long as the tests run."""
     serving = ExitStack()
     atexit.register(serving.close)
     folder = serving.enter_context(tempfile.TemporaryDirectory())
-    return serving.enter_context(warm_python.running(Path(folder)))
+    return serving.enter_context(warm_python.running(Path(folder))) / "python"
 
 
 def planned(output: str) -> Counter:
