@@ -467,7 +467,9 @@ def test_a_run_with_one_phase_and_no_curves(paths: dict) -> None:
     scores.to_csv(paths["scores"][0], index=False)
     curves = json.loads(paths["curves"][0].read_text())
     paths["curves"][0].write_text(json.dumps({"T1": curves["T1"]}))
+    edit_json(paths["audit"][0], lambda audit: audit.pop("T2"))
     text = page(paths)
+    assert "ε at least" not in text
     assert "dev + final, 12 models" in text
     assert "<small>dev, 6 models</small>" in text
     assert text.count("There are no ROC curves for this scenario.") == 1

@@ -173,7 +173,8 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
         if audit[name][kind] > spent
     ]
     shown = {metric: rates[metric] for metric in COMPARED}
-    found = {"epsilon_spent": spent, "rates": shown, "exceeding": exceeding, "lower": [], "p": None}
+    found: dict[str, Any] = {"epsilon_spent": spent, "rates": shown, "exceeding": exceeding}
+    found |= {"lower": [], "chance": None}
     if audited:
         best = {kind: _by_bound(audit, audited, kind)[0] for kind in BOUNDS}
         found["lower"] = [
