@@ -172,6 +172,7 @@ def test_delta_out_of_range(delta, goal) -> None:
         account(**FAST, delta=delta, **goal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [FAST, PURCHASE100])
 def test_epsilon_that_no_noise_reaches(training) -> None:
     """The accountant's error alone is more."""

@@ -251,6 +251,7 @@ def test_blocks_are_named_parts_and_numbers() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [ATTENTION, f"{MODULES}:unknown(dropout=0.5)", f"{MODULES}:gru"])
 @pytest.mark.parametrize("private", [False, True])
 def test_training_goes_on_after_any_step_with_the_same_bytes(name: str, private: bool) -> None:

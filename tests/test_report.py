@@ -756,6 +756,7 @@ def nothing_found(paths: dict, participants: int) -> None:
     edit_json(paths["audit"][0], of_audit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("participants", [1, 4])
 def test_a_run_in_which_nothing_was_found(paths: dict, participants: int) -> None:
     """One attack, or several whose scores are all equal, in one scenario: every TPR is 0."""

@@ -106,6 +106,7 @@ def test_brightness_and_contrast_are_like_cifar10s(data: Data) -> None:
     assert pictures.mean((1, 2, 3)).std() > 15  # some are dark, some bright
 
 
+@pytest.mark.slow
 def test_pictures_are_smooth_and_coloured(data: Data) -> None:
     """In CIFAR-10, neighbours correlate by 0.93, pixels four apart 0.70, and red and green 0.91."""
     pictures = planes(data[0])

@@ -647,6 +647,7 @@ def test_a_model_does_not_depend_on_those_trained_with_it(
     assert float((flat(together) - flat(together, 1)).norm()) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE], ids=["plain", "private"])
 def test_training_goes_on_after_any_step_with_the_same_bits(
     bert: Transformer, records: Records, options: TrainingOptions
@@ -670,6 +671,7 @@ def test_training_goes_on_after_any_step_with_the_same_bits(
             assert torch.equal(resumed[name], value), (places[number], name)
 
 
+@pytest.mark.slow
 def test_sentences_can_be_learnt(roberta: Transformer) -> None:
     """Whether token 2 comes first: without DP in seconds; accuracy is the library's."""
     x = random_sentences(12, 120, padding=1)

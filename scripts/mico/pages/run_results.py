@@ -5,6 +5,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,15 +83,25 @@ class Results:
 
     def phases(self, scenario: str) -> dict[str, list[Row]]:
         """A scenario's rows by phase, those of the headline first; the highest estimate first."""
-        own = self.scores[self.scores.scenario == scenario]
-        own = own.sort_values([HEADLINE, "participant"], ascending=[False, True])
-        rows = {phase: rows_of(own[own.phase == phase]) for phase in PHASES}
-        return {phase: of_phase for phase, of_phase in rows.items() if of_phase}
+        return self._rows.get(scenario, {})
 
     def best(self) -> dict[str, list[Row]]:
         """Scenario that is scored -> the rows of its headline phase, the highest first."""
         scored = {name: self.phases(name) for name in self.ids}
         return {name: next(iter(phases.values())) for name, phases in scored.items() if phases}
+
+    @cached_property
+    def _rows(self) -> dict[str, dict[str, list[Row]]]:
+        """Scenario -> phase -> its rows, in order."""
+        ordered = self.scores.sort_values([HEADLINE, "participant"], ascending=[False, True])
+        found: dict[str, dict[str, list[Row]]] = {}
+        for row in rows_of(ordered):
+            phases = found.setdefault(row["scenario"], {phase: [] for phase in PHASES})
+            phases[row["phase"]].append(row)
+        return {
+            name: {phase: rows for phase, rows in phases.items() if rows}
+            for name, phases in found.items()
+        }
 
     def allowed_from(self, scenario: str) -> Callable[[float], float]:
         """The claimed trade-off curve: TPR -> an FPR at which the bound is not yet as high.
