@@ -182,7 +182,8 @@ def test_dp_refuses_batch_norm_before_anything_is_written(ran: Path) -> None:
     config = yaml.safe_load((checkout / SHORT[1]).read_text())
     config["scenarios"][1]["architecture"] = "own_modules.py:normed_images"
     (checkout / "refused.yaml").write_text(yaml.safe_dump(config | {"run": "refused"}))
+    target = "results/refused/private/R2/models/0-1"
     given = ("--cores", "2", "--configfile", "refused.yaml")
-    output = snakemake(checkout, *given, fails=True)
+    output = snakemake(checkout, target, *given, fails=True)
     assert "with DP 1 is a BatchNorm2d, which mixes the examples of a batch" in output
     assert not list((checkout / "results" / "refused" / "private" / "R2" / "models").glob("[0-9]*"))
