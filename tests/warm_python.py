@@ -19,8 +19,20 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-LIBRARIES = ("torch", "numba", "numpy", "pandas", "scipy.stats", "pydantic", "cryptography")
-LIBRARIES += ("snakemake.cli",)
+LIBRARIES = (
+    *(
+        "torch",
+        "numba",
+        "numpy",
+        "pandas",
+        "pyarrow.csv",
+        "scipy.stats",
+        "pydantic",
+        "cryptography",
+    ),
+    *("sklearn.linear_model", "opacus.accountants", "dp_accounting.pld.privacy_loss_distribution"),
+    *("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg", "snakemake.cli"),
+)
 
 # What stands for `python`: it hands over, and waits for the program's end. If it is killed, the
 # server sees that its connection is closed, and kills the program.
