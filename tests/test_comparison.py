@@ -108,6 +108,8 @@ def test_scenarios_that_differ_in_their_budget_alone_are_a_line(one: Path, two: 
     runs = [comparison.read(path) for path in (one, two)]
     sides = [side for run in runs for side in budgets.scenarios(run.results, run.name)]
     assert list(map(budgets.named, budgets.groups(sides))) == ["T1, T2", "T1", "T2"]
+    sides[1]["setting"]["clipping"] = "automatic"  # which is more than another budget
+    assert list(map(budgets.named, budgets.groups(sides[:2]))) == ["T1", "T2"]
     assert [side["epsilon_spent"] for side in sides] == [None, 3.97, None, 3.97]
     assert [side["bound"] for side in sides] == [None, pytest.approx(0.1**0.5)] * 2
     assert [side["evaluation_accuracy"] for side in sides] == pytest.approx([0.61, 0.38] * 2)

@@ -9,7 +9,7 @@ from mico.scoring.metrics import COMPARED, HEADLINE_FPR
 
 # What a scenario is called, and what its privacy budget decides.
 NAMES = ("id", "challenge", "track")
-BUDGET = ("epsilon", "noise_multiplier", "delta", "clipping_norm", "clipping")
+BUDGET = ("epsilon", "noise_multiplier", "delta", "clipping_norm")
 ACCURACIES = ["training_accuracy", "evaluation_accuracy"]
 
 

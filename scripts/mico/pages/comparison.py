@@ -17,10 +17,10 @@ import pandas as pd
 from mico.pages import figures, run_results
 from mico.pages.budgets import groups, named, scenarios
 from mico.pages.rendering import environment
-from mico.pages.run_results import PHASES, Results, csv_uri
+from mico.pages.run_results import Results, csv_uri
 from mico.scoring import curves, entries
 from mico.scoring.entries import Entry
-from mico.scoring.metrics import COMPARED, HEADLINE, HEADLINE_FPR, TITLES
+from mico.scoring.metrics import COMPARED, HEADLINE_FPR, TITLES
 from mico.support.errors import InputError
 
 FILES = ("run.json", "scores.csv", "curves.json", "comparisons.csv", "audit.json", "notes.json")
@@ -97,9 +97,7 @@ def render(runs: Sequence[Run], baseline: Run | None, output: Path) -> str:
             table=pd.DataFrame(sides).drop(columns="setting"),
             titles=TITLES,
             metrics=COMPARED,
-            headline=HEADLINE,
             guess=HEADLINE_FPR,
-            phase_labels=PHASES,
             csv_uri=csv_uri,
         )
     )

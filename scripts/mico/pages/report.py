@@ -41,13 +41,13 @@ RECIPE = {
     "clipping": "Clipping",
 }
 # Lower bounds of epsilon in an audit. The last one takes a curve for granted that training need not
-# have, and shows no fault.
+# have, so only the first two show a fault.
 BOUNDS = {
     "epsilon_lower": "by rates",
     "epsilon_lower_one_run": "by guesses",
     "epsilon_lower_f_dp": "by guesses, of Gaussian DP",
 }
-RATE_BOUNDS = list(BOUNDS)[:2]
+FAULT_BOUNDS = list(BOUNDS)[:2]
 TOO_SMALL = 0.001  # a chance, of all participants together, that is taken for a fault
 
 
@@ -168,7 +168,7 @@ def verdict(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, A
     exceeding += [
         f"the predictions of {name} show that ε is at least {audit[name][kind]:.2f}, where the "
         f"accountant says {spent:.2f}"
-        for kind in RATE_BOUNDS
+        for kind in FAULT_BOUNDS
         for name in _by_bound(audit, audited, kind)
         if audit[name][kind] > spent
     ]
