@@ -130,7 +130,8 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures without a drawing, which takes most of a page's time: for tests of its words."""
     svg = Markup('<svg aria-label="{}"></svg>')
-    monkeypatch.setattr("mico.pages.figures._svg", lambda axes, title: svg.format(title))
+    monkeypatch.setattr("mico.pages.figures._svg", lambda axes, title, data=None: svg.format(title))
+    monkeypatch.setattr("mico.pages.figures._place", lambda axes: "")
     # Axes that take any call and do nothing.
     monkeypatch.setattr("mico.pages.figures._canvas", lambda *place, **named: MagicMock())
 

@@ -17,7 +17,7 @@ import programs
 from mico.pages.run_results import Results, read
 from mico.privacy import budget
 from mico.privacy.budget import Privacy
-from mico.scoring.metrics import COMPARED, FPRS
+from mico.scoring.metrics import COMPARED, FPRS, RATES
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "report.py"
 EVIL = "<script>alert(1)</script>"
@@ -117,6 +117,8 @@ def _attack(name: str) -> dict:
     kind, _, count = name.partition("-")
     if kind == "references":
         return {"name": name, "attack": "target-references", "count": int(count), "signal": "loss"}
+    if kind == "loss":
+        return {"name": name, "attack": "threshold", "signal": "loss"}
     return {"name": name, "attack": "auto" if kind == "auto" else "lira", "signal": "margin"}
 
 
@@ -147,16 +149,19 @@ def _audit(rank: int) -> dict:
 
 
 def _curve(members: np.ndarray, others: np.ndarray) -> dict:
-    """The thinned ROC curve and the TPR of each model at the pooled threshold of FPR 0.1."""
+    """The thinned ROC curve and the TPR of each model at pooled thresholds."""
     falling = np.sort(others, axis=None)[::-1]
     counts = np.unique(np.geomspace(1, others.size, 300).astype(int))
     thresholds = falling[counts - 1]
     tpr = (members.reshape(1, -1) >= thresholds[:, None]).mean(axis=1).tolist()
-    at = (members > falling[int(0.1 * others.size)]).mean(axis=1)
+    models = {}
+    for metric in COMPARED:
+        tprs = (members > falling[int(RATES[metric] * others.size)]).mean(axis=1)
+        models[metric] = {str(100 + i): float(value) for i, value in enumerate(tprs)}
     return {
         "fpr": [0.0, *(counts / others.size)],
         "tpr": [0.0, *tpr],
-        "models": {str(100 + i): float(value) for i, value in enumerate(at)},
+        "models": models,
     }
 
 

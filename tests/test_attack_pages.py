@@ -245,7 +245,7 @@ def test_names_from_outside_are_escaped(paths: dict) -> None:
     text = page(paths, EVIL)
     assert EVIL not in text
     assert "<b onclick" not in text
-    assert "<script" not in text
+    assert text.count("<script") == 1  # of all pages
     assert f"<h1>{html.escape(EVIL, quote=False)}</h1>" in text.replace("&#39;", "'").replace(
         "&#34;", '"'
     )
@@ -308,8 +308,8 @@ addEventListener("load", () => {
 
 @pytest.mark.slow
 def test_page_in_a_browser_as_narrow_as_a_telephone(text: str, tmp_path: Path) -> None:
-    assert "script-src 'none'" in text  # but for the probe's
-    probed = text.replace("script-src 'none'", "script-src 'unsafe-inline'")
+    probed, found = re.subn("script-src 'sha256-[^']*'", "script-src 'unsafe-inline'", text)
+    assert found == 1  # no other script may run, but for the probe's
     seen = browser.show(probed.replace("<head>", "<head>" + PROBE, 1), tmp_path, 390, 844)
     assert seen["errors"] == []
     assert seen["needed"] == seen["width"] == 390

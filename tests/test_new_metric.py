@@ -148,7 +148,7 @@ def test_every_page_shows_it(run: Path) -> None:
         assert cell.split()[0] == f"{value['strong', 'both']:.3f}"
     text = (run / "out/detailed_results/strong/detailed_results.html").read_text()
     row = re.search(f"{TITLE}</th>(.*?)</tr>", text, re.DOTALL)[1]
-    assert f"<td>{value['strong', 'dev']:.4f} <small>" in row
+    assert f'<span class="number">{value["strong", "dev"]:.4f}</span><small>' in row
 
 
 def test_the_scoreboard_offers_it_with_its_guess(run: Path) -> None:

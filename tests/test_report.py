@@ -173,7 +173,8 @@ def test_a_highest_that_is_scored_on_fewer_models_is_compared_with_nobody(paths:
     pairs[~((pairs.scenario == "T1") & with_it)].to_csv(paths["comparisons"][0], index=False)
     text = page(paths)
     assert f"<strong>{highest}</strong> with" in text
-    assert text.count("Not distinguishable from it") == 1  # in T2
+    alike = [part.count("Not distinguishable from it") for part in text.split('<h2 id="scenario-')]
+    assert alike == [0, 0, 2]  # in T2, at either FPR
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -209,13 +210,20 @@ def test_downloads_carry_the_inputs(paths: dict, text: str) -> None:
     pd.testing.assert_frame_equal(copy, table, check_dtype=False)
     curves = json.loads(paths["curves"][0].read_text())["T1"]
     roc = pd.read_csv(io.StringIO(links["T1-roc.csv"])).set_index("fpr")
-    per_model = pd.read_csv(io.StringIO(links["T1-models.csv"])).set_index("model")
+    per_model = {
+        f"tpr_at_fpr_{fpr}": pd.read_csv(io.StringIO(links[f"T1-models-{fpr}.csv"])).set_index(
+            "model"
+        )
+        for fpr in ("0.1", "0.01")
+    }
     for name, curve in curves.items():
         ends = pd.Series(curve["tpr"], np.array(curve["fpr"])).groupby(level=0).last()
         reached = np.interp(ends.index, roc.index, roc[name])
         assert np.allclose(reached, ends)
         assert roc[name].is_monotonic_increasing
-        assert per_model[name].to_dict() == {int(k): v for k, v in curve["models"].items()}
+        for metric, table in per_model.items():
+            expected = {int(k): v for k, v in curve["models"][metric].items()}
+            assert table[name].to_dict() == expected
     pairs = pd.read_csv(io.StringIO(links["T2-comparisons.csv"]))
     assert len(pairs) == 2 * len(curves) * (len(curves) - 1) / 2
     assert len(pd.read_csv(io.StringIO(links["T2-ceilings.csv"]))) == len(
@@ -283,7 +291,7 @@ def test_names_from_outside_are_escaped(paths: dict) -> None:
     edit_run(paths, lambda run: run.update(versions={EVIL: EVIL}))
     text = page(paths)
     assert EVIL not in text
-    assert text.count("<script>") == 1
+    assert text.count("<script>") == 2  # of all pages, and the report's own
     assert html.escape(EVIL) in text
     assert html.escape(COST) in text
     assert f'href="attack_pages/{quote(EVIL, safe="")}.html"' in text
@@ -337,7 +345,7 @@ def test_verdict_shows_what_attacks_found_beside_what_they_could(paths: dict, te
     curve = results_of(paths).allowed_from("T2")
     chance = min(1, len(audit) * f_dp.p_value(found, curve))
     assert rows["Chance of so many right guessesreferences-8"][0] == f"{chance:.2g}"
-    assert text.count(">bound</text>") == text.count(">heuristic</text>") == 1  # in a ROC
+    assert text.count("bound: all steps seen") == 1  # in a ROC's legend
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -656,6 +664,8 @@ addEventListener("load", () => {
   };
   const page = document.documentElement;
   const box = document.querySelector('.compare[data-scenario="T2"]');
+  const opened = [...document.querySelectorAll(".compare")].map(one =>
+    [...one.querySelectorAll("select")].map(select => select.value));
   const compare = (...chosen) => {
     box.querySelectorAll("select").forEach((select, i) => {
       select.value = chosen[i];
@@ -664,7 +674,14 @@ addEventListener("load", () => {
     return [...box.querySelectorAll(".difference")].map(line => line.textContent.trim());
   };
   const tables = [...document.querySelectorAll("table.headline")];
-  const shown = () => tables.map(one => one.offsetWidth > 0);
+  const visible = one => one.getBoundingClientRect().width > 0;
+  const rate = one => one.textContent.match(/FPR 0[.][0-9]+/)?.[0];
+  const places = "figcaption, figure text, [id^=scenario] ~ p";
+  const atRate = [...document.querySelectorAll(places)].filter(rate);
+  const scored = [...document.querySelectorAll("svg text")]
+    .filter(one => one.textContent === "scored here");
+  const rates = () => [...new Set(atRate.filter(visible).map(rate)), scored.filter(visible).length];
+  const shown = () => [...tables.map(visible), ...rates()];
   const before = shown();
   document.getElementById("show-2").click();
   const after = shown();
@@ -672,10 +689,11 @@ addEventListener("load", () => {
   parent.postMessage({
     width: page.clientWidth, needed: page.scrollWidth, wider: table.scrollWidth > page.clientWidth,
     compared: [compare("loss", "gap"), compare("gap", "loss"), compare("gap", "gap")],
-    hidden: box.hidden, shown: [before, after],
+    hidden: box.hidden, opened, shown: [before, after],
     falling: click(2), rising: click(2), names: click(0),
     sort: [...table.tHead.rows[0].cells].map(cell => cell.getAttribute("aria-sort")),
-    figures: [...document.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().width),
+    figures: [...document.querySelectorAll("svg")].filter(visible)
+      .map(svg => svg.getBoundingClientRect().width),
     errors,
   }, "*");
 });
@@ -701,8 +719,13 @@ def test_page_in_a_browser_as_narrow_as_a_telephone(paths: dict, text: str, tmp_
     assert seen["errors"] == []
     assert seen["needed"] == seen["width"] == 390
     assert seen["wider"], "the table is meant to be wider than the screen and scroll on its own"
-    assert len(seen["figures"]) == 11
-    assert seen["shown"] == [[True, False], [False, True]]
+    assert len(seen["figures"]) == 9
+    # All that is at an FPR follows the switch.
+    assert seen["shown"] == [[True, False, "FPR 0.1", 2], [False, True, "FPR 0.01", 2]]
+    scores = pd.read_csv(paths["scores"][0])
+    dev = scores[scores.phase == "dev"].set_index("participant")
+    best = [dev[dev.scenario == one]["tpr_at_fpr_0.1"].idxmax() for one in ("T1", "T2")]
+    assert seen["opened"] == [[name, "loss"] for name in best]  # the best on dev, the baseline
     assert seen["hidden"] is False
     check_comparison(paths, seen["compared"])
     assert all(250 < width <= 390 for width in seen["figures"])
@@ -736,7 +759,8 @@ def nothing_found(paths: dict, participants: int) -> None:
         numbers = [name for name in table.columns if "tpr" in name or name in PAIR_NUMBERS]
         table[numbers] = 0.0
         table.to_csv(paths[kind][0], index=False)
-    nothing = {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0], "models": {"100": 0.0, "101": 0.0}}
+    nothing = {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0], "models": {}}
+    nothing["models"] = {metric: {"100": 0.0, "101": 0.0} for metric in COMPARED}
 
     def of_audit(content: dict) -> None:
         del content["T2"]

@@ -46,12 +46,15 @@ rule report:
         **SHOWN,
         templates=multiext(
             f"{SCRIPTS}/mico/pages/templates/",
+            "curves.js",
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
             "report.html.j2",
             "report.js.j2",
             "risk.html.j2",
+            "taking_away.css.j2",
+            "taking_away.js",
         ),
     output:
         "<results>/report.html",
@@ -91,6 +94,8 @@ rule records:
             "page.css.j2",
             "records.html.j2",
             "records.js.j2",
+            "taking_away.css.j2",
+            "taking_away.js",
         ),
     output:
         page="<results>/records/{scenario}/records.html",
@@ -126,6 +131,8 @@ use rule report as attack_pages with:
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
+            "taking_away.css.j2",
+            "taking_away.js",
         ),
     output:
         directory("<results>/attack_pages"),
@@ -153,6 +160,8 @@ rule compare:
             "layout.html.j2",
             "macros.html.j2",
             "page.css.j2",
+            "taking_away.css.j2",
+            "taking_away.js",
         ),
     output:
         "<results>/compare/{others}.html",

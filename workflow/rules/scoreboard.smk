@@ -4,8 +4,12 @@
 rule scoreboard:
     input:
         entries=plan.whole_entries,
-        template=multiext(
-            str(SCRIPTS / "mico/pages/templates/scoreboard"), ".html.j2", ".js"
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
+            "scoreboard.html.j2",
+            "scoreboard.js",
+            "taking_away.css.j2",
+            "taking_away.js",
         ),
     output:
         page="<results>/scoreboard/{track}.html",
@@ -40,7 +44,14 @@ rule scoreboard:
 rule detailed_results:
     input:
         entries=plan.whole_entries,
-        template=SCRIPTS / "mico/pages/templates/detailed_results.html.j2",
+        templates=multiext(
+            f"{SCRIPTS}/mico/pages/templates/",
+            "detailed_results.html.j2",
+            "layout.html.j2",
+            "page.css.j2",
+            "taking_away.css.j2",
+            "taking_away.js",
+        ),
     output:
         directory("<results>/detailed_results/{track}"),
     log:

@@ -39,7 +39,9 @@ def render(results: Results, attack: Mapping[str, Any], file: Path | None = None
         if setting["id"] in set(own.scenario)
     ]
     tables = {phase: rows_of(own[own.phase == phase]) for phase in PHASES}
-    per_model = {one["id"]: one["curve"]["models"] for one in scenarios if one["curve"] is not None}
+    per_model = {
+        one["id"]: one["curve"]["models"][HEADLINE] for one in scenarios if one["curve"] is not None
+    }
     return (
         environment()
         .get_template("attack_page.html.j2")

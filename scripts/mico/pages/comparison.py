@@ -92,7 +92,7 @@ def render(runs: Sequence[Run], baseline: Run | None, output: Path) -> str:
             public_seeds=any(run.results.public_seeds for run in runs),
             budgets=figures.budgets("Highest TPR against ε", lines),
             accuracies=figures.accuracies("Highest TPR against accuracy", lines),
-            legend=figures.line_legend([f"{line[0]['run']}: {named(line)}" for line in lines]),
+            lines=figures.line_legend([f"{line[0]['run']}: {named(line)}" for line in lines]),
             compared=compared,
             table=pd.DataFrame(sides).drop(columns="setting"),
             titles=TITLES,

@@ -21,7 +21,7 @@ SIZE = 200  # of a ROC's drawing
 
 def scores_text(entry: Entry, phase: str) -> str:
     """scores.txt for one phase; empty for an entry that was rejected."""
-    rows = _rows(entry, phase)
+    rows = sorted(_rows(entry, phase), key=lambda row: row["challenge"])
     lines = [
         f"scenario{number}_{metric.published}: {row[metric.name]}"
         for number, row in enumerate(rows, 1)
@@ -52,21 +52,23 @@ def page(entry: Entry, phases: Sequence[str], synthetic: bool) -> str:
         headings=[_heading(row) for row in next(iter(rows.values()), [])],
         tables={phase: _table(of_phase) for phase, of_phase in rows.items()},
         curves={
-            phase: {_heading(row): _path(entry.curves[row["challenge"]][phase]) for row in of_phase}
+            phase: [
+                (_heading(row), _path(entry.curves[row["challenge"]][phase])) for row in of_phase
+            ]
             for phase, of_phase in rows.items()
         },
         ticks=[{"at": _position(tick), "label": f"{tick:g}"} for tick in ticks],
         synthetic=synthetic,
+        public_seeds=False,  # nothing but the participant's own is told
     )
 
 
 def _rows(entry: Entry, phase: str) -> list[Row]:
-    rows = [row for row in entry.scores if row["phase"] == phase]
-    return sorted(rows, key=lambda row: row["challenge"])
+    return [row for row in entry.scores if row["phase"] == phase]
 
 
-def _heading(row: Row) -> str:
-    return f"{row['scenario']}, {row['challenge']}"
+def _heading(row: Row) -> tuple[str, str]:
+    return row["scenario"], row["challenge"]
 
 
 def _table(rows: Sequence[Row]) -> list[dict[str, Any]]:

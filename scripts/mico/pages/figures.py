@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mico.scoring.metrics import FPRS, HEADLINE, HEADLINE_FPR, TITLES
+from mico.scoring.metrics import COMPARED, FPRS, HEADLINE, HEADLINE_FPR, RATES, TITLES
 
 HIGHLIGHTED = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼"}  # markers of the best participants
 # Okabe and Ito's colour-blind-safe palette; the page maps these to variables with a dark variant.
@@ -24,7 +24,6 @@ PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 INK, MUTED, RULE, PALE = "#101010", "#707070", "#e0e0e0", "#b8b8b8"
 PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"}
 PAGE_COLOURS |= {PALE: "var(--pale)"} | {c: f"var(--c{i})" for i, c in enumerate(PALETTE)}
-SCORE = TITLES[HEADLINE]
 WIDTH = 360  # units of a figure, about CSS pixels on a telephone
 SVG_STYLE: dict[Any, Any] = {"svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5}
 SVG_STYLE |= {"path.simplify_threshold": 0.3}  # pixels: points that nobody sees are left out
@@ -35,6 +34,8 @@ SVG_STYLE |= {"grid.color": RULE, "grid.linewidth": 0.7}
 Marks = Mapping[str, tuple[str, str]]  # participant -> colour, marker
 Estimate = tuple[float, float, float]  # with the ends of its interval
 Ceiling = Mapping[str, Sequence[float]]  # fpr, bound, heuristic; all empty without DP
+# Beginnings of ids: of a participant's curve, and of what is shown while the page is at an FPR.
+CURVE, AT = "curve of ", "at "
 ENDS = ("", "_low", "_high")  # of a column's name: the estimate and its interval
 
 
@@ -45,7 +46,10 @@ def scenario_figures(
     participants: Sequence[str],
     ceiling: Ceiling,
 ) -> dict[str, Any]:
-    """A scenario's figures as SVG, their legend and their data."""
+    """A scenario's figures as SVG, their legend and their data.
+
+    Those `at` an FPR come once for each of `COMPARED`.
+    """
     scenario = setting["id"]
     marks: dict[str, tuple[str, str]] = {}  # a colour, over scenarios the same where that can be
     names = [row["participant"] for row in best if row["participant"] in curves]
@@ -55,21 +59,40 @@ def scenario_figures(
         marks[name] = next(c for c in PALETTE[start:] + PALETTE if c not in taken), marker
     figures: dict[str, Any] = {"legend": []}
     with matplotlib.rc_context(SVG_STYLE):
-        figures["intervals"] = _svg(_draw_intervals(best, marks), f"Intervals, {scenario}")
         if marks:
             lowest = smallest_fpr(setting, best[0]["models"], curves)
             figures["roc"] = roc(scenario, curves, marks, lowest, ceiling)
-            tprs = {name: curves[name]["models"] for name in marks}
-            colours = [colour for colour, _ in marks.values()]
-            figures["strip"] = _svg(_draw_strip(tprs, colours), f"TPR per model, {scenario}")
+        figures["at"] = [_at(metric, scenario, best, curves, marks) for metric in COMPARED]
     for name, (colour, marker) in marks.items():
         figures["legend"].append((name, HIGHLIGHTED[marker], PAGE_COLOURS[colour]))
-    columns = {"participant": "participant"} | {HEADLINE + end: "tpr" + end for end in ENDS}
-    figures["intervals_table"] = pd.DataFrame(best)[list(columns)].rename(columns=columns)
     figures["roc_table"] = roc_table(curves)
-    per_model = {name: pd.Series(curve["models"]) for name, curve in curves.items()}
-    figures["strip_table"] = pd.DataFrame(per_model).rename_axis("model").reset_index()
     return figures
+
+
+def _at(
+    metric: str,
+    scenario: str,
+    best: Sequence[Mapping[str, Any]],
+    curves: Mapping[str, Any],
+    marks: Marks,
+) -> dict[str, Any]:
+    """A scenario's figures and data at the FPR of a metric."""
+    title = TITLES[metric]
+    rows = sorted(best, key=lambda row: (-row[metric], row["participant"]))
+    columns = {"participant": "participant"} | {metric + end: "tpr" + end for end in ENDS}
+    per_model = {name: curve["models"][metric] for name, curve in curves.items()}
+    found = {
+        "fpr": RATES[metric],
+        "intervals": _svg(_draw_intervals(rows, marks, metric), f"{title} of all, {scenario}"),
+        "intervals_table": pd.DataFrame(rows)[list(columns)].rename(columns=columns),
+        "strip_table": pd.DataFrame(per_model).rename_axis("model").reset_index(),
+    }
+    if marks:
+        tprs = {name: per_model[name] for name in marks}
+        colours = [colour for colour, _ in marks.values()]
+        drawn = _draw_strip(tprs, colours, metric)
+        found["strip"] = _svg(drawn, f"{title} by model, {scenario}")
+    return found
 
 
 def smallest_fpr(setting: Mapping[str, Any], models: int, curves: Mapping[str, Any]) -> float:
@@ -85,7 +108,11 @@ def roc(
     """A scenario's ROC curves, down to the smallest FPR above 0."""
     lowest = min(0.1, max(0.001, smallest))
     with matplotlib.rc_context(SVG_STYLE):
-        return _svg(_draw_roc(curves, marks, lowest, ceiling), f"ROC curves, {scenario}")
+        axes = _draw_roc(curves, marks, lowest, ceiling)
+        # By these the page's program finds rates.
+        about = {"lowest": f"{lowest:.6g}", "box": _place(axes), "scored": f"{HEADLINE_FPR:g}"}
+        about |= {"rates": " ".join(f"{rate:g}" for rate in FPRS if rate >= lowest)}
+        return _svg(axes, f"ROC curves, {scenario}", about)
 
 
 def roc_table(curves: Mapping[str, Any]) -> pd.DataFrame:
@@ -126,12 +153,14 @@ def gain(
         return _svg(axes, title)
 
 
-def budgets(title: str, lines: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
+def budgets(
+    title: str, lines: Sequence[Sequence[Mapping[str, Any]]], metric: str = HEADLINE
+) -> Markup:
     """The highest TPR against the epsilon spent, with the ceilings, a line for each group.
 
     Args:
         lines: scenarios with epsilon_spent (None without DP, which has its place at the right), the
-            headline metric with its interval, bound and heuristic (None without DP).
+            metric with its interval, bound and heuristic (None without DP).
     """
     sides = [side for line in lines for side in line]
     spent = sorted({side["epsilon_spent"] for side in sides if side["epsilon_spent"] is not None})
@@ -139,17 +168,18 @@ def budgets(title: str, lines: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
     with matplotlib.rc_context(SVG_STYLE):
         axes = _canvas(WIDTH, left=38, top=26)
         axes.set(xscale="log", xlim=((spent or [without])[0] / 1.6, without * 1.6), ylim=(0, 1.02))
-        axes.set(xticks=[*spent, without])
-        axes.set_xticklabels([*(f"{one:.3g}" for one in spent), "no DP"])
+        labelled = _apart(spent, 1.2)
+        axes.set(xticks=[*labelled, without])
+        axes.set_xticklabels([*(f"{one:.3g}" for one in labelled), "no DP"])
         axes.set_xlabel("ε spent")
-        axes.set_title(SCORE, loc="left", fontsize=10.5)
+        axes.set_title(TITLES[metric], loc="left", fontsize=10.5)
         axes.minorticks_off()
         axes.grid(axis="y")
-        axes.axhline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+        axes.axhline(RATES[metric], color=MUTED, linewidth=1, dashes=(3, 3))
         for line, colour, marker in zip(lines, cycle(PALETTE), cycle(HIGHLIGHTED), strict=False):
             at = [without if one["epsilon_spent"] is None else one["epsilon_spent"] for one in line]
             order = np.argsort(at, kind="stable")
-            values = np.array([[one[HEADLINE + end] for end in ENDS] for one in line])[order]
+            values = np.array([[one[metric + end] for end in ENDS] for one in line])[order]
             axes.plot(np.array(at)[order], values[:, 0], color=colour, linewidth=1.4)
             _whiskers(axes, np.array(at)[order], values, colour, marker)
             limited = [
@@ -170,9 +200,10 @@ def accuracies(title: str, lines: Sequence[Sequence[Mapping[str, Any]]]) -> Mark
     with matplotlib.rc_context(SVG_STYLE):
         axes = _canvas(WIDTH, left=38, top=26)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="Evaluation accuracy")
-        axes.set_title(SCORE, loc="left", fontsize=10.5)
+        axes.set_title(TITLES[HEADLINE], loc="left", fontsize=10.5)
         axes.grid(axis="y")
         axes.axhline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+        placed: list[tuple[float, float, float, float]] = []
         for line, colour, marker in zip(lines, cycle(PALETTE), cycle(HIGHLIGHTED), strict=False):
             known = [one for one in line if one["evaluation_accuracy"] is not None]
             values = np.array([[one[HEADLINE + end] for end in ENDS] for one in known])
@@ -180,7 +211,7 @@ def accuracies(title: str, lines: Sequence[Sequence[Mapping[str, Any]]]) -> Mark
                 at = [one["evaluation_accuracy"] for one in known]
                 _whiskers(axes, at, values, colour, marker)
                 for x, y, one in zip(at, values[:, 0], known, strict=True):
-                    axes.annotate(one["scenario"], (x, y), (5, 4), textcoords="offset points")
+                    _label(axes, one["scenario"], (x, y), placed)
         return _svg(axes, title)
 
 
@@ -255,9 +286,9 @@ def effects(title: str, found: np.ndarray, chance: np.ndarray, marked: np.ndarra
 
 
 def strip(title: str, tprs: Mapping[str, Mapping[str, float]]) -> Markup:
-    """A row per scenario: a dot for each model."""
+    """A row per scenario: a dot for each model, its TPR at the headline's FPR."""
     with matplotlib.rc_context(SVG_STYLE):
-        return _svg(_draw_strip(tprs, [PALETTE[0]] * len(tprs)), title)
+        return _svg(_draw_strip(tprs, [PALETTE[0]] * len(tprs), HEADLINE), title)
 
 
 def _canvas(height: float, left: float, top: float) -> Axes:
@@ -272,10 +303,20 @@ def _canvas(height: float, left: float, top: float) -> Axes:
     return axes
 
 
-def _svg(axes: Axes, title: str) -> Markup:
+def _place(axes: Axes) -> str:
+    """Left, bottom, right and top of axes in a square figure, from its upper left corner."""
+    box = axes.get_position()
+    return " ".join(f"{WIDTH * at:g}" for at in (box.x0, 1 - box.y0, box.x1, 1 - box.y1))
+
+
+def _svg(axes: Axes, title: str, data: Mapping[str, str] | None = None) -> Markup:
     """The axes' figure as an SVG element in the page's own font and colours.
 
-    The browser sets the text, so a glyph that matplotlib's font lacks needs no warning.
+    The browser sets the text, so a glyph that matplotlib's font lacks needs no warning. A curve
+    keeps its name, by which the page's program finds it; other ids are not unique on a page.
+
+    Args:
+        data: attributes of the element, for that program.
     """
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": title}), warnings.catch_warnings():
@@ -285,15 +326,20 @@ def _svg(axes: Axes, title: str) -> Markup:
         assert figure is not None  # `_canvas` makes it
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     ((box, body),) = re.findall(r'<svg [^>]*viewBox="([^"]*)"[^>]*>(.*)', text.getvalue(), re.S)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)  # ids that nothing refers to, not unique on a page
-    body = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", body)
+    body = body.replace(f'<g id="{CURVE}', '<g data-curve="')
+    body = re.sub(rf'<g id="{AT}(\d)"', r'<g class="at-\1"', body)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r"font-family: [^;\"]*; ", "", body)
     body = re.sub(r' (d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
     body = re.sub(r' d="([^"]*)"', lambda path: f' d="{_short(path[1])}"', body)
     body = re.sub(r"<g([^>]*)>((?:\s*<use [^>]*/>)+)\s*</g>", _dots, body)
     for colour, variable in PAGE_COLOURS.items():
         body = body.replace(f": {colour}", f": {variable}")
     label = escape(title)
-    head = f'<svg viewBox="{box}" role="img" aria-label="{label}"><title>{label}</title>'
+    attributes = "".join(f' data-{key}="{value}"' for key, value in (data or {}).items())
+    head = (
+        f'<svg viewBox="{box}" role="img" aria-label="{label}"{attributes}><title>{label}</title>'
+    )
     return Markup(head + re.sub(r">\s+<", "><", body))
 
 
@@ -332,18 +378,57 @@ def _draw_roc(curves: Mapping[str, Any], marks: Marks, lowest: float, ceiling: C
     axes.grid(axis="y")
     axes.minorticks_off()
     axes.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=1, dashes=(3, 3))
-    axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=0.8)
-    axes.text(HEADLINE_FPR * 0.93, lowest * 1.15, "scored here", color=MUTED, ha="right")
+    for number, fpr in enumerate((RATES[metric] for metric in COMPARED), 1):
+        if fpr > lowest:
+            axes.axvline(fpr, color=MUTED, linewidth=0.8, gid=f"{AT}{number}")
+            room = np.log(fpr / lowest) > 0.25 * np.log(1 / lowest)  # at the left of the line
+            side: dict[str, Any] = {"ha": "right" if room else "left", "gid": f"{AT}{number}"}
+            place = fpr * (0.93 if room else 1.07), lowest * 1.15
+            axes.text(*place, "scored here", color=MUTED, **side)
     _draw_ceilings(axes, ceiling, lowest)
-    for name in [*(name for name in curves if name not in marks), *reversed(list(marks))]:
+    unmarked = [name for name in curves if name not in marks]
+    for name in [*reversed(unmarked), *reversed(list(marks))]:
         fpr = np.maximum(curves[name]["fpr"], lowest / 2)  # 0 has no place on a logarithmic axis
         tpr = np.array(curves[name]["tpr"])
         colour, marker = marks.get(name, (PALE, ""))
-        axes.step(fpr, tpr, where="post", color=colour, linewidth=1.6 if marker else 0.8)
+        width = 1.6 if marker else 0.8
+        axes.step(fpr, tpr, where="post", color=colour, linewidth=width, gid=CURVE + name)
         rates = np.array([fpr for fpr in FPRS if fpr >= lowest])
         reached = tpr[np.searchsorted(curves[name]["fpr"], rates, side="right") - 1]
-        axes.plot(rates, reached, marker, color=colour, markersize=5)
+        if marker:
+            axes.plot(rates, reached, marker, color=colour, markersize=5, gid=CURVE + name)
     return axes
+
+
+def _apart(values: Sequence[float], factor: float) -> list[float]:
+    """Of rising values those that are apart by a factor, so that their labels are."""
+    kept: list[float] = []
+    for value in values:
+        if not kept or value >= factor * kept[-1]:
+            kept.append(value)
+    return kept
+
+
+def _label(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    placed: list[tuple[float, float, float, float]],
+) -> None:
+    """Write a text beside a point of linear axes, where it meets none of those `placed` so far."""
+    width, height = 6.0 * len(text), 12.0
+    x, y = (float(one) for one in axes.transData.transform(at) * 72 / axes.figure.dpi)
+    sides = [(5.0, 4.0), (5.0, -13.0), (-5 - width, 4.0), (-5 - width, -13.0)]
+    sides += [(5, 4 + height * step) for step in range(1, 9)]
+    for right, up in sides:
+        box = x + right, y + up, x + right + width, y + up + height
+        if not any(
+            box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+            for other in placed
+        ):
+            break
+    placed.append(box)
+    axes.annotate(text, at, (right, up), textcoords="offset points")
 
 
 def _draw_ceilings(axes: Axes, ceiling: Ceiling, lowest: float) -> None:
@@ -354,31 +439,30 @@ def _draw_ceilings(axes: Axes, ceiling: Ceiling, lowest: float) -> None:
     axes.fill([*fpr, lowest], [*bound, 1], color=RULE, alpha=0.6, linewidth=0)
     axes.plot(fpr, bound, color=INK, linewidth=1.4)
     axes.plot(fpr, heuristic, color=INK, linewidth=1.2, dashes=(5, 2))
-    for name, tpr in ("bound", bound), ("heuristic", heuristic):
-        height = np.interp(lowest * 1.3, fpr, tpr) * 1.12
-        axes.text(lowest * 1.15, height, name, va="bottom")
 
 
-def _draw_intervals(best: Sequence[Mapping[str, Any]], marks: Marks) -> Axes:
+def _draw_intervals(best: Sequence[Mapping[str, Any]], marks: Marks, metric: str) -> Axes:
     """Estimate and interval of every participant."""
     names = [_shortened(row["participant"], 24) for row in best]
     axes = _canvas(18 * len(best) + 44, left=20 + 5.4 * max(map(len, names)), top=4)
-    axes.set(ylim=(len(best) - 0.5, -0.5), yticks=range(len(best)), xlabel=SCORE)
+    axes.set(ylim=(len(best) - 0.5, -0.5), yticks=range(len(best)), xlabel=TITLES[metric])
     axes.set_yticklabels(names, color=INK)
-    axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+    axes.axvline(RATES[metric], color=MUTED, linewidth=1, dashes=(3, 3))
     for i, row in enumerate(best):
         colour, marker = marks.get(row["participant"], (MUTED, "o"))
-        interval = row[HEADLINE + "_low"], row[HEADLINE + "_high"]
+        interval = row[metric + "_low"], row[metric + "_high"]
         axes.plot(interval, [i, i], color=colour, linewidth=1.6)
-        axes.plot(row[HEADLINE], i, marker, color=colour, markersize=5)
+        axes.plot(row[metric], i, marker, color=colour, markersize=5)
     return axes
 
 
-def _draw_strip(tprs: Mapping[str, Mapping[str, float]], colours: Sequence[str]) -> Axes:
+def _draw_strip(
+    tprs: Mapping[str, Mapping[str, float]], colours: Sequence[str], metric: str
+) -> Axes:
     """A dot per model in each row, equal values side by side; a bar at their mean."""
     values = {name: pd.Series(models, dtype=float) for name, models in tprs.items()}
     notes = [f"{tpr.min():.2f} to {tpr.max():.2f}" for tpr in values.values()]
-    axes = _rows(list(values), notes, height=66)
+    axes = _rows(list(values), notes, metric, height=66)
     for i, (tpr, colour) in enumerate(zip(values.values(), colours, strict=True)):
         equal = tpr.groupby(tpr.round(2)).cumcount().to_numpy()
         side = np.where(equal % 2, 1, -1) * ((equal + 1) // 2)  # 0, 1, -1, 2, -2, ...
@@ -401,12 +485,12 @@ def _whiskers(
     axes.plot(at, values[:, 0], marker, color=colour, markersize=size)
 
 
-def _rows(names: Sequence[str], notes: Sequence[str], height: float) -> Axes:
+def _rows(names: Sequence[str], notes: Sequence[str], metric: str, height: float) -> Axes:
     """Axes with a row per name, from the top: name and note above, data at y = 0, 1, 2, ..."""
     axes = _canvas(height * len(names) + 44, left=8, top=4)
     above = 0.5 - 4 / height  # the middle of a line of text at a row's upper edge
-    axes.set(ylim=(len(names) - 0.5, -0.5), yticks=[], xlabel=SCORE)
-    axes.axvline(HEADLINE_FPR, color=MUTED, linewidth=1, dashes=(3, 3))
+    axes.set(ylim=(len(names) - 0.5, -0.5), yticks=[], xlabel=TITLES[metric])
+    axes.axvline(RATES[metric], color=MUTED, linewidth=1, dashes=(3, 3))
     for i, (name, note) in enumerate(zip(names, notes, strict=True)):
         at = axes.get_yaxis_transform()
         axes.text(0, i - above, _shortened(name, 40), transform=at, va="center")

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
+from markupsafe import Markup
 
 from mico.pages import figures
 from mico.pages.budgets import groups, named, scenarios
@@ -77,10 +78,6 @@ def render(results: Results) -> str:
         verdicts=verdicts,
         risks={name: risk(results, name) for name in best},
         broken=[name for name, found in verdicts.items() if found and found["exceeding"]],
-        guessing={
-            k: sum(row[HEADLINE + "_low"] <= HEADLINE_FPR <= row[HEADLINE + "_high"] for row in v)
-            for k, v in best.items()
-        },
         figures={
             setting["id"]: figures.scenario_figures(
                 setting,
@@ -92,8 +89,9 @@ def render(results: Results) -> str:
             for setting in scored
         },
         budgets=[
-            (named(group), figures.budgets(f"Highest TPR against ε, {named(group)}", [group]))
-            for group in groups(scenarios(results, run["run"]))
+            (number, metric, named(group), _budgets(group, metric))
+            for number, metric in enumerate(COMPARED, 1)
+            for group in groups(scenarios(results, run["run"], metric))
             if len(group) > 1
         ],
         recipe=[
@@ -107,7 +105,6 @@ def render(results: Results) -> str:
         pairs_data={name: found["data"] for name, found in compared.items() if found},
         pages={attack["name"]: page_address(attack["name"]) for attack in run["attacks"]},
         guess=HEADLINE_FPR,
-        headline=HEADLINE,
         metrics=METRICS,
         titles=TITLES,
         phase_labels=PHASES,
@@ -241,7 +238,10 @@ def gains(
         ]
         found.append(
             {"fpr": RATES[metric], "svg": drawn, "table": pd.DataFrame(table), "level": level}
-            | {"value": level and level[metric], "legend": figures.line_legend(labels)}
+            | {
+                "value": level and level[metric],
+                "legend": figures.line_legend([label or "plain" for label in labels]),
+            }
         )
     return found
 
@@ -260,6 +260,13 @@ def _headline_table(
         "metric": metric,
         "fpr": RATES[metric],
         "participants": _by_mean(headline, metric),
+        "first": {name: _highest_first(rows, metric)[0] for name, rows in best.items()},
+        "guessing": {
+            name: sum(
+                row[metric + "_low"] <= RATES[metric] <= row[metric + "_high"] for row in rows
+            )
+            for name, rows in best.items()
+        },
         "marks": {
             name: marks(rows, results.pairs.get((name, metric), {}), metric)
             for name, rows in best.items()
@@ -271,6 +278,11 @@ def _headline_table(
         },
         "ceilings": {k: v for k, v in ceilings.items() if any(value is not None for value in v)},
     }
+
+
+def _budgets(group: Sequence[Mapping[str, Any]], metric: str) -> Markup:
+    title = f"Highest {TITLES[metric]} against ε, {named(group)}"
+    return figures.budgets(title, [group], metric)
 
 
 def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -300,9 +312,25 @@ def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str,
             name: [pairs[metric].get((name, highest[metric])) for metric in COMPARED]
             for name in names
         },
-        "data": {"names": names, "metrics": metrics},
+        "data": {"names": names, "metrics": metrics, "open": _telling(results, scenario, names)},
         "table": pd.DataFrame(table, columns=columns),
     }
+
+
+def _telling(results: Results, scenario: str, names: Sequence[str]) -> list[int]:
+    """The pair to open with, by their places: the best on dev models, and the baseline.
+
+    The baseline is the first threshold on the loss, or else the lowest.
+    """
+    dev = [row["participant"] for row in results.phases(scenario).get("dev", [])]
+    plain = [
+        one["name"]
+        for one in results.run["attacks"]
+        if (one["attack"], one.get("signal")) == ("threshold", "loss")
+    ]
+    first = next((name for name in dev if name in names), names[0])
+    wanted = [name for name in [*plain, *reversed(names)] if name in names and name != first]
+    return [names.index(first), names.index(wanted[0])]
 
 
 def _highest_first(rows: Sequence[Row], metric: str) -> list[Row]:

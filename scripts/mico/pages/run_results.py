@@ -240,6 +240,7 @@ def read_curves(path: Path) -> dict[str, dict[str, Any]]:
             _require(curve, ["fpr", "tpr", "models"], where)
             if not len(curve["fpr"]) == len(curve["tpr"]) > 0:
                 raise InputError(f"{where}: expected fpr and tpr of one length")
+            _require(curve["models"], COMPARED, f"{where}.models")
     return curves
 
 

@@ -3,8 +3,6 @@
 The same entries give the same bytes.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from mico.pages.rendering import environment
 from mico.release import names
@@ -204,7 +201,6 @@ def render(
         (contender for contender in contenders if not contender.builtin), key=_time
     )
     places = winners(contenders) if phase == "final" else []
-    script = (Path(__file__).parent / "templates" / "scoreboard.js").read_text(encoding="utf-8")
     templates = environment()
     templates.filters |= {
         "visible": visible,
@@ -228,8 +224,6 @@ def render(
         metrics=METRICS,
         title=TITLES[HEADLINE],
         data=_data(challenges, board),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 

@@ -109,15 +109,24 @@ def _score(
         rows.append(row)
         rocs[phase] = _thinned(roc, (~truth).sum())
         if phase == drawn:
-            called = chosen >= curves.threshold(roc, metrics.HEADLINE_FPR)
-            tprs = (called & truth).sum(axis=1) / truth.sum(axis=1)
             rocs[phase]["models"] = {
-                str(model): round(float(tpr), 6) for model, tpr in zip(models, tprs, strict=True)
+                metric: _by_model(
+                    chosen, truth, models, curves.threshold(roc, metrics.RATES[metric])
+                )
+                for metric in metrics.COMPARED
             }
         kept = metrics.COMPARED if phase == drawn else REPLICATED.get(phase)
         if kept:
             replicates[phase] = {metric: resampled[metric].round(6).tolist() for metric in kept}
     return rows, rocs, replicates
+
+
+def _by_model(
+    predictions: np.ndarray, membership: np.ndarray, models: np.ndarray, threshold: float
+) -> dict[str, float]:
+    """The TPR of each model at a threshold."""
+    tprs = ((predictions >= threshold) & membership).sum(axis=1) / membership.sum(axis=1)
+    return {str(model): round(float(tpr), 6) for model, tpr in zip(models, tprs, strict=True)}
 
 
 def _thinned(roc: Curves, nonmembers: int) -> dict[str, list[float]]:

@@ -124,6 +124,10 @@ class Configuration:
             description="everything is made under `results/<run>/`; runs never overwrite each other"
         ),
     ]
+    about: Annotated[
+        str,
+        Field(max_length=500, description="what the run is, in a sentence, which its report says"),
+    ]
     scenarios: Annotated[
         list[Name | dict[str, Any]], Field(min_length=1, description="see [Scenarios](#scenarios)")
     ]

@@ -43,6 +43,7 @@ def description(plan: Plan, config: Mapping[str, Any]) -> str:
     given = plan.run.given.values()
     told = {
         "run": plan.configuration.run,
+        "about": plan.configuration.about,
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
         **_memberships(plan),
         "seeds_are_public": plan.configuration.seeds_are_public,

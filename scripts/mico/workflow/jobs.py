@@ -528,8 +528,17 @@ def track_predictions(plan: Plan, wildcards: Wildcards) -> list[str]:
 
 
 def named_challenges(plan: Plan, wildcards: Wildcards) -> list[str]:
-    """A track's challenges and their scenarios' ids."""
-    return [f"{one.challenge}={one.id}" for one in plan.in_track(wildcards["track"])]
+    """A track's challenges and their scenarios' ids, the easiest to attack first.
+
+    That is without DP, then by falling epsilon, and last what has its noise in place of an epsilon.
+    """
+
+    def difficulty(one: Attacked) -> tuple[bool, bool, float]:
+        epsilon, noise = getattr(one, "epsilon", None), getattr(one, "noise_multiplier", None)
+        return epsilon is None and noise is not None, epsilon is not None, -(epsilon or 0.0)
+
+    ordered = sorted(plan.in_track(wildcards["track"]), key=difficulty)
+    return [f"{one.challenge}={one.id}" for one in ordered]
 
 
 def synthetic_flag(plan: Plan, wildcards: Wildcards) -> str:

@@ -130,9 +130,8 @@ function drawCurves() {
     const d = `M${x(lowest)} ${y(tprAt(curve, lowest))}${steps.join("")}`;
     element(svg, "path", { class: "curve", d, "stroke-dasharray": dashes }).style.stroke = colour;
     for (let power = 1 - decades; power < 0; power += 1) {
-      const at = { x: x(10 ** power), y: Number(y(tprAt(curve, 10 ** power))) + 5 };
-      const attributes = { class: "marker", "text-anchor": "middle", ...at };
-      element(svg, "text", attributes, marker).style.fill = colour;
+      const place = `translate(${x(10 ** power)} ${y(tprAt(curve, 10 ** power))})`;
+      element(svg, "path", { d: SHAPES[marker], transform: place }).style.fill = colour;
     }
     const item = element(legend, "li", {});
     element(item, "span", { "aria-hidden": "true" }, marker).style.color = colour;
@@ -163,6 +162,11 @@ document.getElementById("clear").addEventListener("click", () => {
 });
 metric.addEventListener("change", showMetric);
 scenario.addEventListener("change", drawCurves);
+
+// On a server the board stands alone; in the folder of results there is more.
+if (location.protocol === "file:") {
+  for (const links of document.querySelectorAll(".near")) links.hidden = false;
+}
 
 showMetric();
 drawCurves();
