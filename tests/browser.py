@@ -17,10 +17,10 @@ onmessage = event => document.querySelector("pre").textContent = JSON.stringify(
 </script>"""
 
 
-def show(page: str, folder: Path, width: int, height: int) -> Any:
+def show(page: str, folder: Path, width: int, height: int, budget: int = 5000) -> Any:
     """Show a page with a script that posts what it finds to its parent, and give what it posted.
 
-    The page must leave nothing on the console.
+    The page must leave nothing on the console. Its clock runs for `budget` ms, faster than time.
     """
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next(filter(None, map(shutil.which, names)), None)
@@ -30,7 +30,7 @@ def show(page: str, folder: Path, width: int, height: int) -> Any:
     (folder / "frame.html").write_text(FRAME % (width, height))
     flags = "headless no-sandbox disable-gpu no-first-run disable-background-networking"
     flags += f" disable-component-update disable-sync user-data-dir={folder / 'profile'}"
-    flags += " enable-logging=stderr hide-scrollbars virtual-time-budget=5000 dump-dom"
+    flags += f" enable-logging=stderr hide-scrollbars virtual-time-budget={budget} dump-dom"
     command = [browser, *(f"--{flag}" for flag in flags.split()), f"file://{folder}/frame.html"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert "CONSOLE" not in done.stderr

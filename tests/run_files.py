@@ -1,5 +1,7 @@
 """A made-up run's results as files, and what a page says of them."""
 
+import base64
+import gzip
 import html
 import json
 import re
@@ -209,8 +211,13 @@ def drop(paths: dict[str, list[Path]], participant: str, scenario: str) -> None:
 
 def downloads(text: str) -> dict[str, str]:
     """The name and content of each file that the page carries."""
-    links = re.findall(r'<a download="([^"]*)" href="([^"]*)"', text)
-    return {name: unquote(html.unescape(uri).partition(",")[2]) for name, uri in links}
+    found = {}
+    for name, uri in re.findall(r'<a download="([^"]*)" href="([^"]*)"', text):
+        content = unquote(html.unescape(uri).partition(",")[2])
+        if name.endswith(".csv.gz"):
+            content = gzip.decompress(base64.b64decode(content)).decode()
+        found[name.removesuffix(".gz")] = content
+    return found
 
 
 def signed(value: float) -> str:

@@ -26,7 +26,7 @@ PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"}
 PAGE_COLOURS |= {PALE: "var(--pale)"} | {c: f"var(--c{i})" for i, c in enumerate(PALETTE)}
 WIDTH = 360  # units of a figure, about CSS pixels on a telephone
 SVG_STYLE: dict[Any, Any] = {"svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5}
-SVG_STYLE |= {"path.simplify_threshold": 0.3}  # pixels: points that nobody sees are left out
+SVG_STYLE |= {"path.simplify_threshold": 0.6}  # pixels: points that nobody sees are left out
 SVG_STYLE |= dict.fromkeys(["text.color", "axes.labelcolor"], INK)
 SVG_STYLE |= dict.fromkeys(["xtick.labelcolor", "ytick.labelcolor"], MUTED)
 SVG_STYLE |= {"grid.color": RULE, "grid.linewidth": 0.7}
@@ -330,6 +330,7 @@ def _svg(axes: Axes, title: str, data: Mapping[str, str] | None = None) -> Marku
     body = re.sub(rf'<g id="{AT}(\d)"', r'<g class="at-\1"', body)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r"font-family: [^;\"]*; ", "", body)
+    body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
     body = re.sub(r' (d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
     body = re.sub(r' d="([^"]*)"', lambda path: f' d="{_short(path[1])}"', body)
     body = re.sub(r"<g([^>]*)>((?:\s*<use [^>]*/>)+)\s*</g>", _dots, body)
@@ -340,7 +341,8 @@ def _svg(axes: Axes, title: str, data: Mapping[str, str] | None = None) -> Marku
     head = (
         f'<svg viewBox="{box}" role="img" aria-label="{label}"{attributes}><title>{label}</title>'
     )
-    return Markup(head + re.sub(r">\s+<", "><", body))
+    body = re.sub(r">\s+<", "><", body).replace("<g/>", "").replace("text-anchor: start; ", "")
+    return Markup(head + body)
 
 
 def _short(path: str) -> str:

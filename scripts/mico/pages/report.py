@@ -289,6 +289,7 @@ def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str,
     """All pairs for the page's program, and those with the highest of each metric as a table.
 
     A metric's pairs are those of the first participant with each later one, then of the second, ...
+    Each is three whole numbers: its difference and the ends of its interval, times 100,000.
     """
     # Some may leave out train models, and are compared with nobody there.
     most = max(row["models"] for row in rows)
@@ -301,7 +302,7 @@ def _compared(results: Results, scenario: str, rows: Sequence[Row]) -> dict[str,
     chosen = list(combinations(names, 2))
     metrics = [
         {"label": TITLES[metric], "values": [round(row[metric], 5) for row in rows]}
-        | {"pairs": [[round(value, 5) for value in pairs[metric][pair]] for pair in chosen]}
+        | {"pairs": [round(1e5 * value) for pair in chosen for value in pairs[metric][pair]]}
         for metric in COMPARED
     ]
     table = [(metric, *pair, *pairs[metric][pair]) for metric in COMPARED for pair in chosen]

@@ -1,6 +1,8 @@
 """What a run found, as its pages show it: read strictly, so that no page is made of half a run."""
 
 import argparse
+import base64
+import gzip
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -357,9 +358,10 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
 
 
 def csv_uri(table: pd.DataFrame) -> str:
-    """A link's address that carries the table itself."""
+    """A link's address that carries the table itself, packed by gzip."""
     text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    return f"data:text/csv;charset=utf-8,{quote(text, safe=',')}"
+    packed = gzip.compress(text.encode(), mtime=0)
+    return f"data:application/gzip;base64,{base64.b64encode(packed).decode()}"
 
 
 def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) -> pd.DataFrame:

@@ -85,6 +85,7 @@ function standalone(svg, use) {
   return made;
 }
 
+const bytesOf = address => Uint8Array.from(atob(address.split(",")[1]), letter => letter.charCodeAt(0));
 const titled = svg => (svg.getAttribute("aria-label") ?? "Figure").split(":")[0];
 const serialised = copy => new XMLSerializer().serializeToString(copy);
 
@@ -100,7 +101,7 @@ async function asPng(svg) {
   brush.fillStyle = "#fff";
   brush.fillRect(0, 0, canvas.width, canvas.height);
   brush.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise(resolve => canvas.toBlob(resolve, "image/png"));
+  return bytesOf(canvas.toDataURL("image/png"));
 }
 
 /* PDF 1.4: paths stay paths, and text stays text in two of the fonts that every reader has. Any other letter
@@ -378,7 +379,19 @@ function menu(label, kinds, source) {
 
 const offerFigure = svg => (legendOf(svg) ?? svg).after(menu(() => titled(svg), FIGURES, () => svg));
 
+// Tables with all their digits are packed in the page.
+async function unpacked(link) {
+  const stream = new Blob([bytesOf(link.href)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  save(await new Response(stream).text(), link.download.replace(/\.gz$/, ""), "text/csv");
+}
+
 addEventListener("DOMContentLoaded", () => {
+  for (const link of document.querySelectorAll('a[href^="data:application/gzip"]')) {
+    link.addEventListener("click", event => {
+      event.preventDefault();
+      unpacked(link);
+    });
+  }
   for (const svg of document.querySelectorAll("svg")) offerFigure(svg);
   for (const table of document.querySelectorAll("table")) {
     const place = table.closest(".scroll") ?? table;
