@@ -498,3 +498,22 @@ def test_nothing_large_is_imported_for_a_plan() -> None:
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     large = {"torch", "scipy", "sklearn", "pandas", "pyarrow", "PIL", "numba", "opacus"}
     assert not large & set(printed.stdout.split())
+
+
+def test_a_board_begins_with_what_is_easiest_to_attack() -> None:
+    first = {**TINY["scenarios"][0], "track": "shopping"}
+    private = {"clipping_norm": 1.0, "delta": 1e-5}
+    budgets = {"lo": {"epsilon": 4, **private}, "dd": {"noise_multiplier": 1.0, **private}}
+    budgets |= {"inf": {}, "hi": {"epsilon": 10, **private}}
+    scenarios = [{**first, "id": one, "challenge": f"toys_{one}"} | budgets[one] for one in budgets]
+    nothing = {"scenarios": [], "count": 4, "train_models": 2, "shard_size": 2}
+    shared = {"scenarios": [], "count": 3, "shard_size": 2}
+    made = make(run(scenarios=scenarios, target_references=nothing, shared_references=shared))
+    named = jobs.named_challenges(made, {"track": "shopping"})
+    assert named == ["toys_inf=inf", "toys_hi=hi", "toys_lo=lo", "toys_dd=dd"]
+
+
+def test_the_description_says_what_the_run_is() -> None:
+    config = configuration(about="Shops, twice as many.")
+    one = make(check(config, [], ROOT / "config/scenarios.yaml"))
+    assert json.loads(description(one, config))["about"] == "Shops, twice as many."

@@ -800,3 +800,68 @@ def test_a_run_in_which_nothing_was_found(paths: dict, participants: int) -> Non
         own = attack_pages.render(results, attack)
         assert attack["name"] in own
         assert "nan" not in re.sub('data:[^"]*', "", own)
+
+
+CURVES = """<script>
+const errors = [];
+addEventListener("error", event => errors.push(event.message));
+addEventListener("load", () => {
+  const svg = document.querySelector("svg[data-lowest]");
+  const figure = svg.closest("figure");
+  figure.querySelector(".curves").open = true;
+  const legend = () => [...figure.querySelectorAll(".legend li")]
+    .filter(item => !item.hidden).map(item => item.textContent.trim());
+  const box = name => [...figure.querySelectorAll(".curves label")]
+    .find(label => label.textContent.trim() === name).querySelector("input");
+  const said = () => figure.querySelector("output").textContent;
+  const width = name => {
+    const path = svg.querySelector(`[data-curve="${name}"] path`);
+    return getComputedStyle(path).strokeWidth;
+  };
+  const legends = [legend()];
+  const widths = [width("coin")];
+  box("coin").focus();
+  const focused = said();
+  for (const name of ["coin", "references-8"]) {
+    box(name).click();
+    legends.push(legend());
+  }
+  widths.push(width("references-8"));
+  box("gap").focus();
+  widths.push(width("coin"));
+  const curve = [...svg.querySelectorAll('[data-curve="coin"] path')][0];
+  const middle = curve.getPointAtLength(curve.getTotalLength() / 2);
+  const place = new DOMPoint(middle.x, middle.y).matrixTransform(svg.getScreenCTM());
+  const at = { clientX: place.x, clientY: place.y, bubbles: true };
+  svg.dispatchEvent(new PointerEvent("pointermove", at));
+  const fpr = 10 ** ((middle.x - 352) / 314 * -Math.log10(Number(svg.dataset.lowest)));
+  parent.postMessage({ errors, legends, widths, focused, pointed: said(), fpr }, "*");
+});
+</script>"""
+
+
+@pytest.mark.slow
+def test_curves_are_chosen_and_pointed_at(paths: dict, text: str, tmp_path: Path) -> None:
+    seen = browser.show(text.replace("<head>", "<head>" + CURVES, 1), tmp_path, 1200, 900)
+    assert seen["errors"] == []
+    before, one_more, one_less = seen["legends"]
+    assert before[0] == "● references-8"
+    assert before[-1] == "━ 6 others"
+    assert one_more == [*before[:-1], "★ coin", "━ 5 others"]
+    assert one_less == [*before[1:-1], "★ coin", "━ 6 others"]
+    tpr = headline_rows(paths, "T1").set_index("participant")["tpr_at_fpr_0.1"]["coin"]
+    name, _, rates = seen["focused"].partition(": TPR ")
+    value, _, fpr = rates.partition(" at FPR ")
+    assert (name, fpr) == ("coin", "0.10")
+    assert float(value) == pytest.approx(tpr, abs=0.005)  # by its drawing
+    assert seen["widths"] == ["0.8px", "0.8px", "1.6px"]
+    assert float(seen["pointed"].rpartition(" ")[2]) == pytest.approx(seen["fpr"], rel=0.06)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_report_says_what_the_run_is(paths: dict) -> None:
+    edit_run(paths, lambda run: run.update(about=f"Shops & {EVIL}"))
+    text = page(paths)
+    assert f'<p class="lede">Shops &amp; {html.escape(EVIL)}</p>' in text
+    assert "in 2 scenarios: purchase100-synthetic (synthetic data)." in text
+    assert "noise multiplier \u03c3 = 0.54" in text

@@ -168,7 +168,7 @@ def budgets(
     with matplotlib.rc_context(SVG_STYLE):
         axes = _canvas(WIDTH, left=38, top=26)
         axes.set(xscale="log", xlim=((spent or [without])[0] / 1.6, without * 1.6), ylim=(0, 1.02))
-        labelled = _apart(spent, 1.2)
+        labelled = _apart(spent, (without / (spent or [without])[0]) ** 0.15)
         axes.set(xticks=[*labelled, without])
         axes.set_xticklabels([*(f"{one:.3g}" for one in labelled), "no DP"])
         axes.set_xlabel("ε spent")
@@ -326,6 +326,8 @@ def _svg(axes: Axes, title: str, data: Mapping[str, str] | None = None) -> Marku
         assert figure is not None  # `_canvas` makes it
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     ((box, body),) = re.findall(r'<svg [^>]*viewBox="([^"]*)"[^>]*>(.*)', text.getvalue(), re.S)
+    # A name with double quotes stands between single ones.
+    body = re.sub("<g id='([^']*)'", lambda id: f'<g id="{escape(Markup(id[1]).unescape())}"', body)
     body = body.replace(f'<g id="{CURVE}', '<g data-curve="')
     body = re.sub(rf'<g id="{AT}(\d)"', r'<g class="at-\1"', body)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
@@ -421,7 +423,7 @@ def _label(
     width, height = 6.0 * len(text), 12.0
     x, y = (float(one) for one in axes.transData.transform(at) * 72 / axes.figure.dpi)
     sides = [(5.0, 4.0), (5.0, -13.0), (-5 - width, 4.0), (-5 - width, -13.0)]
-    sides += [(5, 4 + height * step) for step in range(1, 9)]
+    sides += [(5.0, 4 + height * step) for step in range(1, 9)]
     for right, up in sides:
         box = x + right, y + up, x + right + width, y + up + height
         if not any(
@@ -492,8 +494,9 @@ def _rows(names: Sequence[str], notes: Sequence[str], metric: str, height: float
     axes = _canvas(height * len(names) + 44, left=8, top=4)
     above = 0.5 - 4 / height  # the middle of a line of text at a row's upper edge
     axes.set(ylim=(len(names) - 0.5, -0.5), yticks=[], xlabel=TITLES[metric])
-    axes.axvline(RATES[metric], color=MUTED, linewidth=1, dashes=(3, 3))
+    guess = RATES[metric]
     for i, (name, note) in enumerate(zip(names, notes, strict=True)):
+        axes.plot([guess, guess], [i - 0.34, i + 0.4], color=MUTED, linewidth=1, dashes=(3, 3))
         at = axes.get_yaxis_transform()
         axes.text(0, i - above, _shortened(name, 40), transform=at, va="center")
         axes.text(1, i - above, note, transform=at, va="center", ha="right", color=MUTED)
