@@ -571,6 +571,9 @@ addEventListener("load", () => {
   seen.scripts = all("script").length;
   seen.images = all("img").length;
   seen.pwned = typeof window.pwned;
+  seen.menus = document.querySelectorAll(".take").length;
+  seen.links = [...document.querySelectorAll(".near:not([hidden]) a")]
+    .map(link => link.getAttribute("href"));
   parent.postMessage({ ...seen, errors }, "*");
 });
 """
@@ -609,6 +612,17 @@ def test_hostile_names_stay_text(seen: dict) -> None:
     assert seen["scripts"] == 4  # the probe, that of all pages, the data, the page's own
     assert seen["first"] == ["bob", "lira", "alice", *map(visible, HOSTILE)]
     assert visible(HOSTILE[-1]) == "bell\ufffd nul\ufffd \ufffd turned\ufffdtxt.exe lone\ufffd"
+
+
+@pytest.mark.slow
+def test_what_is_shown_can_be_taken_away(seen: dict) -> None:
+    assert seen["menus"] == 3  # the board, its curves, the history
+
+
+@pytest.mark.slow
+def test_built_in_attacks_link_to_their_pages_on_a_disk(seen: dict) -> None:
+    details = "../detailed_results/purchase100/lira/detailed_results.html"
+    assert seen["links"] == ["../attack_pages/lira.html", details]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -162,6 +163,15 @@ def test_letters_of_the_browsers_pdf_are_as_wide_as_the_font_says() -> None:
     differing = [i for i, width in enumerate(widths, 32) if width != int(standard[str(i)])]
     assert len(widths) == 95
     assert differing == [ord("'"), ord("`")]  # in the encoding of a PDF they are other letters
+    found = re.findall(r"WX (\d+) ; N (\w+)", font.read_text())
+    by_name = {name: int(width) for width, name in found}
+    for code in range(0xC0, 0x100):
+        base, *accent = unicodedata.normalize("NFD", chr(code))
+        if accent:
+            width = 278 if base == "i" else by_name[base]
+            mark = unicodedata.name(chr(code)).partition(" WITH ")[2].lower()
+            spelt = {"diaeresis": "dieresis", "ring above": "ring"}.get(mark, mark)
+            assert by_name[base + spelt] == width
 
 
 def test_both_draw_the_same_shapes() -> None:
@@ -292,7 +302,8 @@ def test_a_figure_as_pdf_has_its_paths_and_its_text(seen: dict) -> None:
     hidden = len(list(tree.iter(f"{SVG}clipPath")))  # its rectangle is not painted
     assert len(painted) == len(solid) - hidden
     said = [
-        bytes.fromhex(one).decode("cp1252") for one in re.findall("/F1 [0-9.]+ Tf <(.*?)>", drawn)
+        bytes.fromhex(one).decode("cp1252")
+        for one in re.findall("/F1 [0-9.]+ Tf 0 Tc <(.*?)>", drawn)
     ]
     assert {"True positive rate", "False positive rate", "bound: all steps seen"} <= set(said)
     assert EVIL in said

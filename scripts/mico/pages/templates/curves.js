@@ -53,7 +53,7 @@ function toChoose(svg) {
     if (chosen) one.group.parentNode.append(one.group, one.marks);
     if (chosen && !one.item) {
       const mark = element("span", one.shape);
-      mark.ariaHidden = "true";
+      mark.setAttribute("aria-hidden", "true");
       mark.style.color = one.colour;
       one.item = element("li", mark, ` ${name}`);
     }

@@ -119,7 +119,6 @@ function drawCurves() {
   element(svg, "text", { class: "axis", x: 0, y: 12 }, "True positive rate");
   element(svg, "path", { class: "guess", d: `M${x(0)} ${y(0)}L${x(1)} ${y(1)}` });
   element(svg, "path", { class: "scored", d: `M${x(data.scored)} ${y(0)}V${y(1)}` });
-  element(svg, "text", { x: Number(x(data.scored)) - 5, y: y(0) - 7, "text-anchor": "end" }, "scored here");
   const legend = document.getElementById("legend");
   legend.replaceChildren();
   for (const i of [...slots.keys()].sort((a, b) => a - b)) {
@@ -140,6 +139,7 @@ function drawCurves() {
     const about = { type: "button", "aria-label": `Remove ${data.rows[i].name}` };
     element(item, "button", about, "×").addEventListener("click", () => choose(i, false));
   }
+  element(svg, "text", { x: Number(x(data.scored)) - 5, y: y(0) - 7, "text-anchor": "end" }, "scored here");
   for (const label of document.querySelectorAll(".chosen")) label.textContent = slots.size;
 }
 

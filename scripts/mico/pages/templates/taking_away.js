@@ -38,7 +38,7 @@ function withLegend(copy, legend) {
     below += 16;
     const path = drawn("path", { d: SHAPES[mark.textContent], transform: `translate(${x + 14} ${below - 4})` });
     path.style.fill = mark.style.color || "var(--ink)";
-    const text = words.textContent.replace(/\s+/g, " ").trim();
+    const text = Array.from(words.childNodes, one => one.textContent).join(" ").replace(/\s+/g, " ").trim();
     copy.append(path, drawn("text", { x: x + 26, y: below, style: "font-size: 10.5px; fill: var(--ink)" }, text));
   }
   copy.setAttribute("viewBox", `${x} ${y} ${width} ${below + 6 - y}`);
@@ -113,14 +113,20 @@ const WIDTHS = [278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278,
   667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556,
   556, 500, 556, 556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500,
   500, 500, 334, 260, 334, 584];
-// Letter: font, code, width.
+// Letter: font, code, width. Symbol's touch their neighbours, and get AIR.
+const AIR = 60;
 const LETTERS = new Map([
   ["–", ["F1", 0x96, 556]], ["…", ["F1", 0x85, 1000]], ["’", ["F1", 0x92, 222]], ["\u00a0", ["F1", 0x20, 278]],
-  ["ε", ["F2", 0x65, 439]], ["δ", ["F2", 0x64, 494]], ["σ", ["F2", 0x73, 603]], ["−", ["F2", 0x2d, 549]],
-  ["≈", ["F2", 0xbb, 549]], ["≤", ["F2", 0xa3, 549]], ["≥", ["F2", 0xb3, 549]], ["∞", ["F2", 0xa5, 713]],
-  ["→", ["F2", 0xae, 987]],
+  ["ε", ["F2", 0x65, 439 + AIR]], ["δ", ["F2", 0x64, 494 + AIR]], ["σ", ["F2", 0x73, 603 + AIR]], ["−", ["F2", 0x2d, 549 + AIR]],
+  ["≈", ["F2", 0xbb, 549 + AIR]], ["≤", ["F2", 0xa3, 549 + AIR]], ["≥", ["F2", 0xb3, 549 + AIR]], ["∞", ["F2", 0xa5, 713 + AIR]],
+  ["→", ["F2", 0xae, 987 + AIR]],
 ]);
 WIDTHS.forEach((width, i) => LETTERS.set(String.fromCharCode(32 + i), ["F1", 32 + i, width]));
+// Letters with accents are as wide as without them, but for i.
+for (let code = 0xc0; code <= 0xff; code += 1) {
+  const [base, accent] = String.fromCharCode(code).normalize("NFD");
+  if (accent) LETTERS.set(String.fromCharCode(code), ["F1", code, base === "i" ? 278 : LETTERS.get(base)[2]]);
+}
 const EM = 160; // pixels of a letter that is a picture
 
 const hex = (number, digits = 2) => number.toString(16).padStart(digits, "0");
@@ -207,7 +213,8 @@ function pdf(copy, title) {
       if (runs.at(-1)?.[0] !== font) runs.push([font, ""]);
       runs.at(-1)[1] += hex(code);
     }
-    const said = runs.map(([font, codes]) => `/${font} ${short(size)} Tf <${codes}> Tj`).join(" ");
+    const air = font => short(font === "F2" ? AIR * size / 1000 : 0);
+    const said = runs.map(([font, codes]) => `/${font} ${short(size)} Tf ${air(font)} Tc <${codes}> Tj`).join(" ");
     const place = `1 0 0 -1 ${shorts([at("x") - start, at("y")])} Tm`;
     if (stroked) content.push(`BT ${place} 1 Tr ${said} ET`);
     if (filled) content.push(`BT ${place} 0 Tr ${said} ET`);
@@ -362,7 +369,7 @@ function menu(label, kinds, source) {
   const summary = document.createElement("summary");
   box.className = "take";
   summary.textContent = "Take away";
-  summary.ariaLabel = `Take away: ${label()}`;
+  summary.setAttribute("aria-label", `Take away: ${label()}`);
   box.append(summary);
   for (const [kind, [ending, type, make]] of Object.entries(kinds)) {
     const button = document.createElement("button");
