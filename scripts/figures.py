@@ -40,11 +40,8 @@ def main() -> None:
     ):
         for page in (page for pattern in PAGES for page in sorted(args.run.glob(pattern))):
             name = page.relative_to(args.run)
-            place = (
-                name.parent
-                if page.stem in ("records", "detailed_results")
-                else name.with_suffix("")
-            )
+            alone = page.stem in ("records", "detailed_results")  # in its folder
+            place = name.parent if alone else name.with_suffix("")
             listed += [
                 {"page": name.as_posix(), "label": label, "file": f"{place.as_posix()}/{file}"}
                 for label, file in write(page, temporary / place)
@@ -54,17 +51,26 @@ def main() -> None:
 
 
 def write(page: Path, folder: Path) -> list[tuple[str, str]]:
-    """Write what is on a page into a folder of its own; gives labels and names of the files."""
+    """Write what is on a page into a folder of its own; gives labels and names of the files.
+
+    Raises:
+        InputError: the page is not as this version makes it.
+    """
     folder.mkdir(parents=True)
     written = []
-    tree = finished_pages.read(page.read_text(encoding="utf-8"))
+    try:
+        tree = finished_pages.read(page.read_text(encoding="utf-8"))
+        tables, figures = list(finished_pages.tables(tree)), list(finished_pages.figures(tree))
+    except (AssertionError, KeyError, StopIteration, ValueError) as error:
+        expected = "a page that this version has made; run again, then make the figures"
+        raise InputError(f"{page}: expected {expected}") from error
     used: set[str] = set()
-    for table in finished_pages.tables(tree):
+    for table in tables:
         name = file_name(table.label, used)
-        for ending, text in TABLES.items():
-            (folder / f"{name}.{ending}").write_text(text(table), encoding="utf-8")
+        for ending, written_as in TABLES.items():
+            (folder / f"{name}.{ending}").write_text(written_as(table), encoding="utf-8")
             written.append((table.label, f"{name}.{ending}"))
-    for label, svg in finished_pages.figures(tree):
+    for label, svg in figures:
         name = file_name(label, used)
         text = ElementTree.tostring(svg, encoding="unicode")
         (folder / f"{name}.svg").write_text(text, encoding="utf-8")

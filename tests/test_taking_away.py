@@ -147,6 +147,23 @@ def test_a_run_without_a_report_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no page",
+        PAGE.replace("thead", "tbody"),
+        PAGE.replace("--c0", "--d0", 1).replace("--c0: #ff00ff", ""),
+    ],
+)
+def test_a_page_of_another_form_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.html").write_text(text)
+    done = programs.run("figures", "--run", tmp_path, "--output", tmp_path / "out/contents.csv")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'report.html'}: expected a page that this")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_paths_are_drawn_as_svg_says() -> None:
     element = ElementTree.fromstring('<path d="M1 2L3 4H5V6Q7 8 9 10C1 2 3 4 5 6Z"/>')
     path = svg_drawing.outline(element)

@@ -13,7 +13,10 @@ function toChoose(svg) {
   for (const group of svg.querySelectorAll("[data-curve]")) {
     const known = curves.get(group.dataset.curve);
     if (known) known.marks = group;
-    else curves.set(group.dataset.curve, { group, path: group.querySelector("path"), corners: cornersOf(group.querySelector("path")) });
+    else {
+      const path = group.querySelector("path");
+      curves.set(group.dataset.curve, { group, path, corners: cornersOf(path) });
+    }
   }
   const marked = [...curves.keys()].filter(name => curves.get(name).marks).reverse();
   const names = [...marked, ...[...curves.keys()].filter(name => !marked.includes(name)).reverse()];
@@ -30,7 +33,8 @@ function toChoose(svg) {
     const one = curves.get(name);
     const taken = names.map(other => curves.get(other)).filter(other => other.item);
     const shapes = ["●", "■", "▲", "◆", "▼", "★"];
-    const looks = Array.from({ length: 36 }, (_, n) => ({ colour: `var(--c${n % 6})`, shape: shapes[(n + Math.floor(n / 6)) % 6] }));
+    const looks = Array.from({ length: 36 }, (_, n) =>
+      ({ colour: `var(--c${n % 6})`, shape: shapes[(n + Math.floor(n / 6)) % 6] }));
     const free = looks.filter(a => !taken.some(other => other.colour === a.colour && other.shape === a.shape));
     const fresh = free.filter(a => !taken.some(other => other.colour === a.colour));
     Object.assign(one, fresh[0] ?? free[0] ?? looks[0]);
@@ -70,8 +74,9 @@ function toChoose(svg) {
   function point(name, x) {
     for (const [other, { path }] of curves) path.classList.toggle("pointed", other === name);
     if (name === undefined) return;
-    const [tpr, fpr] = [tprAt(heightAt(curves.get(name), x)), rateAt(x)];
-    said.textContent = `${name}: TPR ${heightAt(curves.get(name), x) > bottom ? `below ${lowest.toPrecision(2)}` : tpr.toFixed(3)} at FPR ${fpr.toPrecision(2)}`;
+    const y = heightAt(curves.get(name), x);
+    const tpr = y > bottom ? `below ${lowest.toPrecision(2)}` : tprAt(y).toFixed(3);
+    said.textContent = `${name}: TPR ${tpr} at FPR ${rateAt(x).toPrecision(2)}`;
   }
 
   const items = new Map(marked.map(name => [curves.get(name).item, name])); // of the legend

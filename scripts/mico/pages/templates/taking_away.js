@@ -54,7 +54,9 @@ function standalone(svg, use) {
   document.body.append(host);
   const legend = legendOf(svg);
   if (legend) withLegend(copy, legend);
-  for (const one of copy.querySelectorAll("g, path, text")) if (getComputedStyle(one).display === "none" && !one.closest("defs")) one.remove();
+  for (const one of copy.querySelectorAll("g, path, text")) {
+    if (getComputedStyle(one).display === "none" && !one.closest("defs")) one.remove();
+  }
   for (const one of copy.querySelectorAll("use")) {
     const path = copy.querySelector(one.getAttribute("xlink:href")).cloneNode();
     path.removeAttribute("id");
@@ -117,9 +119,9 @@ const WIDTHS = [278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278,
 const AIR = 60;
 const LETTERS = new Map([
   ["–", ["F1", 0x96, 556]], ["…", ["F1", 0x85, 1000]], ["’", ["F1", 0x92, 222]], ["\u00a0", ["F1", 0x20, 278]],
-  ["ε", ["F2", 0x65, 439 + AIR]], ["δ", ["F2", 0x64, 494 + AIR]], ["σ", ["F2", 0x73, 603 + AIR]], ["−", ["F2", 0x2d, 549 + AIR]],
-  ["≈", ["F2", 0xbb, 549 + AIR]], ["≤", ["F2", 0xa3, 549 + AIR]], ["≥", ["F2", 0xb3, 549 + AIR]], ["∞", ["F2", 0xa5, 713 + AIR]],
-  ["→", ["F2", 0xae, 987 + AIR]],
+  ["ε", ["F2", 0x65, 439 + AIR]], ["δ", ["F2", 0x64, 494 + AIR]], ["σ", ["F2", 0x73, 603 + AIR]],
+  ["−", ["F2", 0x2d, 549 + AIR]], ["≈", ["F2", 0xbb, 549 + AIR]], ["≤", ["F2", 0xa3, 549 + AIR]],
+  ["≥", ["F2", 0xb3, 549 + AIR]], ["∞", ["F2", 0xa5, 713 + AIR]], ["→", ["F2", 0xae, 987 + AIR]],
 ]);
 WIDTHS.forEach((width, i) => LETTERS.set(String.fromCharCode(32 + i), ["F1", 32 + i, width]));
 // Letters with accents are as wide as without them, but for i.
@@ -159,7 +161,10 @@ function picture(letter) {
 function outline(one) {
   const number = name => one[name].baseVal.value;
   if (one.tagName === "rect") return `${shorts(["x", "y", "width", "height"].map(number))} re`;
-  if (one.tagName === "line") return `${shorts([number("x1"), number("y1")])} m ${shorts([number("x2"), number("y2")])} l`;
+  if (one.tagName === "line") {
+    const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map(number).map(short);
+    return `${x1} ${y1} m ${x2} ${y2} l`;
+  }
   const done = [];
   let [x, y, from] = [0, 0, [0, 0]];
   for (const [, command, rest] of one.getAttribute("d").matchAll(/([A-Za-z])([^A-Za-z]*)/g)) {
@@ -238,8 +243,10 @@ function pdf(copy, title) {
     if (fill) content.push(`${fill} rg`);
     if (stroke) {
       const dashes = style.strokeDasharray === "none" ? [] : style.strokeDasharray.match(/[\d.]+/g).map(Number);
-      const [cap, join] = [["butt", "round", "square"].indexOf(style.strokeLinecap), ["miter", "round", "bevel"].indexOf(style.strokeLinejoin)];
-      content.push(`${stroke} RG ${short(parseFloat(style.strokeWidth))} w [${shorts(dashes)}] 0 d ${cap} J ${Math.max(join, 0)} j`);
+      const cap = ["butt", "round", "square"].indexOf(style.strokeLinecap);
+      const join = ["miter", "round", "bevel"].indexOf(style.strokeLinejoin);
+      const width = short(parseFloat(style.strokeWidth));
+      content.push(`${stroke} RG ${width} w [${shorts(dashes)}] 0 d ${cap} J ${Math.max(join, 0)} j`);
     }
     if (one.tagName === "text") write(one, style, fill, stroke);
     else content.push(`${outline(one)} ${fill && stroke ? "B" : fill ? "f" : "S"}`);
@@ -264,8 +271,9 @@ function pdf(copy, title) {
     const names = letters.map((_, i) => `/g${i}`);
     add(`<< /Type /Font /Subtype /Type3 /FontBBox [0 -350 1500 1050] /FontMatrix [.001 0 0 .001 0 0]`
       + ` /CharProcs << ${names.map((name, i) => `${name} ${10 + i} 0 R`).join(" ")} >> /Resources << >>`
-      + ` /Encoding << /Type /Encoding /Differences [0 ${names.join(" ")}] >> /FirstChar 0`
-      + ` /LastChar ${letters.length - 1} /Widths [${shorts([...pictures.values()].map(one => one.width))}] /ToUnicode 9 0 R >>`);
+      + ` /Encoding << /Type /Encoding /Differences [0 ${names.join(" ")}] >>`
+      + ` /FirstChar 0 /LastChar ${letters.length - 1} /ToUnicode 9 0 R`
+      + ` /Widths [${shorts([...pictures.values()].map(one => one.width))}] >>`);
     const lines = letters.map((letter, i) => `1 beginbfchar <${hex(i)}> <${utf16(letter)}> endbfchar`);
     add(stream(`/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Letters def /CMapType 2 def\n`
       + `1 begincodespacerange <00> <ff> endcodespacerange\n${lines.join("\n")}\nendcmap end end`));
@@ -294,7 +302,8 @@ function cell(element) {
   return { main: plain(copy), beside, strong: element.classList.contains("highest"), span: element.colSpan };
 }
 
-const named = table => table.closest("[role=region]")?.getAttribute("aria-label") ?? table.caption?.textContent.trim() ?? "Table";
+const named = table => table.closest("[role=region]")?.getAttribute("aria-label")
+  ?? table.caption?.textContent.trim() ?? "Table";
 
 function contentOf(table) {
   const rows = section => Array.from(section?.rows ?? []).filter(row => !row.hidden).map(row =>
@@ -303,7 +312,8 @@ function contentOf(table) {
       return [found, ...Array.from({ length: found.span - 1 }, () => ({ main: "", beside: [] }))];
     }));
   const [head] = rows(table.tHead);
-  return { head, rows: [...table.tBodies].flatMap(rows).concat(rows(table.tFoot)), caption: table.caption ? cell(table.caption).main : named(table) };
+  const caption = table.caption ? cell(table.caption).main : named(table);
+  return { head, rows: [...table.tBodies].flatMap(rows).concat(rows(table.tFoot)), caption };
 }
 
 const MATHS = { "−": "-", "ε": "\\varepsilon", "δ": "\\delta", "σ": "\\sigma", "≈": "\\approx", "≤": "\\le", "≥": "\\ge",
@@ -312,7 +322,8 @@ const TEXTS = { "\\": "\\textbackslash{}", "^": "\\textasciicircum{}", "~": "\\t
   "’": "'", "[": "{[}", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}" };
 
 function tex(text) {
-  return Array.from(text, letter => MATHS[letter] ? `$${MATHS[letter]}$` : TEXTS[letter] ?? ("{}$&#_%".includes(letter) ? `\\${letter}` : letter)).join("");
+  const plain = letter => "{}$&#_%".includes(letter) ? `\\${letter}` : letter;
+  return Array.from(text, letter => MATHS[letter] ? `$${MATHS[letter]}$` : TEXTS[letter] ?? plain(letter)).join("");
 }
 
 const joined = (lines, end = "\n") => lines.map(line => line + end).join("");
