@@ -33,7 +33,7 @@ def test_scenarios_at_one_place_have_labels_that_can_be_read() -> None:
 def test_budgets_that_are_close_share_a_label() -> None:
     spent = [3.97, 4.0, 4.05, 9.9, None]
     lines = [[side(f"T{i}", 0.5, epsilon) for i, epsilon in enumerate(spent)]]
-    labels = [text for text, _, y in texts(figures.budgets("All", lines)) if y > 325]
+    labels = [text for text, _, y in texts(figures.budgets("All", lines)) if y > 330]
     assert labels == ["3.97", "9.9", "no DP", "ε spent"]
 
 
@@ -48,3 +48,11 @@ def test_a_curve_keeps_its_name_and_others_have_no_markers() -> None:
     assert 'data-box="38 320 352 26"' in svg
     # A line at each FPR, and a text beside it.
     assert sorted(re.findall('<g class="(at-[12])"', svg)) == ["at-1", "at-1", "at-2", "at-2"]
+
+
+def test_labels_of_both_axes_keep_clear_in_the_corner() -> None:
+    curve = {"fpr": [0.0, 0.05, 0.1, 1.0], "tpr": [0.0, 0.2, 0.3, 1.0]}
+    nothing = {"fpr": [], "bound": [], "heuristic": []}
+    svg = str(figures.roc("T1", {"plain": curve}, {}, 0.001, nothing))
+    (left, below) = (y for text, _, y in texts(svg) if text == "0.001")
+    assert abs(left - below) > 10.5  # the size of the letters

@@ -298,6 +298,7 @@ def _canvas(height: float, left: float, top: float) -> Axes:
     )
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, pad=5)
+    axes.tick_params(axis="x", pad=9)  # below the lowest label at the left
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     return axes
