@@ -19,7 +19,7 @@ import pytest
 import tutorial_page
 from page_examples import examples
 from test_library import made
-from workflow_runs import ROOT, snakemake
+from workflow_runs import ROOT, TINY, snakemake
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
@@ -83,6 +83,10 @@ def test_command_works(folder: Path, command: str) -> None:
     if plain := PLAIN.fullmatch(command):
         # test_dry_run.py plans it.
         assert (folder / plain[1]).is_file()
+    elif "--report" in arguments:
+        # Of a run that is finished.
+        snakemake(folder, *arguments[:-1], TINY[1])
+        assert (folder / arguments[1]).is_file()
     elif program == "snakemake":
         # Conda is asked for its version even by a dry run; tests/test_conda.py has environments.
         planned = shlex.split(command.replace("--sdm conda", ""))[1:]

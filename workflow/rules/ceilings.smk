@@ -2,7 +2,12 @@ rule ceilings:
     input:
         privacy="<results>/privacy/{scenario}.json",
     output:
-        "<results>/ceilings/{scenario}.json",
+        report(
+            "<results>/ceilings/{scenario}.json",
+            caption="../report/ceilings.rst",
+            category="Privacy",
+            labels={"scenario": "{scenario}", "what": "limits on any attack"},
+        ),
     log:
         "<logs>/ceilings/{scenario}.log",
     benchmark:

@@ -57,7 +57,12 @@ rule report:
             "taking_away.js",
         ),
     output:
-        "<results>/report.html",
+        report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="Scores",
+            labels={"what": "the report"},
+        ),
     log:
         "<logs>/report.log",
     benchmark:
@@ -135,7 +140,13 @@ use rule report as attack_pages with:
             "taking_away.js",
         ),
     output:
-        directory("<results>/attack_pages"),
+        report(
+            directory("<results>/attack_pages"),
+            patterns=["{participant}.html"],
+            caption="../report/attack_page.rst",
+            category="Attacks",
+            labels={"attack": "{participant}"},
+        ),
     log:
         "<logs>/attack_pages.log",
     benchmark:

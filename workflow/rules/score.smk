@@ -57,10 +57,25 @@ rule collect_scores:
     input:
         entries=plan.all_entries,
     output:
-        scores="<results>/scores.csv",
-        comparisons="<results>/comparisons.csv",
+        scores=report(
+            "<results>/scores.csv",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"what": "scores, a table"},
+        ),
+        comparisons=report(
+            "<results>/comparisons.csv",
+            caption="../report/comparisons.rst",
+            category="Scores",
+            labels={"what": "differences, a table"},
+        ),
         curves="<results>/curves.json",
-        audit="<results>/audit.json",
+        audit=report(
+            "<results>/audit.json",
+            caption="../report/audit.rst",
+            category="Scores",
+            labels={"what": "audits"},
+        ),
         notes="<results>/notes.json",
         submissions="<results>/submissions.json",
         checksums="<results>/scores.sha256",

@@ -12,7 +12,12 @@ rule scoreboard:
             "taking_away.js",
         ),
     output:
-        page="<results>/scoreboard/{track}.html",
+        page=report(
+            "<results>/scoreboard/{track}.html",
+            caption="../report/scoreboard.rst",
+            category="Scoreboards",
+            labels={"track": "{track}"},
+        ),
         winners="<results>/scoreboard/{track}-winners.json",
     log:
         "<logs>/scoreboard/{track}.log",

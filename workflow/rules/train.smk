@@ -1,6 +1,11 @@
 rule accountant:
     output:
-        "<results>/privacy/{scenario}.json",
+        report(
+            "<results>/privacy/{scenario}.json",
+            caption="../report/privacy.rst",
+            category="Privacy",
+            labels={"scenario": "{scenario}", "what": "what training spends"},
+        ),
     log:
         "<logs>/accountant/{scenario}.log",
     benchmark:
