@@ -3,8 +3,11 @@ rule download:
         "<resources>/{data}/{file}",
     log:
         "<logs>/download/{data}/{file}.log",
-    benchmark:
-        "<benchmarks>/download/{data}/{file}.tsv"
+    # Snakemake would else say in every run that it could, or fail where it is not told of a folder.
+    cache:
+        "SNAKEMAKE_OUTPUT_CACHE" in os.environ
+        and workflow.workflow_settings.cache is not None
+        and "omit-software"
     conda:
         "../../envs/data.yaml"
     resources:
