@@ -7,6 +7,7 @@ conda-forge has: the stand-in's channel holds the Python and pip of this machine
 
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -105,6 +106,21 @@ def witnessed(conda: Mapping[str, str], created: dict[str, Path]) -> Path:
     snakemake_in_conda(folder, conda, "all", *ON_DEMAND, *TINY)
     snakemake_in_conda(folder, conda, SIGNALS, *TEXT)
     return folder
+
+
+def test_an_image_holds_every_environment(
+    conda: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As docs/snakemake.md says, of a run on text."""
+    folder = tmp_path_factory.mktemp("image")
+    copy_checkout(folder)
+    process = start(folder, "--containerize", *TEXT, environment=conda)
+    dockerfile, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, dockerfile
+    copied = re.findall(r"^COPY envs/(\S+) (/conda-envs/\w+/environment.yaml)$", dockerfile, re.M)
+    assert sorted(name for name, _ in copied) == sorted(ENVIRONMENTS)
+    created = re.findall(r"conda env create --prefix \S+ --file (\S+)", dockerfile)
+    assert sorted(created) == sorted(path for _, path in copied)
 
 
 def test_every_environment_is_created(created: dict[str, Path]) -> None:

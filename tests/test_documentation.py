@@ -83,6 +83,9 @@ def test_command_works(folder: Path, command: str) -> None:
     if plain := PLAIN.fullmatch(command):
         # test_dry_run.py plans it.
         assert (folder / plain[1]).is_file()
+    elif "--containerize" in arguments:
+        # It needs conda; tests/test_conda.py has it.
+        assert (folder / arguments[2]).is_file()
     elif "--report" in arguments:
         # Of a run that is finished.
         snakemake(folder, *arguments[:-1], TINY[1])

@@ -172,12 +172,12 @@ def job_files(function):
 
 
 def environment(name):
-    """An input function: the conda environment of that name, or the one that does text as well."""
+    """A conda environment, or that which does text as well; a function only if a run needs both."""
 
     def path(wildcards):
         return f"../../envs/{name}{'-text' * plan.has_text(wildcards)}.yaml"
 
-    return path
+    return path if plan.mixes_text else path({})
 
 
 def field(name):

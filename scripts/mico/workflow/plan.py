@@ -176,6 +176,11 @@ class Plan:
             options = [self.configuration.datasets[name] for name in self.datasets]
         return any("tokens" in formats()[one.format].kinds for one in options)
 
+    @property
+    def mixes_text(self) -> bool:
+        """Whether some of the run's data sets are text and some are not."""
+        return len({self.has_text({"data": name}) for name in self.datasets}) > 1
+
     def is_synthetic(self, track: str) -> bool:
         """Whether some of a track's data are synthetic."""
         return any(formats()[self.data(one).format].generated for one in self.of_track(track))
