@@ -74,6 +74,20 @@ def test_every_key_has_a_description() -> None:
     assert [key for key, described in found.items() if not described.get("description")] == []
 
 
+def test_what_a_key_is_without_a_value_is_said() -> None:
+    """It has a default, or is needed, or comes from another scenario, or the description says."""
+    whole = schema()
+    records = {"": whole, **whole["$defs"]}
+    said = [
+        key in part.get("required", []) or "default" in inside or "default" in inside["description"]
+        for name, part in records.items()
+        if name != "Scenario"  # whose keys `from` may give
+        for key, inside in part.get("properties", {}).items()
+    ]
+    assert len(said) > 40
+    assert all(said)
+
+
 def test_every_top_level_key_has_the_default_of_the_configuration() -> None:
     defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     found = {key: described.get("default") for key, described in schema()["properties"].items()}

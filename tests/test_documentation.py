@@ -109,3 +109,12 @@ def test_command_works(folder: Path, command: str) -> None:
         assert arguments == [".venv/bin/activate"]
         plan = subprocess.check_output(["make", "--dry-run", "--always-make", "test"], cwd=ROOT)
         assert b"-m venv .venv" in plan
+
+
+def test_snakefile_for_an_image_plans_the_run(folder: Path) -> None:
+    """The file of docs/snakemake.md, without the image."""
+    page = (ROOT / "docs" / "snakemake.md").read_text()
+    found = re.search(r"^```python\n# (in_image\.smk)\n(.*?)^```", page, re.M | re.S)
+    (folder / found[1]).write_text(found[2])
+    planned = snakemake(folder, "--dry-run", "--snakefile", found[1], *TINY)
+    assert "Nothing to be done" in planned
