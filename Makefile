@@ -57,7 +57,7 @@ index: .venv/installed  ## results/index.html: every finished run beside the oth
 	python scripts/compare.py --runs $(patsubst %/scores.csv,%,$(wildcard results/*/scores.csv)) \
 		--output results/index.html
 
-bench: .venv/text  ## the engine against the published loop, Opacus and the matrix products
+bench: .venv/bench  ## the engine against the published loop, Opacus, JAX and the matrix products
 	python tools/benchmark.py --output results/benchmark.json
 
 tiny: .venv/installed  ## the tests' own run, the smallest that makes a report
@@ -77,6 +77,10 @@ site: .venv/site  ## docs/ as a site in build/site; with a finished run as an ex
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/bench: .venv/text requirements-bench.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@
 
 .venv/text: .venv/installed requirements-text.txt

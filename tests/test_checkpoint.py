@@ -93,9 +93,10 @@ def test_training_goes_on_after_any_step_with_the_same_bits(
 ) -> None:
     """Three models at once, through two decays of the learning rate; 23 records are no multiple."""
     rng = np.random.default_rng(1)
-    features = torch.from_numpy(rng.integers(0, 2, (80, 13), dtype=np.uint8))
-    features[:, -1] = 1
-    records = Records(features, torch.from_numpy(rng.integers(0, 6, 80)))
+    features = rng.integers(0, 2, (80, 12), dtype=np.uint8)
+    records = Records(
+        torch.from_numpy(MLP(12, 6).encode(features)), torch.from_numpy(rng.integers(0, 6, 80))
+    )
     sets = [rng.permutation(80)[:23] for _ in range(3)]
     options = replace(options, **changes)
     # 23 records in fives, and sampled by threes.

@@ -26,7 +26,7 @@ NETWORK, PHASES = MLP(37, 4), Phases(3, 2, 2)
 @pytest.fixture(scope="module")
 def records(stored_data: object) -> Records:
     labels = torch.from_numpy(stored_data.labels.astype(np.int64))
-    features = np.pad(stored_data.features, ((0, 0), (0, 1)), constant_values=1)
+    features = NETWORK.encode(stored_data.features)
     return Records(torch.from_numpy(features), labels)
 
 

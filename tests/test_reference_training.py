@@ -137,9 +137,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 @pytest.fixture(scope="module")
 def records() -> Records:
     rng = np.random.default_rng(10)
-    features = torch.from_numpy(rng.integers(0, 2, (SIZE, 13), dtype=np.uint8))
-    features[:, -1] = 1
-    return Records(features, torch.from_numpy(rng.integers(0, 4, SIZE)))
+    features = rng.integers(0, 2, (SIZE, 12), dtype=np.uint8)
+    return Records(
+        torch.from_numpy(NETWORK.encode(features)), torch.from_numpy(rng.integers(0, 4, SIZE))
+    )
 
 
 ORDER = np.random.default_rng(11).permutation(SIZE)

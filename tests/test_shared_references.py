@@ -471,9 +471,10 @@ REAL = replace(OPTIONS, epochs=3, learning_rate=0.5)
 @pytest.fixture(scope="module")
 def records() -> Records:
     rng = np.random.default_rng(8)
-    features = torch.from_numpy(rng.integers(0, 2, (SIZE, 13), dtype=np.uint8))
-    features[:, -1] = 1
-    return Records(features, torch.from_numpy(rng.integers(0, 4, SIZE)))
+    features = rng.integers(0, 2, (SIZE, 12), dtype=np.uint8)
+    return Records(
+        torch.from_numpy(NETWORK.encode(features)), torch.from_numpy(rng.integers(0, 4, SIZE))
+    )
 
 
 def shared(

@@ -26,6 +26,7 @@ from mico.challenge.recipe import Optimisation, Recipe, TrainingOptions
 from mico.data import store
 from mico.networks import model_files, randomness
 from mico.networks.architecture import Clipping
+from mico.networks.bits import unpack
 from mico.networks.facts import networks
 from mico.networks.mlp import MLP
 from mico.networks.randomness import RandomStream, poisson_sample
@@ -62,7 +63,7 @@ PRIVATE = replace(PLAIN, batch_size=3, clipping_norm=4.0, noise_multiplier=0.6)
 def records() -> Records:
     rng = np.random.default_rng(1)
     features = rng.integers(0, 2, (RECORDS, FEATURES), dtype=np.uint8)
-    return Records(with_ones(features), torch.from_numpy(rng.integers(0, CLASSES, RECORDS)))
+    return Records(packed(features), torch.from_numpy(rng.integers(0, CLASSES, RECORDS)))
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +73,24 @@ def training_sets() -> list[np.ndarray]:
     return [rng.permutation(RECORDS)[:23] for _ in SEEDS]
 
 
-def with_ones(features: np.ndarray | Tensor) -> Tensor:
-    """Features (..., d) as the engine takes them, with a last column of ones."""
-    return nn.functional.pad(torch.as_tensor(features), (0, 1), value=1)
+def with_ones(features: Tensor) -> Tensor:
+    """Numbers (..., d) as the engine takes them, with a last column of ones."""
+    return nn.functional.pad(features, (0, 1), value=1)
+
+
+def packed(features: np.ndarray) -> Tensor:
+    """Bits (N, d) as the engine takes them, with a last column of ones."""
+    return torch.from_numpy(MLP(features.shape[1], CLASSES).encode(features))
+
+
+def plain(records: Records) -> Tensor:
+    """The features (N, d) as the published network takes them."""
+    return unpack(records.features, FEATURES)
 
 
 def initial_state_dict(seed: int, network: MLP = NETWORK) -> StateDict:
     """A model's weights after one step with a learning rate that float32 does not feel."""
-    one = Records(torch.ones(1, network.features + 1, dtype=torch.uint8), torch.zeros(1).long())
+    one = Records(packed(np.ones((1, network.features), np.uint8)), torch.zeros(1).long())
     options = TrainingOptions(1, 1, "sgd", learning_rate=1e-30, lr_decay=1, lr_decay_epochs=1)
     return network.to_state_dicts(train(network, one, [np.zeros(1, int)], [seed], options))[0]
 
@@ -124,7 +135,7 @@ def test_private_training_equals_opacus(
 
     options = replace(PRIVATE, noise_multiplier=sigma, optimizer=optimizer)
     trained = train(NETWORK, records, training_sets, SEEDS, options)
-    x, y = records.features[:, :-1].float(), records.labels
+    x, y = plain(records), records.labels
     for seed, training_set, engine in zip(
         SEEDS, training_sets, NETWORK.to_state_dicts(trained), strict=True
     ):
@@ -341,7 +352,7 @@ def test_plain_training_equals_a_pytorch_loop(
     """Batches in the given order every epoch; the last of 23 records in fives holds three."""
     options = replace(PLAIN, optimizer=optimizer)
     trained = train(NETWORK, records, training_sets, SEEDS, options)
-    x, y = records.features[:, :-1].float(), records.labels
+    x, y = plain(records), records.labels
     for seed, training_set, engine in zip(
         SEEDS, training_sets, NETWORK.to_state_dicts(trained), strict=True
     ):
@@ -404,7 +415,7 @@ def test_a_recipe_of_all_options_equals_a_pytorch_loop(
 ) -> None:
     """Thirty steps, of which seven are the warm-up's."""
     trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, RECIPE))
-    x, y = records.features[:, :-1].float(), records.labels
+    x, y = plain(records), records.labels
     criterion = nn.CrossEntropyLoss(label_smoothing=0.2)
     for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
         model = published_mlp(FEATURES, CLASSES)
@@ -428,7 +439,7 @@ def test_a_private_recipe_of_all_options_equals_a_naive_loop(
     """Per-example gradients in double precision, each scaled by C / (norm + 0.01); no noise."""
     options = PRIVATE_RECIPE
     trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
-    x, y = records.features[:, :-1].float(), records.labels
+    x, y = plain(records), records.labels
     clipping = Clipping(4.0, automatic=True)
     for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
         model = published_mlp(FEATURES, CLASSES).double()
@@ -454,7 +465,7 @@ def test_a_shuffled_epoch_is_an_order_of_each_models_own(
     """A PyTorch loop in the orders of the models' streams, and another order in every epoch."""
     options = replace(PLAIN, shuffle=True, lr_decay=1, optimizer="sgd", learning_rate=0.1)
     trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
-    x, y = records.features[:, :-1].float(), records.labels
+    x, y = plain(records), records.labels
     orders = []
     for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
         model = published_mlp(FEATURES, CLASSES)
@@ -486,7 +497,7 @@ def test_a_batchs_gradient_is_clipped_as_torch_clips_it(
         PLAIN, optimizer="sgd", learning_rate=0.1, lr_decay=1, max_gradient_norm=bound
     )
     trained = NETWORK.to_state_dicts(train(NETWORK, records, training_sets, SEEDS, options))
-    x, y = records.features[:, :-1].float(), records.labels
+    x, y = plain(records), records.labels
     over = 0
     for seed, training_set, engine in zip(SEEDS, training_sets, trained, strict=True):
         model = published_mlp(FEATURES, CLASSES)
@@ -725,7 +736,7 @@ def test_accuracy_counts_right_records(
     for model in models:
         right = 0
         for index in indices:
-            logits = model(records.features[index, :-1].float()).tolist()
+            logits = model(plain(records)[index]).tolist()
             right += logits.index(max(logits)) == int(records.labels[index])
         assert 0 < right < 40
         assert accuracy(NETWORK, held([model]), records, indices) == right / 40
@@ -749,8 +760,8 @@ def test_noise_has_the_mechanisms_variance_and_is_independent(
     """
     network = MLP(600, 100)
     rng = np.random.default_rng(1)
-    features = torch.from_numpy(rng.integers(0, 2, (21, 600), dtype=np.uint8))
-    records = Records(with_ones(features), torch.from_numpy(rng.integers(0, 100, 21)))
+    features = rng.integers(0, 2, (21, 600), dtype=np.uint8)
+    records = Records(packed(features), torch.from_numpy(rng.integers(0, 100, 21)))
     # What stands in for the operating system's entropy is the same every time.
     monkeypatch.setattr(randomness, "os", SimpleNamespace(urandom=rng.bytes))
     # 21 records and L = 7 are three steps an epoch.
@@ -1023,8 +1034,8 @@ def test_stored_data_is_trained_on_as_it_was_stored(stored_data: object) -> None
     indices = np.array([[4, 299], [0, 4]])
     taken = loaded.take(indices)
     x = network.inputs(taken.features)
-    assert x.dtype == torch.float32
     assert taken.labels.dtype == torch.int64
+    x = unpack(x, 38)
     np.testing.assert_array_equal(x[..., :-1], stored_data.features[indices])
     assert (x[..., -1] == 1).all()
     np.testing.assert_array_equal(taken.labels, stored_data.labels[indices])

@@ -35,7 +35,7 @@ NETWORK, PHASES, COUNT = MLP(37, 4), Phases(3, 2, 2), 300
 
 @pytest.fixture(scope="module")
 def records(stored_data: object) -> Records:
-    features = np.pad(stored_data.features, ((0, 0), (0, 1)), constant_values=1)
+    features = NETWORK.encode(stored_data.features)
     labels = torch.from_numpy(stored_data.labels.astype(np.int64))
     return Records(torch.from_numpy(features), labels)
 

@@ -1,4 +1,4 @@
-"""Measure the training engine against the published loop, Opacus's ghost clipping and the floor.
+"""Measure the engine against the published loop, ghost clipping, a compiled peer and products.
 
 Published networks, batches and hyper-parameters of Purchase-100 and CIFAR-10; of SST-2, smaller
 networks; random records. Contestants take turns, so that ratios are of the same minutes on the same
@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 import baselines
+import compiled_peer
 from mico.challenge.recipe import TrainingOptions
 from mico.data.formats.cifar10_binary import MEAN, STD
 from mico.data.store import Description
@@ -104,6 +105,8 @@ RATIOS = {
     "sgd_vs_published": ("engine, no DP", "published loop, no DP"),
     "dp_vs_published_side_by_side": ("engine, DP", "published loop, DP, side by side"),
     "sgd_vs_published_side_by_side": ("engine, no DP", "published loop, no DP, side by side"),
+    "dp_vs_compiled": ("engine, DP", "compiled peer, DP"),
+    "sgd_vs_compiled": ("engine, no DP", "compiled peer, no DP"),
     "dp_time_vs_sgd": ("engine, no DP", "engine, DP"),
     "sgd_vs_floor": ("engine, no DP", "matrix products"),
     "sgd_vs_published_layout_floor": ("engine, no DP", "matrix products, published layout"),
@@ -201,6 +204,8 @@ def main() -> None:
     machine = _machine(device, processes)
     print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items()))
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # as the workflow has it for its jobs
+    if find_spec("jax") is None:
+        print("The compiled peer is left out: the package jax is not installed")
     cnn, resnet = _cnn(args), _resnet(args)
     rates: dict[str, Sequence[float]] = {}
     for workload in (_mlp(args), cnn, resnet, *_texts(args)):
@@ -497,6 +502,7 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
             "matrix products": products(published=False),
             "matrix products, published layout": products(published=True),
         }
+        steps |= _compiled(features[order], labels[order], workload)
     take = partial(_take, workload.least, workload.seconds, device)
     contestants: dict[str, Contestant] = {name: partial(take, steps[name]) for name in steps}
     engines = {"engine": architecture}
@@ -511,6 +517,16 @@ def _contestants(device: torch.device, workload: Workload) -> dict[str, Contesta
             f"{name}, no DP": partial(train, workload.sgd),
         }
     return contestants
+
+
+def _compiled(
+    features: np.ndarray, labels: np.ndarray, workload: Workload
+) -> dict[str, baselines.Steps]:
+    """The compiled peer, on a CPU where it is installed."""
+    if find_spec("jax") is None:
+        return {}
+    peer = partial(compiled_peer.steps, features, labels, int(labels.max()) + 1)
+    return {"compiled peer, DP": peer(workload.dp), "compiled peer, no DP": peer(workload.sgd)}
 
 
 def _take(

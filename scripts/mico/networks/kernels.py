@@ -1,61 +1,18 @@
 """Element-wise steps of the engine, each in one pass over memory on a CPU.
 
 torch needs ten passes for what `normals` does, and several times as long for a hyperbolic tangent.
-The loops are compiled by numba for the processor they run on, once: they are kept in
-NUMBA_CACHE_DIR, or else in __pycache__, or else in the user's folder for caches. Where none of
-these can be written to, every process compiles its own.
 Their exponential, logarithm, sine and cosine are polynomials with the coefficients of the Cephes
 library (Moshier 1989, single precision), so that the compiler can work on eight numbers at a time.
 Other devices and precisions do the same by torch's own operations.
 """
 
-import hashlib
 import math
-import os
-import tempfile
-from pathlib import Path
-from typing import Any
 
-import numba
 import numpy as np
 import torch
-from llvmlite import binding
-from numba import njit
 from torch import Tensor
 
-_settings: Any = numba.config
-
-
-def _cache() -> str | None:
-    """A folder for this version of this file and this kind of processor, if one can be made.
-
-    Of several in one folder, as on a cluster, numba could give a process that starts at the same
-    time as another what is not for it. No folder for temporary files will do: others could put
-    there what this process would run.
-    """
-    kind = hashlib.sha256(Path(__file__).read_bytes())
-    processor = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
-    kind.update(processor.encode())
-    places = [Path(__file__).parent / "__pycache__"]
-    if _settings.CACHE_DIR:  # from NUMBA_CACHE_DIR
-        places.insert(0, Path(_settings.CACHE_DIR))
-    home = os.path.expanduser("~")
-    if home != "~":
-        caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-        places.append(Path(caches) / "mico" / "numba")
-    for place in places:
-        folder = place / kind.hexdigest()[:16]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return str(folder)
-        except OSError:
-            continue
-    return None
-
-
-_folder = _cache()
-_settings.CACHE_DIR = _folder or ""
+from mico.networks.compiled import compiled, compiled_sums, inline, inline_sums
 
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
 _LOG_2 = np.float32(math.log(2))
@@ -93,17 +50,6 @@ _ANGLE_PER_WORD = np.float32(math.pi * 2.0**-31)
 _HALF_QUARTER = np.int32(1 << 29)
 _SQRT_HALF_BITS = np.float32(math.sqrt(0.5)).view(np.int32)
 
-# Products may be fused with sums; nothing else is taken for granted about numbers.
-_compiled = njit(cache=_folder is not None, error_model="numpy", fastmath={"contract"})
-# Sums may be taken in any order, and a maximum as if there were no "not a number".
-_compiled_sums = njit(
-    cache=_folder is not None,
-    error_model="numpy",
-    fastmath={"contract", "reassoc", "nnan", "nsz"},
-)
-_inline = njit(inline="always", error_model="numpy", fastmath={"contract"})
-_inline_sums = njit(inline="always", error_model="numpy", fastmath={"contract", "reassoc"})
-
 
 def normals_(pairs: np.ndarray, std: float) -> None:
     """Turn random bits into normals of mean 0, in place.
@@ -139,7 +85,7 @@ def softmax_error_(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def clip_(
-    x: Tensor,
+    squares: Tensor,
     delta1: Tensor,
     hidden: Tensor,
     delta2: Tensor,
@@ -154,21 +100,21 @@ def clip_(
     + added).
 
     Args:
-        x: (..., D), the first layer's input with its 1 for the bias; delta1: (..., H), the loss's
-            derivative by what the first layer puts out, contiguous.
+        squares: (...), the squared norm of the first layer's input with its 1 for the bias.
+        delta1: (..., H), the loss's derivative by what the first layer puts out, contiguous.
         hidden: (..., H), the second's input without its 1; delta2: (..., K), contiguous.
         bound: (...); least, added: those of `mico.networks.architecture.Clipping`.
     """
-    if _fits(x):
+    if _fits(delta1):
         rows = bound.numel()
-        input1, output1, input2, output2 = (
-            each.view(rows, each.shape[-1]).numpy() for each in (x, delta1, hidden, delta2)
+        output1, input2, output2 = (
+            each.view(rows, each.shape[-1]).numpy() for each in (delta1, hidden, delta2)
         )
-        bounds = bound.reshape(rows).numpy()
+        input1, bounds = (each.reshape(rows).numpy() for each in (squares, bound))
         _clip(input1, output1, input2, output2, bounds, np.float32(least), np.float32(added))
         return
-    squares = [tensor.square().sum(-1) for tensor in (x, delta1, hidden, delta2)]
-    norm = (squares[0] * squares[1] + (squares[2] + 1) * squares[3]).sqrt()
+    first, second, third = (each.square().sum(-1) for each in (delta1, hidden, delta2))
+    norm = (squares * first + (second + 1) * third).sqrt()
     scale = (bound / norm.clamp_(min=least).add_(added)).unsqueeze(-1)
     delta1.mul_(scale)
     delta2.mul_(scale)
@@ -179,7 +125,7 @@ def _fits(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32
 
 
-@_inline
+@inline
 def _exp(x: np.float32) -> np.float32:
     """exp of a float32 of at least `_LEAST`."""
     k = np.floor(x * _PER_LOG_2 + _HALF)
@@ -191,7 +137,7 @@ def _exp(x: np.float32) -> np.float32:
     return power
 
 
-@_compiled
+@compiled
 def _normals(pairs: np.ndarray, minus_two_variances: np.float32) -> None:
     words = pairs.view(np.int32)
     for column in range(pairs.shape[1]):
@@ -217,7 +163,7 @@ def _normals(pairs: np.ndarray, minus_two_variances: np.float32) -> None:
         pairs[1, column] = (-radius if quarter & 2 else radius) * second
 
 
-@_compiled
+@compiled
 def _tanh(x: np.ndarray) -> None:
     for i in range(x.shape[0]):
         exponent = -_TWO * abs(x[i])
@@ -225,7 +171,7 @@ def _tanh(x: np.ndarray) -> None:
         x[i] = math.copysign((_ONE - power) / (_ONE + power), x[i])
 
 
-@_compiled_sums
+@compiled_sums
 def _softmax_error(logits: np.ndarray, y: np.ndarray) -> None:
     for row in range(logits.shape[0]):
         values = logits[row]
@@ -243,7 +189,7 @@ def _softmax_error(logits: np.ndarray, y: np.ndarray) -> None:
         values[y[row]] -= _ONE
 
 
-@_inline_sums
+@inline_sums
 def _square(values: np.ndarray) -> np.float32:
     total = np.float32(0)
     for i in range(values.shape[0]):
@@ -251,9 +197,9 @@ def _square(values: np.ndarray) -> np.float32:
     return total
 
 
-@_compiled_sums
+@compiled_sums
 def _clip(
-    x: np.ndarray,
+    squares: np.ndarray,
     delta1: np.ndarray,
     hidden: np.ndarray,
     delta2: np.ndarray,
@@ -262,7 +208,7 @@ def _clip(
     added: np.float32,
 ) -> None:
     for row in range(bound.shape[0]):
-        first = _square(x[row]) * _square(delta1[row])
+        first = squares[row] * _square(delta1[row])
         second = (_square(hidden[row]) + _ONE) * _square(delta2[row])
         norm = np.sqrt(first + second)
         scale = bound[row] / (max(norm, least) + added)

@@ -5,7 +5,8 @@ input. Every parameter has a leading dimension M, the models that are computed t
 
 The first layer is held as one matrix (d + 1, 128), the transposed weight above the bias, and every
 input ends in a 1: the bias then costs no operation of its own, and a CPU multiplies up to twice as
-fast as with the published layout, which `to_state_dicts` and `from_state_dicts` speak.
+fast as with the published layout, which `to_state_dicts` and `from_state_dicts` speak. Inputs that
+are bits stay packed, and a CPU multiplies by them as they are.
 """
 
 import math
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from mico.data.store import Description
+from mico.networks import bits
 from mico.networks.architecture import (
     Clipping,
     ExampleGradients,
@@ -136,12 +138,15 @@ class MLP(StateDictFile):
         return dict(zip(self.shapes, (first, weight, bias.unsqueeze(1)), strict=True))
 
     def encode(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, d), 0/1 or numbers, with a last column of ones, the biases' input."""
-        return np.pad(features, ((0, 0), (0, 1)), constant_values=1)
+        """Features (N, d), with a last column of ones, the biases' input; bits are packed."""
+        whole = np.pad(features, ((0, 0), (0, 1)), constant_values=1)
+        return bits.pack(whole) if features.dtype == np.uint8 else whole
 
     def inputs(self, encoded: Tensor) -> Tensor:
-        """Encoded features (M, B, d + 1) as float32."""
-        return encoded.float()
+        """Encoded features (M, B, d + 1) as float32; on a CPU, bits as words (M, B, W) int32."""
+        if encoded.dtype != torch.int32 or encoded.device.type == "cpu":
+            return encoded
+        return bits.unpack(encoded, self.features + 1)
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Logits (M, B, classes) for inputs x (M, B, d + 1) that end in a 1."""
@@ -168,11 +173,10 @@ class MLP(StateDictFile):
             seeds: not used, there is no dropout.
             smoothing: the share of a label that is spread evenly over all classes.
         """
-        hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing)
-        mean = {"alpha": 1 / x.shape[1], "beta": 0}
-        out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1, **mean)
-        out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden, **mean)
-        torch.mean(delta2, 1, keepdim=True, out=out["mlp.2.bias"])
+        hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing, 1 / x.shape[1])
+        _add_product_transposed_(out["mlp.0"].zero_(), x, delta1)
+        torch.bmm(delta2.transpose(1, 2), hidden, out=out["mlp.2.weight"])
+        torch.sum(delta2, 1, keepdim=True, out=out["mlp.2.bias"])
 
     def add_clipped_gradients(
         self,
@@ -201,8 +205,8 @@ class MLP(StateDictFile):
             smoothing: the share of a label that is spread evenly over all classes.
         """
         hidden, delta1, delta2 = self._backward(parameters, x, y, smoothing)
-        clip_(x, delta1, hidden, delta2, bound, *clipping.least_and_added)
-        out["mlp.0"].baddbmm_(x.transpose(1, 2), delta1)
+        clip_(_squares(x), delta1, hidden, delta2, bound, *clipping.least_and_added)
+        _add_product_transposed_(out["mlp.0"], x, delta1)
         out["mlp.2.weight"].baddbmm_(delta2.transpose(1, 2), hidden)
         out["mlp.2.bias"].add_(delta2.sum(1, keepdim=True))
 
@@ -220,12 +224,12 @@ class MLP(StateDictFile):
         """
         hidden, delta1, delta2 = self._backward(parameters, x, y)
         log_norms = [
-            log_norm(x) + log_norm(delta1),
+            _squares(x).log().div(2) + log_norm(delta1),
             hidden.square().sum(-1).add(1).log().div(2) + log_norm(delta2),
         ]
         products = {}
         for name, direction in directions.items():
-            first = torch.bmm(x, direction["mlp.0"])
+            first = _product(x, direction["mlp.0"])
             second = torch.bmm(hidden, direction["mlp.2.weight"].transpose(1, 2))
             second += direction["mlp.2.bias"]
             products[name] = (first * delta1).sum(-1) + (second * delta2).sum(-1)
@@ -233,23 +237,51 @@ class MLP(StateDictFile):
 
     def _forward(self, parameters: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
         """The hidden layer's output (M, B, 128) and the logits (M, B, classes)."""
-        hidden = tanh_(torch.bmm(x, parameters["mlp.0"]))
+        hidden = tanh_(_product(x, parameters["mlp.0"]))
         logits = torch.bmm(hidden, parameters["mlp.2.weight"].transpose(1, 2))
         # On a CPU adding the bias in place beats torch.baddbmm.
         return hidden, logits.add_(parameters["mlp.2.bias"])
 
     def _backward(
-        self, parameters: Parameters, x: Tensor, y: Tensor, smoothing: float = 0.0
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        smoothing: float = 0.0,
+        weight: float = 1.0,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The hidden layer's output, and the loss's derivative by each layer's output before tanh.
 
-        (M, B, 128), (M, B, 128) and (M, B, classes), for the sum of the examples' losses.
+        (M, B, 128), (M, B, 128) and (M, B, classes), for the sum of the examples' losses, each
+        times the weight.
         """
         hidden, logits = self._forward(parameters, x)
         delta2 = smooth_(softmax_error_(logits, y), y, smoothing)
+        if weight != 1:
+            delta2.mul_(weight)
         delta1 = torch.bmm(delta2, parameters["mlp.2.weight"])
         torch.ops.aten.tanh_backward.grad_input(delta1, hidden, grad_input=delta1)
         return hidden, delta1, delta2
+
+
+def _product(x: Tensor, numbers: Tensor) -> Tensor:
+    """Inputs (M, B, D), perhaps packed, times numbers (M, D, H)."""
+    if x.dtype != torch.int32:
+        return torch.bmm(x, numbers)
+    return bits.add_product_(numbers.new_zeros(*x.shape[:2], numbers.shape[2]), x, numbers)
+
+
+def _add_product_transposed_(out: Tensor, x: Tensor, numbers: Tensor) -> None:
+    """Add inputs (M, B, D), perhaps packed and transposed in any case, times numbers (M, B, H)."""
+    if x.dtype != torch.int32:
+        out.baddbmm_(x.transpose(1, 2), numbers)
+    else:
+        bits.add_product_(out, bits.transpose(x, out.shape[1]), numbers)
+
+
+def _squares(x: Tensor) -> Tensor:
+    """The squared norms (M, B) of inputs (M, B, D), perhaps packed."""
+    return x.square().sum(-1) if x.dtype != torch.int32 else bits.ones(x)
 
 
 def build(name: str, data: Description, physical_batch_size: int, precision: str) -> MLP:
