@@ -4,12 +4,11 @@ Conv(3, 128, k8 s2 p3), Tanh, MaxPool(k3 s1), Conv(128, 256, k3), Tanh, Conv(256
 AvgPool(k2 s2), Flatten, Linear(6400, 10): 973,962 parameters. Every parameter has a leading
 dimension M, the models that are computed together.
 
-Activations have their channels last, and a convolution is one matrix product of its input's
-patches, laid out as rows, and its weight, held as a matrix (patch, channels out). The patches are
-kept for the weight's gradient, which is a product of them and the output's derivative: of all
-examples together without clipping, and example by example (one batched product) with it. So
-clipping costs little more than the passes over the examples' gradients, of which only those of a
-physical batch are held at a time. docs/performance.md has the measurements.
+Activations have their channels last. The first convolution and the last layer are products of a
+matrix of patches, laid out as rows, and their weight, held as a matrix (patch, channels out). The
+3 x 3 convolutions, 19 of 20 multiplications, are done by Winograd's method, and the norms of their
+examples' gradients follow from inner products of pixels: clipping forms no gradient but the first
+layer's. docs/performance.md has the measurements.
 """
 
 import math
@@ -22,11 +21,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from mico.data.store import Description
+from mico.networks import winograd
 from mico.networks.architecture import (
+    SMALLEST,
     Clipping,
     ExampleGradients,
     Parameters,
-    log_norm,
     smooth_,
     uniform_weights,
 )
@@ -68,8 +68,8 @@ LAYERS = ("cnn.0", "cnn.3", "cnn.5", "cnn.9")  # their places in the published n
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """One layer's part in a backward pass.
+class _Product:
+    """A layer's part in a backward pass, that multiplies patches (or whole inputs, T = 1).
 
     The gradient of an example's loss by the layer's weight is the sum over positions T of the outer
     products of `inputs` and `deltas`, and by its bias that of `deltas`.
@@ -77,16 +77,78 @@ class _Pass:
 
     name: str
     inputs: Tensor  # (M, B, T, K)
-    deltas: Tensor  # (M, B, T, O)
+    deltas: Tensor  # (M, B, T, O) the loss's derivative by what the layer gives
+
+    def squared_norms(self) -> Tensor:
+        """Those (M, B) of the examples' gradients by the weight."""
+        if self.inputs.shape[2] == 1:
+            return _square(self.inputs.squeeze(2)) * _square(self.deltas.squeeze(2))
+        return _square(self.gradients().flatten(2))
+
+    def gradients(self) -> Tensor:
+        """The examples' gradients (M, B, K, O) by the weight."""
+        inputs, deltas = self.inputs.flatten(0, 1), self.deltas.flatten(0, 1)
+        product = torch.bmm(inputs.transpose(1, 2), deltas)
+        return product.view(*self.inputs.shape[:2], *product.shape[1:])
+
+    def gradient(self) -> Tensor:
+        """The sum (M, K, O) of the examples' gradients by the weight."""
+        return torch.bmm(self.inputs.flatten(1, 2).transpose(1, 2), self.deltas.flatten(1, 2))
+
+    def scale_(self, scale: Tensor) -> None:
+        """Scale the examples' gradients, by numbers (M, B)."""
+        self.deltas.mul_(scale.view(*scale.shape, 1, 1))
+
+    def by_direction(self, direction: Tensor) -> Tensor:
+        """The inner products (M, B) of the gradients by the weight with a direction (M, K, O)."""
+        along = torch.bmm(self.inputs.flatten(1, 2), direction).view(self.deltas.shape)
+        return along.mul_(self.deltas).flatten(2).sum(-1)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """A 3 x 3 convolution's part in a backward pass, that multiplies transformed tiles."""
+
+    name: str
+    images: Tensor  # (M, B, rows + 2, columns + 2, C) what the layer takes
+    tiles: Tensor  # (16, M, B, h, w, C), the same transformed
+    deltas: Tensor  # (M, B, T, O) the loss's derivative by what the layer gives
+    by_products: Tensor  # (16, M, B, h, w, O), the same by the products of tiles
+
+    def squared_norms(self) -> Tensor:
+        """Those (M, B) of the examples' gradients by the weight."""
+        side = self.images.shape[2] - 2
+        deltas = _images(self.deltas, side)
+        return winograd.squared_norms(self.images, self.tiles, deltas, self.by_products)
+
+    def gradient(self) -> Tensor:
+        """The sum (M, 9 C, O) of the examples' gradients by the weight."""
+        return winograd.gradient(self.tiles, self.by_products)
+
+    def scale_(self, scale: Tensor) -> None:
+        """Scale the examples' gradients, by numbers (M, B)."""
+        self.deltas.mul_(scale.view(*scale.shape, 1, 1))
+        self.by_products.mul_(scale.view(*scale.shape, 1, 1, 1))
+
+    def by_direction(self, direction: Tensor) -> Tensor:
+        """The inner products (M, B) of the gradients by the weight with a direction (M, 9 C, O)."""
+        along = winograd.multiply(self.tiles, winograd.kernels(direction))
+        return along.mul_(self.by_products).flatten(3).sum((0, 3))
+
+
+_Layer = _Product | _Convolution
 
 
 @dataclass(frozen=True)
 class _Forward:
     """The parts of a forward pass that the backward pass needs."""
 
-    inputs: tuple[Tensor, ...]  # of each layer (M, B, T, K)
+    patches: Tensor  # (M, B, T, K), of the first layer
     hidden: tuple[Tensor, ...]  # what each convolution gives, after tanh (M, B, T, O)
     winners: Tensor  # where the maxima were
+    images: tuple[Tensor, ...]  # that the second and third take, (M, B, rows, columns, C) ...
+    tiles: tuple[Tensor, ...]  # ... and the same transformed
+    flat: Tensor  # (M, B, 1, K), of the last
     logits: Tensor  # (M, B, classes)
 
 
@@ -269,10 +331,7 @@ class CNN(StateDictFile):
             value.zero_()
         weight = 1 / x.shape[1]
         for part_x, part_y in zip(self._parts(x), self._parts(y), strict=True):
-            for layer in self._backward(parameters, part_x, part_y, smoothing):
-                inputs, deltas = layer.inputs.flatten(1, 2), layer.deltas.flatten(1, 2)
-                out[f"{layer.name}.weight"].baddbmm_(inputs.transpose(1, 2), deltas, alpha=weight)
-                out[f"{layer.name}.bias"].add_(deltas.sum(1, keepdim=True), alpha=weight)
+            _add(out, self._backward(parameters, part_x, part_y, smoothing, weight))
 
     def add_clipped_gradients(
         self,
@@ -300,28 +359,21 @@ class CNN(StateDictFile):
             return
         parts = (self._parts(tensor) for tensor in (x, y, bound))
         for part_x, part_y, part_bound in zip(*parts, strict=True):
-            *convolutions, last = self._backward(parameters, part_x, part_y, smoothing)
+            first, *others = self._backward(parameters, part_x, part_y, smoothing)
+            assert isinstance(first, _Product)
+            # The first layer's are small: once formed for their norms, they are summed themselves.
             gradients = {
-                name: gradient
-                for layer in convolutions
-                for name, gradient in _example_gradients(layer).items()
+                f"{first.name}.weight": first.gradients().flatten(2),
+                f"{first.name}.bias": first.deltas.sum(2),
             }
-            # In rows first: a float32 sum of 600,000 squares in one run would come out too small.
-            rows = (
-                each.view(*each.shape[:2], *out[name].shape[1:]) for name, each in gradients.items()
-            )
-            norms = [_norm(_norm(each)) for each in rows]
-            # A linear layer's needs no gradient: it is |d| |(a, 1)|.
-            inputs, deltas = last.inputs.squeeze(2), last.deltas.squeeze(2)
-            one = inputs.new_ones(1)
-            norms.append(_norm(inputs).hypot_(one) * _norm(deltas))
-            norm = _norm(torch.stack(norms, -1))
-            scale = clipping.scale(part_bound, norm).unsqueeze(1)
+            squares = [_square(each) for each in gradients.values()]
+            squares += [layer.squared_norms() + _square(layer.deltas.sum(2)) for layer in others]
+            scale = clipping.scale(part_bound, torch.stack(squares).sum(0).sqrt())
+            for layer in others:
+                layer.scale_(scale)
+            _add(out, others)
             for name, gradient in gradients.items():
-                out[name].view(len(norm), 1, -1).baddbmm_(scale, gradient)
-            deltas = deltas * scale.transpose(1, 2)
-            out[f"{last.name}.weight"].baddbmm_(inputs.transpose(1, 2), deltas)
-            out[f"{last.name}.bias"].add_(deltas.sum(1, keepdim=True))
+                out[name].view(len(scale), 1, -1).baddbmm_(scale.unsqueeze(1), gradient)
 
     def example_gradients(
         self, parameters: Parameters, x: Tensor, y: Tensor, directions: Mapping[str, Parameters]
@@ -336,14 +388,20 @@ class CNN(StateDictFile):
         products: dict[str, list[Tensor]] = {name: [] for name in directions}
         for part_x, part_y in zip(self._parts(x), self._parts(y), strict=True):
             layers = self._backward(parameters, part_x, part_y)
-            hidden.append(layers[-1].inputs.squeeze(2))
-            gradients = [_example_gradients(layer) for layer in layers]
-            norms.append(torch.stack([log_norm(torch.cat([*of.values()], -1)) for of in gradients]))
+            last = layers[-1]
+            assert isinstance(last, _Product)
+            hidden.append(last.inputs.squeeze(2))
+            biases = [layer.deltas.sum(2) for layer in layers]
+            squares = [
+                layer.squared_norms() + _square(bias)
+                for layer, bias in zip(layers, biases, strict=True)
+            ]
+            norms.append(torch.stack(squares).clamp_(min=SMALLEST**2).log().div_(2))
             for name, direction in directions.items():
                 of_layers = [
-                    torch.einsum("mbp,mp->mb", gradient, direction[parameter].flatten(1))
-                    for of in gradients
-                    for parameter, gradient in of.items()
+                    layer.by_direction(direction[f"{layer.name}.weight"])
+                    + (bias * direction[f"{layer.name}.bias"]).sum(-1)
+                    for layer, bias in zip(layers, biases, strict=True)
                 ]
                 products[name].append(torch.stack(of_layers).sum(0))
         return ExampleGradients(
@@ -363,33 +421,45 @@ class CNN(StateDictFile):
         pooled, winners = functional.max_pool2d(
             _channels_first(hidden1, SIDES[0]), 3, stride=1, return_indices=True
         )
-        second = _patches(_channels_last(pooled, x), KERNELS[1])
-        hidden2 = tanh_(_affine(parameters, LAYERS[1], second))
-        images = hidden2.view(*x.shape[:2], SIDES[1], SIDES[1], hidden2.shape[-1])
-        third = _patches(images, KERNELS[2])
-        hidden3 = tanh_(_affine(parameters, LAYERS[2], third))
+        images2 = _channels_last(pooled, x)
+        tiles2, hidden2 = _convolve(parameters, LAYERS[1], images2)
+        images3 = _images(hidden2, SIDES[1])
+        tiles3, hidden3 = _convolve(parameters, LAYERS[2], images3)
         averaged = functional.avg_pool2d(_channels_first(hidden3, SIDES[2]), 2)
         flat = _channels_last(averaged, x).flatten(2).unsqueeze(2)
         logits = _affine(parameters, LAYERS[3], flat).squeeze(2)
-        return _Forward((first, second, third, flat), (hidden1, hidden2, hidden3), winners, logits)
+        return _Forward(
+            patches=first,
+            hidden=(hidden1, hidden2, hidden3),
+            winners=winners,
+            images=(images2, images3),
+            tiles=(tiles2, tiles3),
+            flat=flat,
+            logits=logits,
+        )
 
     def _backward(
-        self, parameters: Parameters, x: Tensor, y: Tensor, smoothing: float = 0.0
-    ) -> list[_Pass]:
-        """The layers' parts in the backward pass of the sum of the examples' cross-entropies."""
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        y: Tensor,
+        smoothing: float = 0.0,
+        weight: float = 1.0,
+    ) -> list[_Layer]:
+        """The layers' parts in the backward pass of the sum of the examples' weighted losses."""
         forward = self._forward(parameters, x)
         hidden1, hidden2, hidden3 = forward.hidden
-        weight2, weight3, weight4 = (parameters[f"{layer}.weight"] for layer in LAYERS[1:])
-
+        weight4 = parameters[f"{LAYERS[3]}.weight"]
         delta4 = forward.logits.softmax(-1).scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
-        smooth_(delta4, y, smoothing)
+        smooth_(delta4, y, smoothing).mul_(weight)
         averaged = torch.bmm(delta4, weight4.transpose(1, 2)).div_(4)
         # Every average goes back to the four positions that it was taken of.
         spread = averaged.view(*y.shape, FLAT_SIDE, 1, FLAT_SIDE, 1, -1)
         spread = spread.expand(-1, -1, -1, 2, -1, 2, -1).reshape(hidden3.shape)
         delta3 = _tanh_backward(spread, hidden3)
-        delta2 = _tanh_backward(_sum_patches(delta3, weight3, SIDES[2]), hidden2)
-        pooled = _sum_patches(delta2, weight2, SIDES[1])
+        by_images3, by_products3 = _convolve_back(parameters, LAYERS[2], delta3, SIDES[2])
+        delta2 = _tanh_backward(by_images3, hidden2)
+        pooled, by_products2 = _convolve_back(parameters, LAYERS[1], delta2, SIDES[1])
         unpooled = torch.ops.aten.max_pool2d_with_indices_backward(
             _channels_first(pooled, POOLED_SIDE),
             _channels_first(hidden1, SIDES[0]),
@@ -401,8 +471,20 @@ class CNN(StateDictFile):
             forward.winners,
         )
         delta1 = _tanh_backward(_channels_last(unpooled, x).flatten(2, 3), hidden1)
-        deltas = (delta1, delta2, delta3, delta4.unsqueeze(2))
-        return [_Pass(*layer) for layer in zip(LAYERS, forward.inputs, deltas, strict=True)]
+        images, tiles = forward.images, forward.tiles
+        return [
+            _Product(LAYERS[0], forward.patches, delta1),
+            _Convolution(LAYERS[1], images[0], tiles[0], delta2, by_products2),
+            _Convolution(LAYERS[2], images[1], tiles[1], delta3, by_products3),
+            _Product(LAYERS[3], forward.flat, delta4.unsqueeze(2)),
+        ]
+
+
+def _add(out: Parameters, layers: Sequence[_Layer]) -> None:
+    """Add the sums of the examples' gradients to `out`."""
+    for layer in layers:
+        out[f"{layer.name}.weight"].add_(layer.gradient())
+        out[f"{layer.name}.bias"].add_(layer.deltas.sum((1, 2)).unsqueeze(1))
 
 
 def _affine(parameters: Parameters, layer: str, inputs: Tensor) -> Tensor:
@@ -418,24 +500,32 @@ def _patches(x: Tensor, size: int, stride: int = 1) -> Tensor:
     return patches.permute(0, 1, 2, 3, 5, 6, 4).flatten(4).flatten(2, 3)
 
 
-def _sum_patches(deltas: Tensor, weight: Tensor, side: int) -> Tensor:
-    """The derivative by the images (M, B, (side + 2)^2, C) whose 3 x 3 patches were multiplied.
+def _convolve(parameters: Parameters, layer: str, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The transformed tiles of images, and what a 3 x 3 layer gives for them (M, B, T, O)."""
+    tiles = winograd.tiles(images)
+    kernels = winograd.kernels(parameters[f"{layer}.weight"])
+    given = winograd.results(winograd.multiply(tiles, kernels)).flatten(2, 3)
+    return tiles, tanh_(given.add_(parameters[f"{layer}.bias"].unsqueeze(1)))
 
-    Args:
-        deltas: (M, B, side^2, O) by the products; weight: (M, 9 C, O).
-    """
-    by_patch = torch.bmm(deltas.flatten(1, 2), weight.transpose(1, 2))
-    by_patch = by_patch.view(*deltas.shape[:2], side, side, 3, 3, -1)
-    sums = by_patch.new_zeros(*deltas.shape[:2], side + 2, side + 2, by_patch.shape[-1])
-    for row in range(3):
-        for column in range(3):
-            sums[:, :, row : row + side, column : column + side] += by_patch[..., row, column, :]
-    return sums.flatten(2, 3)
+
+def _convolve_back(
+    parameters: Parameters, layer: str, deltas: Tensor, side: int
+) -> tuple[Tensor, Tensor]:
+    """The derivatives by a 3 x 3 layer's images (M, B, (side + 2)^2, C) and products of tiles."""
+    by_products = winograd.results_adjoint(_images(deltas, side))
+    kernels = winograd.kernels(parameters[f"{layer}.weight"])
+    by_tiles = winograd.multiply(by_products, kernels.transpose(2, 3))
+    return winograd.tiles_adjoint(by_tiles).flatten(2, 3), by_products
 
 
 def _tanh_backward(delta: Tensor, output: Tensor) -> Tensor:
     by_input: Tensor = torch.ops.aten.tanh_backward(delta, output)
     return by_input
+
+
+def _images(x: Tensor, side: int) -> Tensor:
+    """Images (M, B, side, side, C) of positions (M, B, side^2, C)."""
+    return x.view(*x.shape[:2], side, side, -1)
 
 
 def _channels_first(x: Tensor, side: int) -> Tensor:
@@ -449,16 +539,9 @@ def _channels_last(images: Tensor, x: Tensor) -> Tensor:
     return moved.view(*x.shape[:2], *moved.shape[1:])
 
 
-def _norm(x: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(x, dim=-1)
-    return norm
-
-
-def _example_gradients(layer: _Pass) -> dict[str, Tensor]:
-    """Each example's gradient by a layer's parameters, flat (M, B, P)."""
-    inputs, deltas = layer.inputs.flatten(0, 1), layer.deltas.flatten(0, 1)
-    weight = torch.bmm(inputs.transpose(1, 2), deltas).view(*layer.inputs.shape[:2], -1)
-    return {f"{layer.name}.weight": weight, f"{layer.name}.bias": layer.deltas.sum(2)}
+def _square(x: Tensor) -> Tensor:
+    """The squared norms along the last dimension."""
+    return x.square().sum(-1)
 
 
 def build(name: str, data: Description, physical_batch_size: int, precision: str) -> CNN:
