@@ -91,7 +91,8 @@ def train(
     """
     augmentation.check(options, records.shape)
     device = records.features.device
-    own = records.take(np.stack(training_sets))
+    # A batch is gathered from the data set, which is held once, however many models there are.
+    sets = torch.from_numpy(np.stack(training_sets)).to(device)
     if state is None:
         weights = torch.stack([_initial_weights(architecture, seed) for seed in seeds]).to(device)
         state = State(0, weights, weights.new_zeros(slots(options), *weights.shape))
@@ -101,9 +102,10 @@ def train(
     moved = _moved(architecture, [weights, gradient, *optimizer_state])
     gradients = _plain_gradients if options.clipping_norm is None else _private_gradients
     keys = [None if options.secure else seed for seed in seeds]
-    epoch_gradients = partial(gradients, architecture, own, options, parameters, keys, gradient)
+    given = architecture, records, sets, options, parameters, keys, gradient
+    epoch_gradients = partial(gradients, *given)
 
-    n = own.labels.shape[1]
+    n = sets.shape[1]
     _, steps = sampling(n, options.batch_size, 1, options.drop_last)  # as many without DP
     before = state.epochs * steps + state.steps
     step, one = torch.tensor([before, 1], dtype=torch.float32, device=device)
@@ -123,7 +125,8 @@ def train(
 
 def _plain_gradients(
     architecture: Architecture,
-    own: Records,
+    records: Records,
+    sets: Tensor,
     options: TrainingOptions,
     parameters: Parameters,
     seeds: Sequence[int | None],
@@ -134,34 +137,43 @@ def _plain_gradients(
     """Write a batch's mean gradient, then yield, for each batch of an epoch after those skipped."""
     out = _views(architecture, gradient)
     if options.shuffle:
-        own = _shuffled(own, seeds, epoch)
-    features, labels = (
-        torch.split(tensor, options.batch_size, 1) for tensor in (own.features, own.labels)
-    )
-    widths = [batch.shape[1] for batch in labels]
-    everywhere = np.ones(own.labels.shape, bool)
-    turned = _augmented(own, options, seeds, epoch, everywhere, widths)
+        sets = _shuffled(sets, seeds, epoch)
+    batches = torch.split(sets, options.batch_size, 1)
+    widths = [rows.shape[1] for rows in batches]
+    everywhere = np.ones(sets.shape, bool)
+    turned = _augmented(records, options, seeds, epoch, everywhere, widths)
     words = _dropout(architecture, seeds, epoch, len(widths))
-    steps = islice(zip(features, labels, turned, words, strict=True), skipped, None)
-    for batch, y, turn, own_words in steps:
-        x = architecture.inputs(turn(batch))
+    labels = torch.split(_labels(records, sets), options.batch_size, 1)
+    steps = islice(zip(batches, labels, turned, words, strict=True), skipped, None)
+    for rows, y, turn, own_words in steps:
+        x = architecture.inputs(turn(_features(records, rows)))
         architecture.mean_gradient(parameters, x, y, out, own_words, options.label_smoothing)
         yield
 
 
-def _shuffled(own: Records, seeds: Sequence[int | None], epoch: int) -> Records:
-    """Each model's training set (M, N) in the order that it draws for an epoch."""
-    models, n = own.labels.shape
-    words = np.empty((models, n), np.uint64)
+def _shuffled(sets: Tensor, seeds: Sequence[int | None], epoch: int) -> Tensor:
+    """Each model's training set (M, n) in the order that it draws for an epoch."""
+    words = np.empty(sets.shape, np.uint64)
     for row, seed in zip(words, seeds, strict=True):
         RandomStream(seed, f"order/{epoch}").bits(row)()
-    rows = words.argsort(1) + np.arange(models)[:, None] * n
-    return Records(own.features.flatten(0, 1), own.labels.flatten(), own.shape).take(rows)
+    return sets.gather(1, torch.from_numpy(words.argsort(1)).to(sets.device))
+
+
+def _features(records: Records, rows: Tensor) -> Tensor:
+    """The features (M, B, D) at rows (M, B) of a data set."""
+    features = records.features.index_select(0, rows.flatten())
+    return features.view(*rows.shape, features.shape[1])
+
+
+def _labels(records: Records, rows: Tensor) -> Tensor:
+    """The labels (M, B) at rows (M, B) of a data set."""
+    return records.labels.index_select(0, rows.flatten()).view(rows.shape)
 
 
 def _private_gradients(
     architecture: Architecture,
-    own: Records,
+    records: Records,
+    sets: Tensor,
     options: TrainingOptions,
     parameters: Parameters,
     seeds: Sequence[int | None],
@@ -172,8 +184,7 @@ def _private_gradients(
     """Write a Poisson sample's noisy gradient, then yield, for each step after those skipped."""
     assert options.clipping_norm is not None
     assert options.noise_multiplier is not None
-    models, n = own.labels.shape
-    device = gradient.device
+    n, device = sets.shape[1], gradient.device
     out = _views(architecture, gradient)
     std = options.noise_multiplier * options.clipping_norm / options.batch_size
     noise = [_noise(*pair, epoch, std) for pair in zip(seeds, gradient, strict=True)] if std else []
@@ -181,24 +192,21 @@ def _private_gradients(
         fill()
     sample_rate, steps_an_epoch = sampling(n, options.batch_size, 1, options.drop_last)
     chosen, valid, widths = _poisson_samples(n, sample_rate, steps_an_epoch, seeds, epoch)
-    turned = _augmented(own, options, seeds, epoch, valid, widths)
+    turned = _augmented(records, options, seeds, epoch, valid, widths)
     words = _dropout(architecture, seeds, epoch, len(widths))
     clipping = Clipping(options.clipping_norm, options.clipping == "automatic")
     # All of an epoch's look-ups at once: a call into torch takes as long as a thousand of them.
-    rows = (torch.from_numpy(chosen) + torch.arange(models).unsqueeze(1) * n).to(device)
-    labels = own.labels.flatten()[rows.flatten()].view(rows.shape)
+    rows = sets.gather(1, torch.from_numpy(chosen).to(device))
     bounds = torch.from_numpy(valid).to(device) * (options.clipping_norm / options.batch_size)
-    of_all = own.features.flatten(0, 1)
 
-    samples = (torch.split(tensor, widths, 1) for tensor in (rows, labels, bounds))
+    samples = (torch.split(tensor, widths, 1) for tensor in (rows, _labels(records, rows), bounds))
     steps = islice(zip(*samples, turned, words, strict=True), skipped, None)
     for own_rows, y, bound, turn, own_words in steps:
         for fill in noise:
             fill()
         if not noise:
             gradient.zero_()
-        x = of_all.index_select(0, own_rows.flatten()).view(*y.shape, of_all.shape[1])
-        x = architecture.inputs(turn(x))
+        x = architecture.inputs(turn(_features(records, own_rows)))
         architecture.add_clipped_gradients(
             parameters, x, y, bound, clipping, out, own_words, options.label_smoothing
         )
@@ -206,7 +214,7 @@ def _private_gradients(
 
 
 def _augmented(
-    own: Records,
+    records: Records,
     options: TrainingOptions,
     seeds: Sequence[int | None],
     epoch: int,
@@ -220,9 +228,9 @@ def _augmented(
     """
     if not options.augmentations:
         return [lambda features: features] * len(widths)
-    assert own.shape is not None
-    words = augmentation.draw(seeds, epoch, valid).to(own.features.device)
-    augment = partial(augmentation.augment, shape=own.shape, options=options)
+    assert records.shape is not None
+    words = augmentation.draw(seeds, epoch, valid).to(records.features.device)
+    augment = partial(augmentation.augment, shape=records.shape, options=options)
     return [partial(augment, words=part) for part in torch.split(words, list(widths), 1)]
 
 
