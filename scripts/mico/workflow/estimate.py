@@ -28,7 +28,7 @@ TEXT_MB = 700  # one more library
 WEIGHT_COPIES = 6  # weights, gradient, the optimizer's two, and what a checkpoint holds
 DATASET_MB = 2_000  # to read any of the benchmark's data sets
 READ_COPIES = 20  # of a file of a table, while it is read
-COPIES = 4  # of a data set, while it is unpacked and a model's training set gathered
+COPIES = 4  # of a data set, while it is unpacked, encoded and taken to run models on
 
 # Of what was measured: white-box features hold a few models, and a sample may be a larger one.
 MEASURED_ROOM = 1.5
@@ -155,7 +155,7 @@ def margins_mb(weights: GivenWeights, data: DataOptions, models: int) -> int:
 def measured_mb(scenario: Scenario, data: DataOptions, mb: int) -> int:
     """MiB to ask for where a process that trained a few steps took so many.
 
-    It had read the data set, but gathered no whole training set.
+    It had read the data set; one that runs models has a copy of the records that it runs them on.
     """
     return math.ceil(MEASURED_ROOM * (mb + _data_mb(scenario, data)))
 
