@@ -29,7 +29,7 @@ from mico.support import private, program
 from mico.support.errors import InputError
 from mico.support.progress import Meter
 from mico.support.source_hash import source_hash
-from mico.training import arguments, checkpoint, engine
+from mico.training import arguments, checkpoint, engine, memory
 from mico.training.device import choose
 from mico.training.engine import State
 
@@ -164,9 +164,8 @@ def _train(job: Job, architecture: Architecture, shard: Path) -> tuple[Path, lis
     meter = Meter(what, count * options.epochs * n, _records(done, options, n))
     next_save = time.monotonic() + CHECKPOINT_SECONDS
 
-    # A GPU advances a whole shard in batched products; on a CPU a model goes alone, so that its
-    # bits do not depend on which others share its products.
-    size = count if device.type != "cpu" and architecture.batched else 1
+    # A GPU advances a whole shard in batched products, if that fits into its memory.
+    size = memory.together(architecture, records, options, n, count)
     while len(done.rows) < count:
         finished = {row["model"] for row in done.rows}
         group = [model for model in names if model not in finished][:size]

@@ -31,7 +31,7 @@ from mico.attacks.shadows import Target
 from mico.challenge.recipe import TrainingOptions
 from mico.networks.architecture import Architecture
 from mico.support.progress import Meter
-from mico.training import engine
+from mico.training import engine, memory
 from mico.training.engine import Records, State
 
 # Models that are trained in a group, between which the guess is refined. On a CPU eight of the
@@ -159,8 +159,7 @@ def train_shared(
     everything, count = len(records.labels), len(numbers)
     at = records.take(points[None])
     meter = Meter("reference models", count)
-    # As targets are trained: on a CPU a model's bits do not depend on others in its products.
-    together = count if at.labels.device.type != "cpu" and architecture.batched else 1
+    together = memory.together(architecture, records, options, size, count)
     values, trained = [], []
     for start in range(0, count, together):
         own = numbers[start : start + together]

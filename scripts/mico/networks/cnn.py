@@ -14,6 +14,7 @@ layer's. docs/performance.md has the measurements.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -273,10 +274,7 @@ class CNN(StateDictFile):
 
     def inputs(self, encoded: Tensor) -> Tensor:
         """Images (M, B, 32, 32, 3) float32, normalised."""
-        mean, std = (
-            encoded.new_tensor(values, dtype=torch.float32).view(-1, 1, 1)
-            for values in (self.mean, self.std)
-        )
+        mean, std = (_by_channel(values, encoded.device) for values in (self.mean, self.std))
         rows, columns, channels = IMAGE
         images = encoded.view(*encoded.shape[:-1], channels, rows, columns)
         # Before the channels are moved, a CPU reads each number of a mean for a thousand pixels.
@@ -478,6 +476,12 @@ class CNN(StateDictFile):
             _Convolution(LAYERS[2], images[1], tiles[1], delta3, by_products3),
             _Product(LAYERS[3], forward.flat, delta4.unsqueeze(2)),
         ]
+
+
+@cache
+def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A value for each channel (C, 1, 1), sent to a device once."""
+    return torch.tensor(values, device=device).view(-1, 1, 1)
 
 
 def _add(out: Parameters, layers: Sequence[_Layer]) -> None:
