@@ -355,7 +355,8 @@ def test_what_is_not_known_has_no_score() -> None:
     assert list(rows["train"]) == ["train"]
     assert rows["train"]["train"] == rows["all"]["train"]
     assert found["train"].audit == {}
-    assert list(found["train"].curves["c"]["train"]["models"]) == ["0", "1", "2", "3"]
+    by_model = found["train"].curves["c"]["train"]["models"]
+    assert [list(tprs) for tprs in by_model.values()] == [["0", "1", "2", "3"]] * 2
     assert "models" not in found["all"].curves["c"]["train"]
 
 
