@@ -11,6 +11,7 @@ tiles and products (16, M, B, rows / 2, columns / 2, channels), of as many tiles
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def kernels(weight: Tensor) -> Tensor:
     """The transformed kernels (16, M, C, O) of a weight (M, 9 C, O)."""
     models, _, out = weight.shape
     places = weight.view(models, 9, -1, out).transpose(0, 1)
-    product = torch.mm(_kernel_transform(weight), places.reshape(9, -1))
+    product = torch.mm(_kernel_transform(weight.device, weight.dtype), places.reshape(9, -1))
     return product.view(_TILE**2, *places.shape[1:])
 
 
@@ -92,13 +93,16 @@ def _by_place(tiles: Tensor, products: Tensor) -> Tensor:
     """The derivative (9, M, C, O) by a weight."""
     own, deltas = (each.flatten(0, 1).flatten(1, 3) for each in (tiles, products))
     by_kernels = torch.bmm(own.transpose(1, 2), deltas)
-    product = torch.mm(_kernel_transform(tiles).T, by_kernels.view(_TILE**2, -1))
+    product = torch.mm(
+        _kernel_transform(tiles.device, tiles.dtype).T, by_kernels.view(_TILE**2, -1)
+    )
     return product.view(9, tiles.shape[1], *by_kernels.shape[1:])
 
 
-def _kernel_transform(like: Tensor) -> Tensor:
-    """What makes 16 places of nine weights (16, 9)."""
-    g = like.new_tensor(_KERNEL)
+@cache
+def _kernel_transform(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """What makes 16 places of nine weights (16, 9); it is sent to a device once."""
+    g = torch.tensor(_KERNEL, dtype=dtype, device=device)
     return torch.kron(g, g)
 
 
