@@ -615,7 +615,7 @@ def _ratios(rates: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     return {
         name: [a / b for a, b in zip(rates[above], rates[below], strict=True)]
         for name, (above, below) in RATIOS.items()
-        if above in rates
+        if {above, below} <= rates.keys()
     }
 
 
