@@ -53,6 +53,8 @@ def epsilon(found: Guesses, delta: float) -> float:
 def _chance(found: Guesses, epsilon: float, delta: float) -> float:
     """How likely as many right guesses are at most, of (epsilon, delta)-DP."""
     p, right = expit(epsilon), found.right
+    if not delta:
+        return float(bdtrc(right - 1, found.guesses, p))
     tails = bdtrc(np.arange(right - 1, -2, -1), found.guesses, p)  # at least so many: right, ..., 0
     most = ((tails[1:] - tails[0]) / np.arange(1, right + 1)).max(initial=0.0)
     return float(min(1.0, tails[0] + most * 2 * found.points * delta))
