@@ -14,7 +14,7 @@ from mico.challenge.phases import Phases
 
 # Shards that are trained, and attacks on challenges, by the run's file.
 RUNS = {
-    "config.yaml": (4 * 8, 4 * 27),
+    "config.yaml": (4 * 4, 4 * 27),
     "location30.yaml": (4 * 4, 4 * 27),
     "laboratory.yaml": (6 * 4, 6 * 27 + 4 * 7),
     "null.yaml": (2 * 4, 2 * 27),

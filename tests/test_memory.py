@@ -17,6 +17,7 @@ from mico.training.engine import Records
 
 PLAIN = TrainingOptions(1, 512, "adam", 0.001, 1.0, 1)
 PRIVATE = replace(PLAIN, clipping_norm=1.0, noise_multiplier=1.0)
+SMALL = replace(PRIVATE, batch_size=64)
 MLP_600, CNN_FULL = MLP(600, 100), CNN(10)
 
 
@@ -50,25 +51,25 @@ def test_a_perceptron_takes_at_least_its_inputs_and_weights(options: TrainingOpt
 
 def test_more_is_free_for_more_models_and_a_smaller_batch_takes_less() -> None:
     for network, given in ((MLP_600, BITS), (CNN_FULL, IMAGES)):
-        fits = [memory.fitting(network, given, PRIVATE, 50_000, gib * 2**30) for gib in (8, 80)]
+        fits = [memory.fitting(network, given, SMALL, 50_000, gib * 2**30) for gib in (8, 80)]
         assert 1 < fits[0] * 9 < fits[1] < fits[0] * 12
     sizes = [
-        memory.model_bytes(CNN(10, physical_batch_size=size), IMAGES, PRIVATE, 50_000)
+        memory.model_bytes(CNN(10, physical_batch_size=size), IMAGES, SMALL, 50_000)
         for size in (8, 16, 32)
     ]
     assert sizes == sorted(sizes)
 
 
 def test_what_does_not_fit_names_what_would() -> None:
-    free = memory.model_bytes(CNN_FULL, IMAGES, PRIVATE, 50_000)
+    free = memory.model_bytes(CNN_FULL, IMAGES, SMALL, 50_000)
     with pytest.raises(InputError) as error:
-        memory.fitting(CNN_FULL, IMAGES, PRIVATE, 50_000, free)
+        memory.fitting(CNN_FULL, IMAGES, SMALL, 50_000, free)
     size = int(str(error.value).split("physical_batch_size: ")[1].split(",")[0])
     assert "MiB are free: expected physical_batch_size: " in str(error.value)
     fits = CNN(10, physical_batch_size=size)
-    assert memory.fitting(fits, IMAGES, PRIVATE, 50_000, free) == 1
+    assert memory.fitting(fits, IMAGES, SMALL, 50_000, free) == 1
     with pytest.raises(InputError):
-        memory.fitting(CNN(10, physical_batch_size=2 * size), IMAGES, PRIVATE, 50_000, free)
+        memory.fitting(CNN(10, physical_batch_size=2 * size), IMAGES, SMALL, 50_000, free)
     with pytest.raises(InputError, match=r"^device: cuda: a model takes 10 MiB, .*: expected d"):
         memory.fitting(MLP_600, BITS, PRIVATE, 150_000, 2**20)
 
