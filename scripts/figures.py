@@ -5,6 +5,7 @@ Figures as SVG, PDF and PNG; tables as CSV, LaTeX and Markdown.
 
 import argparse
 import re
+import sys
 import warnings
 from itertools import chain, count
 from pathlib import Path
@@ -75,11 +76,12 @@ def write(page: Path, folder: Path) -> list[tuple[str, str]]:
         text = ElementTree.tostring(svg, encoding="unicode")
         (folder / f"{name}.svg").write_text(text, encoding="utf-8")
         figure = svg_drawing.draw(svg)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from")
+        with warnings.catch_warnings(record=True) as told:
             about = {"Title": label, "CreationDate": None}
             figure.savefig(folder / f"{name}.pdf", metadata=about, bbox_inches="tight")
             figure.savefig(folder / f"{name}.png", dpi=288, bbox_inches="tight")
+        for message in sorted({str(one.message) for one in told}):
+            print(f"{folder.name}/{name}.pdf, .png: {message}", file=sys.stderr)
         written += [(label, f"{name}.{ending}") for ending in ("svg", "pdf", "png")]
     return written
 

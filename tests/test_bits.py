@@ -70,3 +70,19 @@ def test_numbers_of_rows_that_no_bit_chooses_do_not_matter() -> None:
     numbers = torch.ones(1, 3, 64)
     numbers[0, 1] = torch.nan
     assert (bits.add_product_(torch.zeros(1, 1, 64), words, numbers) == 2).all()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        torch.zeros(1, 3, 64, dtype=torch.double),
+        torch.zeros(1, 3, 128)[..., ::2],
+        torch.zeros(1, 3, 65),
+    ],
+    ids=["doubles", "not contiguous", "no whole block"],
+)
+def test_other_types_and_layouts_are_refused(numbers: Tensor) -> None:
+    """Rather than read as if they were the right ones."""
+    words = torch.from_numpy(bits.pack(np.ones((2, 3), np.uint8)))[None]
+    with pytest.raises(ValueError, match="expected contiguous float32, 64 columns a block"):
+        bits.add_product_(torch.zeros(1, 2, 64), words, numbers)

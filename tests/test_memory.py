@@ -29,23 +29,11 @@ BITS = records(MLP_600, np.zeros((4, 600), np.uint8))
 IMAGES = records(CNN_FULL, np.zeros((4, 3072), np.uint8))
 
 
-def test_the_largest_sum_of_what_is_there_at_a_time_counts() -> None:
-    """Views count once, and what is gone does not count."""
-    with memory._Peak() as peak:
-        for _ in range(3):
-            first = torch.empty(1000, device="meta")
-            second = first.view(10, 100) + 1
-            del first
-            third = second * 2
-            del second, third
-    assert peak.bytes == 2 * 4000
-
-
 @pytest.mark.parametrize("options", [PLAIN, PRIVATE])
 def test_a_perceptron_takes_at_least_its_inputs_and_weights(options: TrainingOptions) -> None:
     weights = 4 * (601 * 128 + 129 * 100)
     found = memory.model_bytes(MLP_600, BITS, options, 150_000)
-    least = 6 * weights + 4 * 512 * (601 + 2 * 128 + 100) + 28 * 150_000
+    least = 6 * weights + 4 * 512 * (601 + 2 * 128 + 100) + 36 * 150_000
     assert least < found < 1.5 * least
 
 
@@ -70,7 +58,7 @@ def test_what_does_not_fit_names_what_would() -> None:
     assert memory.fitting(fits, IMAGES, SMALL, 50_000, free) == 1
     with pytest.raises(InputError):
         memory.fitting(CNN(10, physical_batch_size=2 * size), IMAGES, SMALL, 50_000, free)
-    with pytest.raises(InputError, match=r"^device: cuda: a model takes 10 MiB, .*: expected d"):
+    with pytest.raises(InputError, match=r"^device: cuda: a model takes 11 MiB, .*: expected d"):
         memory.fitting(MLP_600, BITS, PRIVATE, 150_000, 2**20)
 
 

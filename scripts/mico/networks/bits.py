@@ -65,10 +65,20 @@ def add_product_(out: Tensor, words: Tensor, numbers: Tensor) -> Tensor:
     Args:
         out: (M, B, H), H a multiple of 64; words: (M, B, ceil(D / 32)) int32, of bits (M, B, D).
         numbers: (M, D, H). Each model's tensors are contiguous.
+
+    Raises:
+        ValueError: they are of another type or layout, which the loops would take for this one.
     """
     tables = torch.zeros(_TABLES * _SUBSETS * _COLUMNS).numpy()
     each = zip(out.numpy(), words.numpy(), numbers.numpy(), strict=True)
     for own_out, own_words, own_numbers in each:
+        for array in (own_out, own_numbers):
+            fits = array.dtype == np.float32 and array.flags.c_contiguous
+            if not fits or array.shape[1] % _COLUMNS:
+                found = f"{array.dtype} {array.shape}, strides {array.strides}"
+                raise ValueError(
+                    f"{found}: expected contiguous float32, {_COLUMNS} columns a block"
+                )
         _add_product(own_out, own_words, own_numbers, tables)
     return out
 

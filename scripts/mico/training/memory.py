@@ -5,17 +5,14 @@ sum of what is there at a time is what it takes. No GPU is needed to plan for on
 """
 
 import math
-import weakref
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from mico.challenge.recipe import TrainingOptions
 from mico.networks.architecture import Architecture, Clipping
+from mico.networks.made import peak_of
 from mico.support.errors import InputError
 from mico.training.engine import Records
 from mico.training.optimizers import slots
@@ -25,35 +22,9 @@ from mico.training.optimizers import slots
 SHARE = 0.8
 # Beside weights, gradient and optimizer state: what an update and the published form hold.
 SPARE_COPIES = 2
-# A position in the data set, in a training set and in an epoch's samples; a label; a bound.
-RECORD_BYTES = 8 + 8 + 8 + 4
-
-
-class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps the largest number of bytes that the tensors made hold at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes: int = 0
-        self._held: int = 0
-        self._storages: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        found = func(*args, **(kwargs or {}))
-        for one in tree_leaves(found):
-            storage = one.untyped_storage() if isinstance(one, Tensor) else None
-            if storage is not None and storage._cdata not in self._storages:
-                self._storages.add(storage._cdata)
-                self._held += storage.nbytes()
-                self.bytes = max(self.bytes, self._held)
-                weakref.finalize(storage, self._free, storage._cdata, storage.nbytes())
-        return found
-
-    def _free(self, key: int, size: int) -> None:
-        self._storages.discard(key)
-        self._held -= size
+# Of a record: where it is in the data set, where in an epoch's samples, that in the data set, its
+# label, its bound.
+RECORD_BYTES = 4 * 8 + 4
 
 
 def together(
@@ -131,8 +102,8 @@ def _step_bytes(
     )
     encoded = records.features.new_empty(1, size, records.features.shape[1], device="meta")
     y = torch.empty(1, size, dtype=torch.int64, device="meta")
-    peak = _Peak()
-    with torch.no_grad(), peak:
+
+    def step() -> None:
         x = architecture.inputs(encoded)
         if options.clipping_norm is None:
             architecture.mean_gradient(parameters, x, y, out)
@@ -140,4 +111,6 @@ def _step_bytes(
             bound = torch.empty(1, size, device="meta")
             clipping = Clipping(options.clipping_norm, options.clipping == "automatic")
             architecture.add_clipped_gradients(parameters, x, y, bound, clipping, out)
-    return peak.bytes
+
+    with torch.no_grad():
+        return peak_of(step)
