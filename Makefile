@@ -10,6 +10,7 @@ SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 comma := ,
+TODAY = $(shell date +%F)
 
 demo: .venv/installed  ## the whole chain on synthetic data, in minutes
 	snakemake --cores all --quiet rules reason host
@@ -43,11 +44,11 @@ layers: .venv/installed  ## which room may import which
 dry-run: .venv/text  ## what every configuration plans; needs no data
 	python -m pytest tests/test_dry_run.py
 
-compare: .venv/installed  ## finished runs on one page, against the first: make compare RUNS="demo demo-2"
-	$(if $(word 2,$(RUNS)),,$(error RUNS="$(RUNS)": expected two finished runs or more, such as "demo demo-2"))
+compare: .venv/installed  ## finished runs on one page, against the first and the reference: make compare RUNS="demo demo-2"
+	$(if $(RUNS),,$(error RUNS="": expected finished runs, such as "demo demo-2"))
 	python scripts/compare.py --runs $(addprefix results/,$(RUNS)) \
-		--baseline results/$(firstword $(RUNS)) \
-		--output results/$(firstword $(RUNS))/compare/$(subst $() ,$(comma),$(wordlist 2,99,$(RUNS))).html
+		--baseline results/$(firstword $(RUNS)) --references reference \
+		--output results/$(firstword $(RUNS))/compare/$(or $(subst $() ,$(comma),$(wordlist 2,99,$(RUNS))),reference).html
 
 figures: .venv/installed  ## all figures and tables of a finished run's pages as files: make figures RUN=demo
 	$(if $(RUN),,$(error RUN="": expected a finished run, such as demo))
@@ -55,7 +56,15 @@ figures: .venv/installed  ## all figures and tables of a finished run's pages as
 
 index: .venv/installed  ## results/index.html: every finished run beside the others
 	python scripts/compare.py --runs $(patsubst %/scores.csv,%,$(wildcard results/*/scores.csv)) \
-		--output results/index.html
+		--references reference --output results/index.html
+
+tables: .venv/installed  ## the tables of results in README.md and docs/, from reference/
+	python tools/result_tables.py
+
+nightly: .venv/installed  ## Location-30 trained and attacked anew, and compared with the reference results
+	snakemake --cores all --quiet rules reason host --configfile config/location30.yaml \
+		--config run=location30-$(TODAY)
+	python tools/check_run.py --run results/location30-$(TODAY) --reference reference/location30
 
 bench: .venv/bench  ## the engine against the published loop, Opacus, JAX and the matrix products
 	python tools/benchmark.py --output results/benchmark.json
@@ -96,4 +105,4 @@ site: .venv/site  ## docs/ as a site in build/site; with a finished run as an ex
 	.venv/site/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
-.PHONY: demo help check test slow unit lint types layers dry-run compare figures index bench tiny rulegraph schema site
+.PHONY: demo help check test slow unit lint types layers dry-run compare figures index tables nightly bench tiny rulegraph schema site

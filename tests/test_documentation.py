@@ -22,7 +22,7 @@ from test_library import made
 from workflow_runs import ROOT, TINY, snakemake
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "config" / "README.md"]
-PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 PROGRAMS = ("make", "snakemake", "python", "tail")
 PLAIN = re.compile(r"snakemake --cores all --configfile (config/[\w-]+\.yaml)")
 

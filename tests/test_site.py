@@ -33,7 +33,7 @@ def pages(entry: object) -> Iterator[str]:
 
 
 def documentation() -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 
 
 def test_navigation_has_every_page_once() -> None:

@@ -123,7 +123,7 @@ def test_a_table_of_numbers_is_run_from_end_to_end(
 def test_six_data_sets_are_planned_as_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., None]
 ) -> None:
-    """examples/own_data.yaml, of which docs/results.md has the results."""
+    """examples/own_data.yaml, of which docs/notebook/attacks.md has the results."""
     pytest.importorskip("transformers", reason="requirements-text.txt is not installed")
     lines = [f"sentence {'very ' * (number % 20)}{number} \t{number % 2}" for number in range(200)]
     (tmp_path / "train.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")

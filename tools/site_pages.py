@@ -14,8 +14,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 ROOT = Path(__file__).parents[1]
-# A link to a file that is shown as a page, from a page one folder below the repository.
-SHOWN = re.compile(r"\]\(\.\./((?:config|examples)/[\w.-]+\.(?:py|yaml))\)")
+# A link to a file that is shown as a page: the way up to the repository, and the file.
+SHOWN = re.compile(r"\]\(((?:\.\./)+)((?:config|examples)/[\w.-]+\.(?:py|yaml))\)")
 # What a run's pages are, and what they link to, by the title that leads to them.
 RUN_PAGES = {
     "The report": "report.html",
@@ -43,15 +43,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """With links to the pages that show examples."""
-    return SHOWN.sub(r"](../\1.md)", markdown)
+    return SHOWN.sub(r"](\1\2.md)", markdown)
 
 
 def _documentation(config: MkDocsConfig) -> Iterator[File]:
-    pages = [*ROOT.glob("docs/*.md"), ROOT / "config/README.md"]
+    pages = [*ROOT.glob("docs/**/*.md"), ROOT / "config/README.md"]
     pages += [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
     for path in pages:
         yield _file(config, path)
-        for name in SHOWN.findall(path.read_text(encoding="utf-8")):
+        for _, name in SHOWN.findall(path.read_text(encoding="utf-8")):
             yield _shown(config, name)
     for pattern in "docs/*.svg", "docs/*.png", "docs/site.css", "examples/*.ipynb":
         for path in ROOT.glob(pattern):

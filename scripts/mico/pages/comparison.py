@@ -16,6 +16,7 @@ import pandas as pd
 
 from mico.pages import figures, run_results
 from mico.pages.budgets import groups, named, scenarios
+from mico.pages.reference import CONFIDENCE, Reference, agreement
 from mico.pages.rendering import environment
 from mico.pages.run_results import Results, csv_uri
 from mico.scoring import curves, entries
@@ -66,12 +67,15 @@ def read(folder: Path) -> Run:
     return Run(folder, run_results.read(given), entries.standing(found))
 
 
-def render(runs: Sequence[Run], baseline: Run | None, output: Path) -> str:
+def render(
+    runs: Sequence[Run], baseline: Run | None, output: Path, references: Sequence[Reference] = ()
+) -> str:
     """The page on these runs, as HTML.
 
     Args:
         baseline: the run that all others are compared with, if they are.
         output: where the page will lie, for its links.
+        references: results that runs of the same settings should agree with.
     """
     sides = [side for run in runs for side in scenarios(run.results, run.name)]
     lines = groups(sides)
@@ -94,7 +98,14 @@ def render(runs: Sequence[Run], baseline: Run | None, output: Path) -> str:
             accuracies=figures.accuracies("Highest TPR against accuracy", lines),
             lines=figures.line_legend([f"{line[0]['run']}: {named(line)}" for line in lines]),
             compared=compared,
+            agreements=[
+                (run.name, kept.run["run"], found)
+                for run in runs
+                for kept in references
+                if (found := agreement(run.results, kept)).pairs
+            ],
             table=pd.DataFrame(sides).drop(columns="setting"),
+            confidence=CONFIDENCE,
             titles=TITLES,
             metrics=COMPARED,
             guess=HEADLINE_FPR,

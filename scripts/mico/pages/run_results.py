@@ -205,7 +205,7 @@ def _check(results: Results) -> None:
 
 def read_scores(path: Path) -> pd.DataFrame:
     """The scorer's table: a row per (scenario, participant, phase)."""
-    scores = _read_csv(path, SCORE_TEXTS, SCORE_NUMBERS, ["scenario", "participant", "phase"])
+    scores = read_table(path, SCORE_TEXTS, SCORE_NUMBERS, ["scenario", "participant", "phase"])
     for phase in scores.phase:
         if phase not in PHASES:
             raise InputError(f"{path}: phase {phase!r}: expected one of {', '.join(PHASES)}")
@@ -218,7 +218,7 @@ def read_models(paths: Iterable[Path]) -> pd.DataFrame:
     """A row per trained model, from all shards of all scenarios; none if nothing was trained."""
     texts, key = ["scenario", "device"], ["scenario", "model"]
     paths = list(paths)
-    shards = [_read_csv(path, texts, MODEL_NUMBERS, key) for path in paths]
+    shards = [read_table(path, texts, MODEL_NUMBERS, key) for path in paths]
     for path in paths:
         tables.read(path, (), model_table.REMEDY)  # as they were written
     if not shards:
@@ -233,7 +233,7 @@ def read_models(paths: Iterable[Path]) -> pd.DataFrame:
 
 def read_curves(path: Path) -> dict[str, dict[str, Any]]:
     """ROC curves and per-model TPRs: scenario -> participant -> fpr, tpr, models."""
-    curves = _read_json(path, [])
+    curves = read_json(path, [])
     for scenario, participants in curves.items():
         _require(participants, [], f"{path}: {scenario}")
         for name, curve in participants.items():
@@ -247,7 +247,7 @@ def read_curves(path: Path) -> dict[str, dict[str, Any]]:
 
 def read_run(path: Path) -> dict[str, Any]:
     """What was run: configuration, data sets, scenarios, attacks, versions."""
-    run = _read_json(path, [*RUN_KEYS, "attacks", "created"])
+    run = read_json(path, [*RUN_KEYS, "attacks", "created"])
     for name, data in run["datasets"].items():
         _require(data, DATASET_KEYS, f"{path}: datasets.{name}")
     for i, scenario in enumerate(run["scenarios"]):
@@ -266,7 +266,7 @@ def read_run(path: Path) -> dict[str, Any]:
 def read_comparisons(path: Path) -> dict[tuple[str, str], Pairs]:
     """Paired differences: (scenario, metric) -> either order of two participants -> difference."""
     key = PAIR_TEXTS
-    table = _read_csv(path, PAIR_TEXTS, PAIR_NUMBERS, key)
+    table = read_table(path, PAIR_TEXTS, PAIR_NUMBERS, key)
     comparisons: dict[tuple[str, str], Pairs] = {}
     for row in rows_of(table):
         scenario, metric, one, other = (row[name] for name in key)
@@ -285,7 +285,7 @@ def read_comparisons(path: Path) -> dict[tuple[str, str], Pairs]:
 
 def read_audit(path: Path) -> dict[str, dict[str, Any]]:
     """Audits: scenario -> participant -> epsilon_lower, calibration, classes."""
-    audit = _read_json(path, [])
+    audit = read_json(path, [])
     for scenario, participants in audit.items():
         _require(participants, [], f"{path}: {scenario}")
         for name, found in participants.items():
@@ -310,7 +310,7 @@ def read_audit(path: Path) -> dict[str, dict[str, Any]]:
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:
     """Notes: scenario -> participant -> what it did, as the end of a sentence."""
-    notes = _read_json(path, [])
+    notes = read_json(path, [])
     for scenario, participants in notes.items():
         _require(participants, [], f"{path}: {scenario}")
         for name, note in participants.items():
@@ -333,7 +333,7 @@ def read_privacy(path: Path) -> Privacy:
 
 def read_ceilings(path: Path) -> dict[str, list[float]]:
     """A scenario's ceilings: fpr, bound, heuristic; all empty without DP."""
-    curves = _read_json(path, ["fpr", *CEILINGS])
+    curves = read_json(path, ["fpr", *CEILINGS])
     columns = [curves[key] for key in ("fpr", *CEILINGS)]
     if not all(isinstance(one, list) and all(map(_is_number, one)) for one in columns):
         raise InputError(f"{path}: expected lists of numbers")
@@ -346,7 +346,7 @@ def read_ceilings(path: Path) -> dict[str, list[float]]:
 
 def read_submissions(path: Path) -> dict[str, Any]:
     """What became of each submission, and a line on each thing beside them that was not taken."""
-    found = _read_json(path, ["submissions", "passed_over"])
+    found = read_json(path, ["submissions", "passed_over"])
     for i, one in enumerate(found["submissions"]):
         _require(one, SUBMISSION_KEYS, f"{path}: submissions[{i}]")
     return found
@@ -364,7 +364,7 @@ def csv_uri(table: pd.DataFrame) -> str:
     return f"data:application/gzip;base64,{base64.b64encode(packed).decode()}"
 
 
-def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) -> pd.DataFrame:
+def read_table(path: Path, texts: list[str], numbers: list[str], key: list[str]) -> pd.DataFrame:
     """A CSV with these columns and at most one row for a key."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -383,7 +383,7 @@ def _read_csv(path: Path, texts: list[str], numbers: list[str], key: list[str]) 
     return table
 
 
-def _read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
+def read_json(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     try:
         content = json_files.read(path)
     except (OSError, ValueError) as error:
