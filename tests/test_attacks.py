@@ -877,7 +877,7 @@ ONCE = [
     *(("base", {"variant": variant}) for variant in ("base1", "base3")),
     *(("stacked", {"white_box": value}) for value in (False, True)),
     *(("target-references", {"count": 2, "score": score}) for score in ("ratio", "centred")),
-    *(("rest-reference", {}), ("auto", {})),
+    *(("rest-reference", {}), ("auto", {}), ("seed-search", {"bits": 4})),
 ]
 
 
@@ -910,7 +910,7 @@ def test_shared_references_are_refused_where_they_change_nothing(setting: Settin
         registry.load(name).scores(signals=one, **asked, options=options) for one in (alone, joined)
     ]
     scores = [one[0] if isinstance(one, tuple) else one for one in found]
-    if np.array_equal(*scores):
+    if np.array_equal(*scores, equal_nan=True):
         with pytest.raises(InputError, match=f"^shared_references 6: has no effect on.* {name} "):
             registry.options(name, values | {"shared_references": 6})
     else:

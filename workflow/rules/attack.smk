@@ -182,7 +182,7 @@ rule attack:
         "../../envs/attack.yaml"
     resources:
         mem_mb=growing(resources.attack_mb),
-        runtime=growing(20),
+        runtime=growing(resources.attack_minutes),
     params:
         program=program("attack"),
         code=code("attack", jobs.attack_sources),

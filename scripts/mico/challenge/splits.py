@@ -62,12 +62,12 @@ def split(
         training, evaluation = order[: n - m], order[n - m :]
     if drawn is not None:
         _check_places("members", drawn.members, m, 2 * m)
-        members = drawn.members
+        chosen = drawn.members
     else:
-        members = _permutation(2 * m, seeds["seed_membership"])[m:]
+        chosen = members(m, seeds["seed_membership"])
     membership = np.zeros(2 * m, bool)
-    membership[members] = True
-    return Split(challenge, membership, np.concatenate([challenge[members], training]), evaluation)
+    membership[chosen] = True
+    return Split(challenge, membership, np.concatenate([challenge[chosen], training]), evaluation)
 
 
 def _check_places(name: str, places: np.ndarray, count: int, among: int) -> None:
@@ -86,6 +86,11 @@ def as_given(records: int, given: Memberships, model: int) -> Split:
 def challenge_order(records: int, seed_challenge: int) -> np.ndarray:
     """All data-set indices (N,), the 2m challenge points first; all that dev and final disclose."""
     return _permutation(records, seed_challenge)
+
+
+def members(m: int, seed_membership: int) -> np.ndarray:
+    """The places (m,) of the members among a model's 2m challenge points, in training order."""
+    return _permutation(2 * m, seed_membership)[m:]
 
 
 def training_order(records: int, m: int, seeds: Mapping[str, int]) -> np.ndarray:

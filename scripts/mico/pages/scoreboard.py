@@ -42,6 +42,7 @@ class Contender:
     replicates: np.ndarray  # (resamples,) of the mean over challenges
     dev: float  # the mean on dev, which is known in every phase
     counts: bool  # it is ranked: its participant's latest that was accepted
+    notes: Sequence[str]  # what a built-in attack did, in words, each once
 
     @property
     def owner(self) -> tuple[bool, str]:
@@ -251,6 +252,7 @@ def _contender(
         replicates=np.mean(replicates, axis=0) if valid else np.empty(0),
         dev=fmean(rows[name, "dev"][HEADLINE] for name in valid) if valid else np.nan,
         counts=counts,
+        notes=list(dict.fromkeys(entry.notes[name] for name in valid if name in entry.notes)),
     )
 
 

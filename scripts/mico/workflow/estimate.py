@@ -34,6 +34,8 @@ COPIES = 4  # of a data set, while it is unpacked, encoded and taken to run mode
 MEASURED_ROOM = 1.5
 
 SHARD_SECONDS = 45 * 60
+ATTACK_MINUTES = 20  # of one that trains nothing
+SEEDS_A_SECOND = 1e6
 
 # Guesses of what is not said.
 FEATURES, TOKENS, RECORDS = 1_000, 128, 10_000
@@ -103,6 +105,11 @@ def white_box_seconds(scenario: Scenario, data: DataOptions, models: int, taken:
     calls = models * (min(facts.white_box_records, records(scenario, data)) + 2 * scenario.m)
     calls += min(facts.white_box_shadows, models) * challenge_points(scenario, data, models)
     return calls * taken.record
+
+
+def seed_search_seconds(bits: int) -> float:
+    """Seconds to try all seeds of so many bits on a challenge's models, all together."""
+    return 2.0**bits / SEEDS_A_SECOND
 
 
 def challenge_points(scenario: Scenario, data: DataOptions, models: int) -> int:

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from mico.attacks import registry
 from mico.challenge.scenario import GivenOutputs
 from mico.workflow import estimate
 from mico.workflow.plan import Plan, Wildcards, shard_of
@@ -41,6 +42,15 @@ def outputs_minutes(plan: Plan, wildcards: Wildcards) -> int:
     one = plan.weights[wildcards["scenario"]]
     size = (one, plan.data(one), plan.models, plan.rates(one))
     return estimate.minutes(estimate.outputs_seconds(*size))
+
+
+def attack_minutes(plan: Plan, wildcards: Wildcards) -> int:
+    """Minutes of a job that runs an attack on a challenge."""
+    attack = plan.run.attacks[wildcards["participant"]]
+    if attack.attack != "seed-search":
+        return estimate.ATTACK_MINUTES
+    bits = registry.options(attack.attack, attack.options).bits
+    return estimate.minutes(estimate.seed_search_seconds(bits))
 
 
 def dataset_mb(plan: Plan, wildcards: Wildcards) -> int:
