@@ -85,12 +85,12 @@ def as_given(records: int, given: Memberships, model: int) -> Split:
 
 def challenge_order(records: int, seed_challenge: int) -> np.ndarray:
     """All data-set indices (N,), the 2m challenge points first; all that dev and final disclose."""
-    return _permutation(records, seed_challenge)
+    return permutation(records, seed_challenge)
 
 
 def members(m: int, seed_membership: int) -> np.ndarray:
     """The places (m,) of the members among a model's 2m challenge points, in training order."""
-    return _permutation(2 * m, seed_membership)[m:]
+    return permutation(2 * m, seed_membership)[m:]
 
 
 def training_order(records: int, m: int, seeds: Mapping[str, int]) -> np.ndarray:
@@ -100,11 +100,11 @@ def training_order(records: int, m: int, seeds: Mapping[str, int]) -> np.ndarray
         seeds: seed_challenge and seed_training.
     """
     rest = challenge_order(records, seeds["seed_challenge"])[2 * m :]
-    order: np.ndarray = rest[_permutation(len(rest), seeds["seed_training"])]
+    order: np.ndarray = rest[permutation(len(rest), seeds["seed_training"])]
     return order
 
 
-def _permutation(length: int, seed: int) -> np.ndarray:
+def permutation(length: int, seed: int) -> np.ndarray:
     return torch.randperm(length, generator=torch.Generator().manual_seed(seed)).numpy()
 
 

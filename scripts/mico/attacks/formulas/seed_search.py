@@ -46,7 +46,7 @@ def scores(signals: Signals, others: Mapping[str, Floats], options: Options) -> 
     name, evidence = strongest(signals, others)
     targets = evidence[signals.train_models :]
     meter = Meter("seeds", 1 << options.bits)
-    found = seed_search.search(
+    found = seed_search.members(
         targets,
         options.bits,
         lambda tried: meter.update(tried, lambda rate: f"{rate / 1e6:.2f} million a second"),
@@ -75,7 +75,7 @@ def strongest(signals: Signals, others: Mapping[str, Floats]) -> tuple[str, Floa
     shadows = signals.train_models
     membership = np.take_along_axis(signals.trained[:shadows], signals.challenge[:shadows], axis=1)
     found = {
-        name: _evidence(predictions, membership)
+        name: evidence_of(predictions, membership)
         for name, predictions in others.items()
         if not np.isnan(predictions[:shadows]).any()
     }
@@ -89,8 +89,13 @@ def strongest(signals: Signals, others: Mapping[str, Floats]) -> tuple[str, Floa
     return name, found[name]
 
 
-def _evidence(predictions: Floats, membership: Bools) -> Floats:
-    """The evidence of each prediction, on a line between the middles of bins of train models'."""
+def evidence_of(predictions: Floats, membership: Bools) -> Floats:
+    """The evidence (M, R) of each score, on a line between the middles of bins of known models'.
+
+    Args:
+        predictions: (M, R) scores, higher for members.
+        membership: (K, R) the truth of the first K models.
+    """
     known = predictions[: len(membership)]
     order = np.argsort(known, axis=None, kind="stable")
     bins = np.array_split(order, max(2, min(BINS, len(order) // LEAST)))
